@@ -1,0 +1,18 @@
+"""kerasxai: explanations of convolutional networks, natively in TensorFlow/Keras 3."""
+
+import keras
+
+if keras.backend.backend() != "tensorflow":
+    raise ImportError(
+        "kerasxai needs the TensorFlow backend of Keras. "
+        f'Received: KERAS_BACKEND={keras.backend.backend()}. Set the environment variable KERAS_BACKEND="tensorflow".'
+    )
+
+from kerasxai import explainers, graph, plots
+from kerasxai.explain import explain
+from kerasxai.graph import layer_table
+from kerasxai.heatmap import to_heatmap
+from kerasxai.saved_models import load_model
+from kerasxai.version import __version__
+
+__all__ = ["__version__", "explain", "explainers", "graph", "layer_table", "load_model", "plots", "to_heatmap"]

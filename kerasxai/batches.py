@@ -1,0 +1,242 @@
+"""Data in and out: arrays, tf.data.Dataset and keras PyDataset as checked batches; results as arrays.
+
+Only one batch is held at a time, so memory is bounded by the batch size and the returned array.
+"""
+
+import time
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+
+class Batches:
+    """Checked batches of a model's input, with their labels.
+
+    Args:
+        x: Array or tensor `(samples, ...)`; a list or dict of them for several inputs; a batched or unbatched
+            `tf.data.Dataset`, or a `keras.utils.PyDataset`, of `x`, `(x, y)` or `(x, y, sample_weight)`.
+        y: Labels, for arrays only.
+        batch_size: Largest number of samples in a batch; batches of a dataset are cut to it.
+        model: The ModelGraph or OpaqueModel that takes them.
+
+    Attributes:
+        size: Number of samples, None where a dataset does not tell.
+    """
+
+    def __init__(self, x, y, batch_size, model):
+        self._model = model
+        self._batch_size = batch_size
+        self._x, self._y = x, y
+        self.structure = None
+        if isinstance(x, (tf.data.Dataset, keras.utils.PyDataset)):
+            if y is not None:
+                raise ValueError("`y` goes with arrays. Received: y and a dataset; let the dataset give (x, y).")
+            self.size = None
+        else:
+            self._x = self._arrays(x)
+            if y is not None:
+                self._y = {name: np.asarray(part) for name, part in y.items()} if isinstance(y, dict) else np.asarray(y)
+            self.size = _common_length(self._x, y)
+
+    def __iter__(self):
+        """Yields (flat list of input tensors, labels or None)."""
+        parts = self._array_parts() if self.size is not None else self._dataset_parts()
+        empty = True
+        for inputs, labels in parts:
+            count = len(inputs[0])
+            for start in range(0, count, self._batch_size):
+                empty = False
+                piece = slice(start, start + self._batch_size)
+                yield [self._tensor(index, values[piece]) for index, values in enumerate(inputs)], _rows(labels, piece)
+        if empty:
+            raise ValueError("`x` must hold at least one sample. Received: an empty dataset.")
+
+    def _array_parts(self):
+        for start in range(0, self.size, self._batch_size):
+            piece = slice(start, start + self._batch_size)
+            yield [values[piece] for values in self._x], _rows(self._y, piece)
+
+    def _dataset_parts(self):
+        for element in _elements(self._x, self._model, self._batch_size):
+            x, y = (
+                (element[0], element[1] if len(element) > 1 else None)
+                if isinstance(element, tuple)
+                else (element, None)
+            )
+            yield self._arrays(x), None if y is None else keras.tree.map_structure(np.asarray, y)
+
+    def _arrays(self, x):
+        """`x` as a flat list of arrays in the model's order; remembers how the user packed them."""
+        names = getattr(self._model, "input_names", None)
+        if names is None:
+            # An opaque model does not tell its inputs: a list of numbers is one array, a list of arrays is several.
+            packed = isinstance(x, dict) or (isinstance(x, (list, tuple)) and all(np.ndim(part) > 1 for part in x))
+            flat = keras.tree.flatten(x) if packed else [x]
+            self.structure = keras.tree.map_structure(lambda _: 0, x) if packed else None
+        elif isinstance(x, dict):
+            flat = _by_name(x, names)
+            self.structure = dict.fromkeys(names, 0)
+        elif isinstance(x, (list, tuple)) and (len(names) > 1 or (len(x) == 1 and np.ndim(x[0]) > 1)):
+            flat, self.structure = list(x), [0] * len(x)
+        else:
+            flat = [x]
+        if names is not None and len(flat) != len(names):
+            raise ValueError(
+                f"The model has {len(names)} inputs ({', '.join(names)}). Received: {len(flat)}. "
+                "Give a list in this order, or a dict."
+            )
+        flat = [values if isinstance(values, (np.ndarray, tf.Tensor)) else _as_array(values) for values in flat]
+        for index, values in enumerate(flat):
+            self._check_shape(index, values.shape)
+        return flat
+
+    def _check_shape(self, index, shape):
+        shape = tuple(shape)
+        expected = self._model.input_shapes[index] if hasattr(self._model, "input_shapes") else None
+        if expected is None:
+            return
+        fits = len(shape) == len(expected) and all(
+            wanted is None or given == wanted for given, wanted in zip(shape[1:], expected[1:])
+        )
+        if not fits:
+            hint = " Add the batch axis: x[None]." if len(shape) == len(expected) - 1 else ""
+            raise ValueError(
+                f"`x` must have the shape {('samples', *expected[1:])} of the model's input "
+                f"{self._model.input_names[index]!r}. Received: {shape}.{hint}"
+            )
+
+    def _tensor(self, index, values):
+        if hasattr(self._model, "input_dtypes"):
+            dtype = tf.as_dtype(self._model.input_dtypes[index])
+        else:
+            given = tf.as_dtype(values.dtype)
+            dtype = tf.float32 if given in (tf.float64, tf.uint8, tf.bool) else given
+        tensor = tf.cast(values, dtype)
+        # A finite sum needs finite terms; only a sum that is not finite needs the slow look at each value.
+        if dtype.is_floating and not np.isfinite(tf.reduce_sum(tensor).numpy()):
+            finite = np.isfinite(tensor.numpy().reshape(len(tensor), -1)).all(axis=1)
+            if not finite.all():
+                raise ValueError(
+                    f"`x` must be finite. Received: NaN or infinite values, first in row {int(finite.argmin())} of a "
+                    "batch. Clean the data first (numpy.nan_to_num, or drop the sample)."
+                )
+        return tensor
+
+
+class Progress:
+    """A progress bar that appears only when there is something to wait for.
+
+    Args:
+        total: Number of samples, None if unknown.
+        verbose: `"auto"` (after two seconds), 0 (never) or 1 (at once).
+    """
+
+    PATIENCE = 2.0  # seconds
+
+    def __init__(self, total, verbose):
+        self._total = total
+        self._verbose = verbose
+        self._start = time.monotonic()
+        self._bar = None
+        self._done = 0
+
+    def add(self, count):
+        """Reports `count` more samples done."""
+        self._done += count
+        late = self._verbose == "auto" and time.monotonic() - self._start > self.PATIENCE
+        finished = self._done == self._total
+        if self._bar is None and (self._verbose == 1 or (late and not finished)):
+            self._bar = keras.utils.Progbar(self._total, unit_name="sample")
+        if self._bar is not None:
+            self._bar.update(self._done)
+
+    def close(self):
+        """Ends the line of a bar whose total was unknown."""
+        if self._bar is not None and self._total is None:
+            self._bar.update(self._done, finalize=True)
+
+
+class Collector:
+    """Batches of results as one array, written in place: no second copy at the end.
+
+    Args:
+        size: Number of samples, None if unknown.
+    """
+
+    def __init__(self, size):
+        self._size = size
+        self._array = None
+        self._filled = 0
+
+    def add(self, batch):
+        """Appends a tensor `(batch, ...)`."""
+        batch = batch.numpy()
+        end = self._filled + len(batch)
+        if self._array is None:
+            self._array = np.empty((self._size or len(batch), *batch.shape[1:]), batch.dtype)
+        if end > len(self._array):
+            self._resize(max(end, len(self._array) * 3 // 2))
+        self._array[self._filled : end] = batch
+        self._filled = end
+
+    def array(self):
+        """All that was added."""
+        if self._filled < len(self._array):
+            self._resize(self._filled)
+        return self._array
+
+    def _resize(self, length):
+        self._array.resize((length, *self._array.shape[1:]), refcheck=False)
+
+
+def _elements(dataset, model, batch_size):
+    if isinstance(dataset, keras.utils.PyDataset):
+        if dataset.num_batches is None:
+            raise ValueError("The PyDataset must know its length. Received: num_batches=None.")
+        return (dataset[index] for index in range(dataset.num_batches))
+    if dataset.cardinality() == tf.data.INFINITE_CARDINALITY:
+        raise ValueError("`x` must be a finite dataset. Received: an infinite one; add .take(n).")
+    spec = dataset.element_spec[0] if isinstance(dataset.element_spec, tuple) else dataset.element_spec
+    ranks = [shape.rank for shape in (part.shape for part in keras.tree.flatten(spec))]
+    expected = getattr(model, "input_shapes", None)
+    if expected is not None and ranks[0] is not None and ranks[0] == len(expected[0]) - 1:
+        dataset = dataset.batch(batch_size)
+    return dataset
+
+
+def _rows(labels, piece):
+    return None if labels is None else keras.tree.map_structure(lambda part: part[piece], labels)
+
+
+def _by_name(x, names):
+    if set(x) != set(names):
+        raise ValueError(
+            f"The model has the inputs {', '.join(names)}. Received: a dict with {', '.join(map(str, x))}."
+        )
+    return [x[name] for name in names]
+
+
+def _as_array(values):
+    array = np.asarray(values)
+    if not (np.issubdtype(array.dtype, np.number) or array.dtype == bool):
+        raise TypeError(
+            "`x` must be an array, a tensor, a tf.data.Dataset or a keras PyDataset. "
+            f"Received: {type(values).__name__} of type {array.dtype}."
+        )
+    return array
+
+
+def _common_length(arrays, y):
+    if any(len(values.shape) == 0 for values in arrays):
+        raise ValueError("`x` must have a batch axis. Received: a scalar.")
+    lengths = {int(values.shape[0]) for values in arrays}
+    if len(lengths) > 1:
+        raise ValueError(f"All inputs must have the same number of samples. Received: {sorted(lengths)}.")
+    (length,) = lengths
+    if length == 0:
+        raise ValueError("`x` must hold at least one sample. Received: an empty array.")
+    for labels in keras.tree.flatten(y):
+        if labels is not None and len(labels) != length:
+            raise ValueError(f"`y` must have one label per sample. Received: {len(labels)} for {length} samples.")
+    return length

@@ -1,0 +1,65 @@
+"""Explainers: methods of explanation, each a class that is called on data."""
+
+from kerasxai.explainers.base import Explainer
+from kerasxai.explainers.cam import (
+    CAM,
+    ActivationGradientCAM,
+    ClassActivationMapping,
+    EigenCAM,
+    EigenGradCAM,
+    GradCAM,
+    GradCAMPlusPlus,
+    HiResCAM,
+    LayerCAM,
+    XGradCAM,
+)
+from kerasxai.explainers.full_grad import FullGrad, GuidedGradCAM
+from kerasxai.explainers.gradient import (
+    ExpectedGradients,
+    Gradient,
+    GradientExplainer,
+    GradientXInput,
+    IntegratedGradients,
+    Sensitivity,
+)
+from kerasxai.explainers.gradient_free_cam import AblationCAM, ScoreCAM, SmoothGradCAMPlusPlus
+from kerasxai.explainers.noise import NoiseExplainer, NoisePercentiles, SmoothGrad, SmoothGradSquared, VarGrad
+from kerasxai.explainers.rectified import DeconvNet, GuidedBackprop
+from kerasxai.explainers.registry import build, from_config, get, names, register
+
+__all__ = [
+    "CAM",
+    "AblationCAM",
+    "ActivationGradientCAM",
+    "ClassActivationMapping",
+    "DeconvNet",
+    "EigenCAM",
+    "EigenGradCAM",
+    "ExpectedGradients",
+    "Explainer",
+    "FullGrad",
+    "GradCAM",
+    "GradCAMPlusPlus",
+    "Gradient",
+    "GradientExplainer",
+    "GradientXInput",
+    "GuidedBackprop",
+    "GuidedGradCAM",
+    "HiResCAM",
+    "IntegratedGradients",
+    "LayerCAM",
+    "NoiseExplainer",
+    "NoisePercentiles",
+    "ScoreCAM",
+    "Sensitivity",
+    "SmoothGrad",
+    "SmoothGradCAMPlusPlus",
+    "SmoothGradSquared",
+    "VarGrad",
+    "XGradCAM",
+    "build",
+    "from_config",
+    "get",
+    "names",
+    "register",
+]

@@ -1,0 +1,422 @@
+"""Class activation maps made of the activations of a layer and the gradient of the score there."""
+
+import abc
+import warnings
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from kerasxai import spatial
+from kerasxai.explainers.base import Explainer
+from kerasxai.explainers.registry import register
+from kerasxai.graph import ModelGraph, default_layer
+from kerasxai.graph.target_layer import captured_default, has_positions
+
+# Keeps a quotient finite where its denominator is 0 (METHODS: s(z)).
+_STABILISER = 1e-6
+
+
+class CAM(Explainer):
+    """Base of the class activation maps: `(samples, *spatial)`.
+
+    Args:
+        model: A built Keras model.
+        layer: Whose output is read: a path of `kerasxai.layer_table`, a layer, or a list of them, which gives a dict
+            path -> maps. None: the last one with more than one position that is no pooling.
+        upsample: Whether maps are resized (linear, half-pixel centres) to the input's size.
+        relu: Whether negative values of a map become 0.
+        **kwargs: `score`, `batch_size`, `verbose`, see `Explainer`.
+    """
+
+    def __init__(self, model, layer=None, upsample=True, relu=True, **kwargs):
+        super().__init__(model, **kwargs)
+        if isinstance(layer, (list, tuple)):
+            if not layer:
+                raise ValueError("`layer` must name at least one layer. Received: an empty list.")
+            self.layer = [self._path(one) for one in layer]
+        else:
+            self.layer = None if layer is None else self._path(layer)
+        self.upsample = bool(upsample)
+        self.relu = bool(relu)
+        self._captured_default = None
+        if self.layer is None and isinstance(self.graph, ModelGraph) and len(self.graph.output_names) == 1:
+            self.layers_for(0)
+
+    def layers_for(self, output):
+        """Paths of the layers read when `output` is explained."""
+        if isinstance(self.layer, list):
+            return self.layer
+        if self.layer is not None:
+            return [self.layer]
+        if isinstance(self.graph, ModelGraph):
+            return [default_layer(self.graph, output).path]
+        return [self._captured_default]
+
+    def explain_batch(self, inputs, target):
+        maps = self.maps(inputs, target)
+        return self.combine_layers({path: self.at_input_size(path, one, inputs) for path, one in maps.items()})
+
+    @abc.abstractmethod
+    def maps(self, inputs, target):
+        """The maps at the layers' own sizes, before ReLU: a dict path -> `(batch, *spatial)`."""
+
+    def combine_layers(self, maps):
+        """What a list of layers gives: a dict; one layer gives its maps."""
+        return maps if isinstance(self.layer, list) else next(iter(maps.values()))
+
+    def at_input_size(self, path, maps, inputs):
+        """ReLU and resizing, as asked for."""
+        maps = tf.nn.relu(maps) if self.relu else maps
+        return spatial.resize(maps, spatial.spatial_size(self.input_of(path, maps, inputs))) if self.upsample else maps
+
+    def input_of(self, path, maps, inputs):
+        """The input whose positions the maps of a layer `(batch, *spatial)` stand for."""
+        reached = range(len(inputs))
+        if isinstance(self.graph, ModelGraph):
+            reached = self.graph.reached_inputs(self.graph.node(path))
+        for index in reached:
+            if inputs[index].shape.rank == maps.shape.rank + 1:
+                return inputs[index]
+        raise ValueError(
+            f"The maps of {path} have {maps.shape.rank - 1} spatial axes, and no input of the model has as many. "
+            "Use upsample=False for the layer's own resolution."
+        )
+
+    def activations_and_gradients(self, inputs, target, paths):
+        """A and G of the layers `paths`, in float32; the part of the model before them is not differentiated."""
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            scores, tapped = self.scores(inputs, target, taps=paths, on_tap=tape.watch)
+        gradients = self.differentiate(tape, scores, tapped)
+        for path, activation, gradient in zip(paths, tapped, gradients):
+            if gradient is None:
+                raise ValueError(
+                    f"`layer` must lie on the way to the explained output. Received: {path!r}, which does not."
+                )
+            if activation.shape.rank < 3:
+                raise ValueError(
+                    f"`layer` must name a layer with spatial axes. Received: {path!r}, whose output is "
+                    f"{tuple(activation.shape)}."
+                )
+        return [as_float(tensor) for tensor in tapped], gradients
+
+    def finish(self, arrays, structure):
+        for path, maps in (arrays if isinstance(arrays, dict) else {None: arrays}).items():
+            blank = int((~maps.reshape(len(maps), -1).any(axis=1)).sum())
+            if blank:
+                where = f" at {path}" if path else ""
+                reason = (
+                    "before the ReLU no value of them is positive: the layer holds no evidence for the explained "
+                    "class, or the gradient vanished; relu=False shows the values"
+                    if self.relu
+                    else "the gradient or the activations vanish there"
+                )
+                warnings.warn(f"{blank} of {len(maps)} {self.name} maps{where} are all zero: {reason}.", stacklevel=3)
+        return arrays
+
+    def _path(self, layer):
+        node = self.graph.node(layer)
+        if not isinstance(self.graph, ModelGraph):
+            return node
+        if not has_positions(node.shape, range(3, 6)):
+            candidates = [one.path for one in self.graph.nodes if has_positions(one.shape, range(3, 6))]
+            raise ValueError(
+                f"`layer` must name a layer with spatial axes. Received: {node.path!r}, whose output is {node.shape}. "
+                f"Layers that qualify: {', '.join(candidates[-5:])}. See kerasxai.layer_table(model)."
+            )
+        return node.path
+
+    def _prepare(self, inputs, structure):
+        super()._prepare(inputs, structure)
+        if self.layer is None and not isinstance(self.graph, ModelGraph) and self._captured_default is None:
+            calls = self.graph.layer_calls(inputs, structure)
+            self._captured_default = captured_default(self.graph, calls, inputs[0].shape.rank)
+
+
+class ActivationGradientCAM(CAM):
+    """Base of the CAMs that are a function of the activations A of a layer and the gradient G of the score there.
+
+    A new one is one overridden function, `combine`.
+    """
+
+    def maps(self, inputs, target):
+        paths = self.layers_for(target.output)
+        return self.maps_of(*self.activations_and_gradients(inputs, target, paths), paths)
+
+    def maps_of(self, activations, gradients, paths):
+        """The maps of given activations and gradients, one pair for each of `paths`."""
+        return {path: self.combine(a, g) for path, a, g in zip(paths, activations, gradients)}
+
+    @abc.abstractmethod
+    def combine(self, activations, gradients):
+        """The map `(batch, *spatial)` of activations and gradients `(batch, *spatial, channels)`."""
+
+
+@register("grad_cam")
+class GradCAM(ActivationGradientCAM):
+    """Grad-CAM: channels weighted by the mean gradient of the score.
+
+    Args:
+        model: A built Keras model.
+        counterfactual: Show the regions that speak against the class: the gradient's sign is turned.
+        **kwargs: `layer`, `upsample`, `relu`, see `CAM`; `score`, `batch_size`, `verbose`, see `Explainer`.
+
+    Reference:
+        Selvaraju et al., 2017, https://arxiv.org/abs/1610.02391
+
+    Example:
+
+    ```python
+    maps = kerasxai.explainers.GradCAM(model)(images)  # (samples, height, width)
+    ```
+    """
+
+    def __init__(self, model, counterfactual=False, **kwargs):
+        super().__init__(model, **kwargs)
+        self.counterfactual = bool(counterfactual)
+
+    def combine(self, activations, gradients):
+        weights = tf.reduce_mean(gradients, axis=spatial.spatial_axes(gradients), keepdims=True)
+        maps = tf.reduce_sum(weights * activations, axis=-1)
+        return -maps if self.counterfactual else maps
+
+
+@register("grad_cam_plus_plus")
+class GradCAMPlusPlus(ActivationGradientCAM):
+    """Grad-CAM++: channels weighted by their positive gradients, each position by its share in the score's curvature.
+
+    Reference:
+        Chattopadhay et al., 2018, https://arxiv.org/abs/1710.11063
+    """
+
+    def combine(self, activations, gradients):
+        return plus_plus(activations, gradients, tf.square(gradients), gradients**3)
+
+
+@register("hires_cam")
+class HiResCAM(ActivationGradientCAM):
+    """HiResCAM: activation times gradient, summed over channels; faithful where the head is linear.
+
+    Reference:
+        Draelos & Carin, 2020, https://arxiv.org/abs/2011.08891
+    """
+
+    def combine(self, activations, gradients):
+        return tf.reduce_sum(gradients * activations, axis=-1)
+
+
+@register("xgrad_cam")
+class XGradCAM(ActivationGradientCAM):
+    """XGrad-CAM: channels weighted by the gradient averaged with the activation as weight.
+
+    Reference:
+        Fu et al., 2020, https://arxiv.org/abs/2008.02312
+    """
+
+    def combine(self, activations, gradients):
+        axes = spatial.spatial_axes(activations)
+        total = tf.reduce_sum(activations, axis=axes, keepdims=True)
+        total += tf.where(total >= 0, _STABILISER, -_STABILISER)
+        weights = tf.reduce_sum(gradients * activations, axis=axes, keepdims=True) / total
+        return tf.reduce_sum(weights * activations, axis=-1)
+
+
+@register("layer_cam")
+class LayerCAM(ActivationGradientCAM):
+    """LayerCAM: activation times positive gradient, position by position; sharp at shallow layers too.
+
+    A list of layers is fused to one map: each `tanh(2 M / max M)`, resized, elementwise maximum.
+
+    Reference:
+        Jiang et al., 2021, https://doi.org/10.1109/TIP.2021.3089943
+    """
+
+    def __init__(self, model, **kwargs):
+        super().__init__(model, **kwargs)
+        if isinstance(self.layer, list) and not self.upsample:
+            raise ValueError("LayerCAM fuses a list of layers at the input's size. Received: upsample=False.")
+
+    def combine(self, activations, gradients):
+        return tf.reduce_sum(tf.nn.relu(gradients) * activations, axis=-1)
+
+    def at_input_size(self, path, maps, inputs):
+        if isinstance(self.layer, list):
+            peak = tf.reduce_max(maps, axis=list(range(1, maps.shape.rank)), keepdims=True)
+            maps = tf.tanh(2.0 * tf.math.divide_no_nan(maps, tf.nn.relu(peak)))
+        return super().at_input_size(path, maps, inputs)
+
+    def combine_layers(self, maps):
+        return tf.reduce_max(tf.stack(list(maps.values())), axis=0)
+
+
+@register("eigen_cam")
+class EigenCAM(ActivationGradientCAM):
+    """Eigen-CAM: the first principal component of the activations over the positions; no class enters.
+
+    Signed; the sign is such that the map goes with the mean positive activation.
+
+    Reference:
+        Muhammad & Yeasin, 2020, https://arxiv.org/abs/2008.00299
+    """
+
+    def __init__(self, model, relu=False, **kwargs):
+        super().__init__(model, relu=relu, **kwargs)
+
+    def combine(self, activations, gradients):
+        return first_component(activations, activations)
+
+
+@register("eigen_grad_cam")
+class EigenGradCAM(EigenCAM):
+    """Eigen-CAM of activation times gradient, which brings the class in.
+
+    Reference:
+        Gildenblat et al., 2021, https://github.com/jacobgil/pytorch-grad-cam
+    """
+
+    def combine(self, activations, gradients):
+        return first_component(activations * gradients, activations)
+
+
+class SharedCAM(CAM):
+    """Several CAMs of the same layers and score, from one forward and one backward pass: a dict name -> maps."""
+
+    name = "shared_cam"
+
+    def __init__(self, explainers):
+        first = explainers[0]
+        super().__init__(
+            first.model, layer=first.layer, score=first.score, batch_size=first.batch_size, verbose=first.verbose
+        )
+        self.explainers = explainers
+
+    def maps(self, inputs, target):
+        raise TypeError("SharedCAM has no maps of its own.")
+
+    def explain_batch(self, inputs, target):
+        paths = self.layers_for(target.output)
+        shared = self.explainers[0].activations_and_gradients(inputs, target, paths)
+        results = {}
+        for explainer in self.explainers:
+            maps = explainer.maps_of(*shared, paths)
+            sized = {path: explainer.at_input_size(path, one, inputs) for path, one in maps.items()}
+            results[explainer.name] = explainer.combine_layers(sized)
+        return results
+
+    def finish(self, arrays, structure):
+        return {explainer.name: explainer.finish(arrays[explainer.name], structure) for explainer in self.explainers}
+
+    def _prepare(self, inputs, structure):
+        for explainer in self.explainers:
+            explainer._prepare(inputs, structure)
+        self.scorer, self._captured_default = self.explainers[0].scorer, self.explainers[0]._captured_default
+
+
+def shared_groups(explainers):
+    """Lists of explainers that can share one (A, G): same layers, score and batch size."""
+    groups = {}
+    for explainer in explainers:
+        if isinstance(explainer, ActivationGradientCAM):
+            key = (str(explainer.layer), explainer.score, explainer.batch_size)
+            groups.setdefault(key, []).append(explainer)
+    return [group for group in groups.values() if len(group) > 1]
+
+
+def plus_plus(activations, first, second, third):
+    """The Grad-CAM++ map of activations and of the gradient to the powers 1, 2 and 3."""
+    axes = spatial.spatial_axes(activations)
+    total = tf.reduce_sum(activations, axis=axes, keepdims=True)
+    shares = tf.math.divide_no_nan(second, 2.0 * second + total * third)
+    weights = tf.reduce_sum(shares * tf.nn.relu(first), axis=axes, keepdims=True)
+    return tf.reduce_sum(weights * activations, axis=-1)
+
+
+def first_component(values, activations):
+    """`(values - mean) v1` for each sample, v1 the first right singular vector of its positions x channels matrix."""
+    size, channels = spatial.spatial_size(values), values.shape[-1]
+    positions = int(np.prod(size))
+    rows = tf.reshape(values, [-1, positions, channels])
+    rows -= tf.reduce_mean(rows, axis=1, keepdims=True)
+    if positions <= channels:  # the smaller of the two Gram matrices has the same leading component
+        eigenvalues, vectors = tf.linalg.eigh(tf.matmul(rows, rows, transpose_b=True))
+        component = vectors[..., -1] * tf.sqrt(tf.nn.relu(eigenvalues[..., -1:]))
+    else:
+        _, vectors = tf.linalg.eigh(tf.matmul(rows, rows, transpose_a=True))
+        component = tf.matmul(rows, vectors[..., -1:])[..., 0]
+    reference = tf.reshape(tf.reduce_mean(tf.nn.relu(activations), axis=-1), [-1, positions])
+    reference -= tf.reduce_mean(reference, axis=1, keepdims=True)
+    agreement = tf.reduce_sum(component * reference, axis=1, keepdims=True)
+    return tf.reshape(tf.where(agreement < 0, -component, component), [-1, *size])
+
+
+def as_float(tensor):
+    """Half-precision activations as float32."""
+    return tensor if tensor.dtype == tf.float64 else tf.cast(tensor, tf.float32)
+
+
+@register("cam")
+class ClassActivationMapping(CAM):
+    """CAM: channels weighted by the class's weights, for nets that end in global average pooling and one Dense.
+
+    Not rectified unless `relu=True`: plus the bias, the map's mean is the logit.
+
+    Raises:
+        ValueError: The model ends differently; Grad-CAM is its generalisation.
+
+    Reference:
+        Zhou et al., 2016, https://arxiv.org/abs/1512.04150
+    """
+
+    needs_graph = True
+
+    def __init__(self, model, upsample=True, relu=False, **kwargs):
+        super().__init__(model, upsample=upsample, relu=relu, **kwargs)
+        if self.layer is not None or self.score != "logit":
+            raise ValueError('CAM reads the layer before the global average pooling, with score="logit".')
+        for output in range(len(self.graph.output_names)):
+            self._head(output)
+
+    def layers_for(self, output):
+        return [self._head(output)[0].path]
+
+    def maps(self, inputs, target):
+        node, dense = self._head(target.output)
+        target = self.resolve_target(inputs, target)
+        if target.function is not None:
+            raise ValueError("CAM explains classes. Received: a callable `target`; use grad_cam.")
+        _, (activations,) = self.scorer.outputs(inputs, taps=[node])
+        kernel = as_float(tf.convert_to_tensor(dense.kernel))
+        if kernel.shape[-1] == 1:
+            sign = tf.ones_like(target.classes, tf.float32)
+            if self.scorer.is_binary(target.output):
+                sign = tf.where(target.classes == 1, sign, -sign)
+            weights = sign[:, tf.newaxis] * kernel[:, 0]
+        else:
+            weights = tf.gather(tf.transpose(kernel), target.classes)  # (batch, channels)
+        activations = as_float(activations)
+        shape = [-1, *[1] * (activations.shape.rank - 2), activations.shape[-1]]
+        return {node.path: tf.reduce_sum(tf.reshape(weights, shape) * activations, axis=-1)}
+
+    def _head(self, output):
+        """The node before the global average pooling, and the Dense layer after it."""
+        passed = (keras.layers.Dropout, keras.layers.Flatten, keras.layers.Softmax, keras.layers.Activation)
+        dense, node = None, self.graph.output_node(output)
+        while node is not None:
+            if isinstance(node.operation, keras.layers.Dense) and dense is None:
+                dense = node.operation
+            elif isinstance(node.operation, _GLOBAL_AVERAGE) and dense is not None:
+                return self.graph.producer(node.inputs[0]), dense
+            elif not isinstance(node.operation, passed):
+                break
+            node = self.graph.producer(node.inputs[0])
+        raise ValueError(
+            "CAM needs a model that ends in global average pooling and one Dense layer. Received: "
+            f"{self.graph.model.name!r}, which ends differently. Use grad_cam, its generalisation to any model."
+        )
+
+
+_GLOBAL_AVERAGE = (
+    keras.layers.GlobalAveragePooling1D,
+    keras.layers.GlobalAveragePooling2D,
+    keras.layers.GlobalAveragePooling3D,
+)

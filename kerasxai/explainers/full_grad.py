@@ -1,0 +1,158 @@
+"""FullGrad and Guided Grad-CAM: maps that join the gradient at the input with evidence from inside the model."""
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from kerasxai import spatial
+from kerasxai.explainers.base import Explainer
+from kerasxai.explainers.cam import GradCAM, as_float
+from kerasxai.explainers.gradient import GradientExplainer
+from kerasxai.explainers.rectified import GuidedBackprop
+from kerasxai.explainers.registry import register
+from kerasxai.graph.linear import LINEAR, activation_of, before_activation, bias_of
+
+_AFFINE_WITH_OFFSET = (keras.layers.BatchNormalization, keras.layers.Rescaling, keras.layers.Normalization)
+_ADDED_BETA = (keras.layers.LayerNormalization, keras.layers.GroupNormalization)
+
+
+class _Terms(Explainer):
+    """The terms of the full gradient: the input's `x dS/dx`, and `b dS/db` for every bias of the graph."""
+
+    needs_graph = True
+
+    def full_gradient(self, inputs, target):
+        """Scores, the input terms, and a list of (path, term shaped like the layer's output)."""
+        biased = {}
+
+        def keep(node):
+            def run(*args, **kwargs):
+                value, activation = _before_activation(node, self.scorer.overrides, args, kwargs)
+                tape.watch(value)
+                biased[node] = value
+                return activation(value)
+
+            return run
+
+        nodes = [node for node in self.graph.nodes if _has_offset(node.operation)]
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(inputs)
+            scores, _ = self.scores(inputs, target, overrides={node: keep(node) for node in nodes})
+        nodes = [node for node in nodes if node in biased]
+        found = self.differentiate(tape, scores, [*inputs, *(biased[node] for node in nodes)])
+        input_terms = [
+            tf.zeros_like(x) if gradient is None else as_float(x) * gradient for x, gradient in zip(inputs, found)
+        ]
+        bias_terms = [
+            (node.path, gradient * _offset(node.operation, biased[node].shape))
+            for node, gradient in zip(nodes, found[len(inputs) :])
+            if gradient is not None
+        ]
+        return scores, input_terms, bias_terms
+
+
+@register("full_grad")
+class FullGrad(_Terms):
+    """FullGrad: the input's gradient x input and every layer's bias x gradient, each as a min-max scaled map, summed.
+
+    Implicit biases of normalisation layers are included. Not negative, `(samples, *spatial)`.
+
+    Args:
+        model: A built Sequential or functional Keras model with one input.
+        **kwargs: `score`, `batch_size`, `verbose`, see `Explainer`.
+
+    Reference:
+        Srinivas & Fleuret, 2019, https://arxiv.org/abs/1905.00780
+    """
+
+    def __init__(self, model, **kwargs):
+        super().__init__(model, **kwargs)
+        if len(self.graph.input_names) > 1 or len(self.graph.input_shapes[0]) < 3:
+            raise ValueError(
+                "FullGrad needs a model with one input of shape (samples, *spatial, channels). Received: "
+                f"{', '.join(f'{n} {s}' for n, s in zip(self.graph.input_names, self.graph.input_shapes))}."
+            )
+
+    def explain_batch(self, inputs, target):
+        _, (input_term,), bias_terms = self.full_gradient(inputs, target)
+        size = spatial.spatial_size(input_term)
+        total = spatial.min_max(tf.reduce_sum(tf.abs(input_term), axis=-1))
+        for _, term in bias_terms:
+            if term.shape.rank == input_term.shape.rank:
+                total += spatial.min_max(spatial.resize(tf.reduce_sum(tf.abs(term), axis=-1), size))
+        return total
+
+    def completeness_residual(self, x, target=None, y=None):
+        """`S(x)` minus the sum of all unscaled terms: 0 for nets of affine layers, ReLUs and max pooling.
+
+        Returns:
+            Array `(samples,)`.
+        """
+        return np.asarray(_Residual(self.model, score=self.score, batch_size=self.batch_size)(x, target, y), np.float64)
+
+
+class _Residual(_Terms):
+    def explain_batch(self, inputs, target):
+        scores, input_terms, bias_terms = self.full_gradient(inputs, target)
+        terms = [*input_terms, *(term for _, term in bias_terms)]
+        return scores - sum(tf.reduce_sum(term, axis=list(range(1, term.shape.rank))) for term in terms)
+
+
+@register("guided_grad_cam")
+class GuidedGradCAM(GradientExplainer):
+    """Guided Grad-CAM: the Grad-CAM map at the input's size times Guided Backpropagation, channel by channel.
+
+    Signed `(samples, *input_shape)`.
+
+    Args:
+        model: A built Sequential or functional Keras model.
+        layer: The layer Grad-CAM reads, see `CAM`.
+        **kwargs: `score`, `batch_size`, `verbose`, see `Explainer`.
+
+    Reference:
+        Selvaraju et al., 2017, https://arxiv.org/abs/1610.02391
+    """
+
+    reduce = "abs_sum"
+    needs_graph = True
+
+    def __init__(self, model, layer=None, **kwargs):
+        super().__init__(model, **kwargs)
+        if isinstance(layer, (list, tuple)):
+            raise ValueError(f"GuidedGradCAM reads one layer. Received: layer={layer!r}.")
+        self._cam = GradCAM(model, layer=layer, score=self.score)
+        self._guided = GuidedBackprop(model, score=self.score)
+        self.layer = self._cam.layer
+
+    def attribute(self, inputs, target):
+        maps = self._cam.explain_batch(inputs, target)
+        return [
+            gradient * spatial.resize(maps, spatial.spatial_size(gradient))[..., tf.newaxis]
+            if gradient.shape.rank == maps.shape.rank + 1
+            else gradient
+            for gradient in self._guided.attribute(inputs, target)
+        ]
+
+
+def _has_offset(operation):
+    if isinstance(operation, LINEAR):
+        return bias_of(operation) is not None
+    return isinstance(operation, (*_AFFINE_WITH_OFFSET, *_ADDED_BETA))
+
+
+def _before_activation(node, stripped, args, kwargs):
+    """What a layer computes before its activation, and the activation (none where the score leaves it out)."""
+    activation = activation_of(node.operation)
+    if activation is None:
+        return node.operation(*args, **kwargs), tf.identity
+    return before_activation(node.operation)(*args, **kwargs), tf.identity if node in stripped else activation
+
+
+def _offset(operation, shape):
+    """What a layer adds whatever its input is, broadcastable against its output, in float32."""
+    if isinstance(operation, LINEAR):
+        return as_float(tf.convert_to_tensor(bias_of(operation)))
+    if isinstance(operation, _ADDED_BETA):
+        return 0.0 if operation.beta is None else as_float(tf.convert_to_tensor(operation.beta))
+    with keras.StatelessScope():
+        return as_float(operation(tf.zeros([1, *shape[1:]])))

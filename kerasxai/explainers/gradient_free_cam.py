@@ -1,0 +1,176 @@
+"""Class activation maps that weigh channels by running the model on changed activations or masked inputs."""
+
+import tensorflow as tf
+
+from kerasxai import spatial
+from kerasxai.explainers.ablation import ablation_scores
+from kerasxai.explainers.base import Explainer
+from kerasxai.explainers.cam import CAM, as_float, plus_plus
+from kerasxai.explainers.gradient import _positive
+from kerasxai.explainers.noise import SmoothGrad
+from kerasxai.explainers.registry import register
+from kerasxai.explainers.streaming import accumulate, merge, split
+from kerasxai.graph.linear import LINEAR
+
+
+@register("score_cam")
+class ScoreCAM(CAM):
+    """Score-CAM: channels weighted by the score of the input masked with them.
+
+    One forward pass per sample and channel, streamed.
+
+    Args:
+        model: A built Keras model.
+        max_channels: Use only the channels that vary most over the positions of each sample; None: all.
+        **kwargs: `layer`, `upsample`, `relu`, see `CAM`; `score`, `batch_size`, `verbose`, see `Explainer`.
+
+    Reference:
+        Wang et al., 2020, https://arxiv.org/abs/1910.01279
+    """
+
+    def __init__(self, model, max_channels=None, **kwargs):
+        super().__init__(model, **kwargs)
+        self.max_channels = None if max_channels is None else _positive("max_channels", max_channels)
+
+    def maps(self, inputs, target):
+        target = self.resolve_target(inputs, target)
+        paths = self.layers_for(target.output)
+        _, tapped = self.scorer.outputs(inputs, taps=paths)
+        return {path: self._map(path, as_float(a), inputs, target) for path, a in zip(paths, tapped)}
+
+    def _map(self, path, activations, inputs, target):
+        activations = self._most_varying(activations)
+        masked_input = self.input_of(path, activations[..., 0], inputs)
+        size = spatial.spatial_size(masked_input)
+        channels = activations.shape[-1]
+        by_channel = tf.transpose(activations, [activations.shape.rank - 1, *range(activations.shape.rank - 1)])
+
+        def step(state, indices):
+            (scores,) = state
+            count = tf.size(indices)
+            masks = spatial.min_max(spatial.resize(merge(tf.gather(by_channel, indices)), size))  # (chunk x batch, ...)
+            copies = [merge(_repeated(x, count)) for x in inputs]
+            masked = [
+                copy * tf.cast(masks[..., tf.newaxis], x.dtype) if x is masked_input else copy
+                for copy, x in zip(copies, inputs)
+            ]
+            new, _ = self.scores(masked, target.tile(count))
+            return [tf.tensor_scatter_nd_update(scores, indices[:, tf.newaxis], split(new, count))]
+
+        start = tf.zeros([channels, tf.shape(activations)[0]], activations.dtype)
+        (scores,) = accumulate(channels, self.chunk(inputs), step, [start])
+        weights = tf.nn.softmax(tf.transpose(scores))  # (batch, channels)
+        return _weighted(activations, weights)
+
+    def _most_varying(self, activations):
+        if self.max_channels is None or self.max_channels >= activations.shape[-1]:
+            return activations
+        variance = tf.math.reduce_variance(activations, axis=spatial.spatial_axes(activations))
+        chosen = tf.math.top_k(variance, self.max_channels).indices
+        rank = activations.shape.rank
+        by_channel = tf.transpose(activations, [0, rank - 1, *range(1, rank - 1)])
+        return tf.transpose(tf.gather(by_channel, chosen, batch_dims=1), [0, *range(2, rank), 1])
+
+
+@register("ablation_cam")
+class AblationCAM(CAM):
+    """Ablation-CAM: channels weighted by how far the score falls without them.
+
+    Only the part of the model after the layer runs again, once per channel; where that part is affine, one gradient
+    gives the same.
+
+    Args:
+        model: A built Sequential or functional Keras model.
+        ablation: `"activation"`: the channel's activations become 0. `"kernel"`: its kernel does, so that its
+            activations become those of its bias alone.
+        normalize: Divide the fall of the score by the score's size.
+        **kwargs: `layer`, `upsample`, `relu`, see `CAM`; `score`, `batch_size`, `verbose`, see `Explainer`.
+
+    Reference:
+        Ramaswamy & Desai, 2020, https://doi.org/10.1109/WACV45572.2020.9093360
+    """
+
+    needs_graph = True
+
+    def __init__(self, model, ablation="activation", normalize=True, **kwargs):
+        super().__init__(model, **kwargs)
+        if ablation not in ("activation", "kernel"):
+            raise ValueError(f'`ablation` must be "activation" or "kernel". Received: ablation={ablation!r}.')
+        self.ablation = ablation
+        self.normalize = bool(normalize)
+        if ablation == "kernel":
+            for output in range(len(self.graph.output_names)):
+                for path in self.layers_for(output):
+                    self._refuse_without_kernel(self.graph.node(path))
+
+    def maps(self, inputs, target):
+        target = self.resolve_target(inputs, target)
+        return {path: self._map(self.graph.node(path), inputs, target) for path in self.layers_for(target.output)}
+
+    def _map(self, node, inputs, target):
+        activations, scores, ablated = ablation_scores(self, node, inputs, target)
+        weights = scores[:, tf.newaxis] - tf.transpose(ablated)  # (batch, channels)
+        if self.normalize:
+            weights = tf.math.divide_no_nan(weights, tf.abs(scores)[:, tf.newaxis])
+        return _weighted(activations, weights)
+
+    def _refuse_without_kernel(self, node):
+        if not isinstance(node.operation, LINEAR):
+            raise ValueError(
+                f'`ablation="kernel"` needs a layer with a kernel. Received: {node.path!r} ({node.kind}). '
+                'Name a convolution with `layer=`, or use ablation="activation".'
+            )
+
+
+@register("smooth_grad_cam_plus_plus")
+class SmoothGradCAMPlusPlus(CAM):
+    """Smooth Grad-CAM++: Grad-CAM++ with its gradients averaged over noisy copies of the input.
+
+    Args:
+        model: A built Keras model.
+        n_samples: Number of noisy copies.
+        noise_level: Standard deviation of the noise as a share of each sample's range.
+        seed: Seed of the noise.
+        **kwargs: `layer`, `upsample`, `relu`, see `CAM`; `score`, `batch_size`, `verbose`, see `Explainer`.
+
+    Reference:
+        Omeiza et al., 2019, https://arxiv.org/abs/1908.01224
+    """
+
+    def __init__(self, model, n_samples=50, noise_level=0.15, seed=0, **kwargs):
+        super().__init__(model, **kwargs)
+        powers = _GradientPowers(self)
+        self._smooth = SmoothGrad(model, powers, n_samples, noise_level, seed, batch_size=self.batch_size)
+        self._smooth.scorer = self.scorer
+        self.n_samples, self.noise_level, self.seed = n_samples, self._smooth.noise_level, self._smooth.seed
+
+    def maps(self, inputs, target):
+        target = self.resolve_target(inputs, target)
+        paths = self.layers_for(target.output)
+        _, tapped = self.scorer.outputs(inputs, taps=paths)
+        powers = self._smooth.explain_batch(inputs, target)
+        return {path: plus_plus(as_float(a), *power) for path, a, power in zip(paths, tapped, powers)}
+
+
+class _GradientPowers(Explainer):
+    """The gradient at the layers of a CAM to the powers 1, 2 and 3, as the maps that SmoothGrad averages."""
+
+    def __init__(self, cam):
+        super().__init__(cam.model, score=cam.score, batch_size=cam.batch_size)
+        self._cam = cam
+        self.scorer = cam.scorer
+
+    def explain_batch(self, inputs, target):
+        _, gradients = self._cam.activations_and_gradients(inputs, target, self._cam.layers_for(target.output))
+        return [[gradient, tf.square(gradient), gradient**3] for gradient in gradients]
+
+
+def _weighted(activations, weights):
+    """`sum_k w_k A_k` for weights `(batch, channels)`."""
+    shape = tf.concat([[-1], tf.ones(activations.shape.rank - 2, tf.int32), [activations.shape[-1]]], axis=0)
+    return tf.reduce_sum(tf.reshape(weights, shape) * activations, axis=-1)
+
+
+def _repeated(x, count):
+    """`(count, batch, ...)`: the batch, `count` times."""
+    return tf.tile(x[tf.newaxis], tf.concat([[count], tf.ones(x.shape.rank, tf.int32)], axis=0))

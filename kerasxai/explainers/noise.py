@@ -1,0 +1,192 @@
+"""The SmoothGrad family: statistics of an explanation over noisy copies of the input, around any explainer."""
+
+import abc
+
+import numpy as np
+import tensorflow as tf
+
+from kerasxai.explainers.base import Explainer
+from kerasxai.explainers.gradient import _positive
+from kerasxai.explainers.registry import build, get, register
+from kerasxai.explainers.streaming import accumulate, merge, split
+
+
+class NoiseExplainer(Explainer):
+    """Base of the methods that explain noisy copies of the input and summarise their maps.
+
+    The noise of draw i is the same for all samples up to its scale, and depends on `seed` and i alone.
+
+    Args:
+        model: A built Keras model.
+        explainer: What is smoothed: a registry name, a config dict, or an explainer on the same model.
+        n_samples: Number of noisy copies.
+        noise_level: Standard deviation of the noise as a share of each sample's range (maximum - minimum).
+        seed: Seed of the noise.
+        **kwargs: `score`, `batch_size`, `verbose`, see `Explainer`; an explainer given as an instance or a config
+            keeps its own score.
+    """
+
+    def __init__(self, model, explainer="gradient", n_samples=50, noise_level=0.15, seed=0, **kwargs):
+        if isinstance(explainer, (str, type)):
+            shared = {name: kwargs[name] for name in ("score", "batch_size") if name in kwargs}
+            explainer = get(explainer)(model, **shared)
+        self.explainer = build(explainer, model)
+        self.needs_graph = self.explainer.needs_graph
+        super().__init__(model, **{**kwargs, "score": self.explainer.score})
+        self.scorer = self.explainer.scorer
+        self.n_samples = _positive("n_samples", n_samples)
+        if not np.isscalar(noise_level) or not 0 <= noise_level < np.inf:
+            raise ValueError(f"`noise_level` must be a number, 0 or more. Received: noise_level={noise_level!r}.")
+        self.noise_level = float(noise_level)
+        self.seed = int(seed)
+        self.reduce = self.explainer.reduce
+
+    def explain_batch(self, inputs, target):
+        target = self.resolve_target(inputs, target)
+        # Only its structure and static shapes are used, so TensorFlow prunes the computation.
+        maps = self.explainer.explain_batch(inputs, target)
+        samples = tf.shape(inputs[0])[0]
+        zeros = [tf.zeros([samples, *leaf.shape[1:]], leaf.dtype) for leaf in tf.nest.flatten(maps)]
+        return tf.nest.pack_sequence_as(maps, self.summarise(inputs, target, zeros))
+
+    @abc.abstractmethod
+    def summarise(self, inputs, target, zeros):
+        """The summary of each map: a flat list of tensors shaped like `zeros` (one per map of the explainer)."""
+
+    def finish(self, arrays, structure):
+        return self.explainer.finish(arrays, structure)
+
+    def noisy_maps(self, inputs, target, indices):
+        """The explainer's maps of the draws `indices`: a flat list of tensors `(draws, batch, ...)`."""
+        noisy = [merge(self._with_noise(x, stream, indices)) for stream, x in enumerate(inputs)]
+        maps = self.explainer.explain_batch(noisy, target.tile(tf.size(indices)))
+        return [split(leaf, tf.size(indices)) for leaf in tf.nest.flatten(maps)]
+
+    def _prepare(self, inputs, structure):
+        super()._prepare(inputs, structure)
+        self.explainer._prepare(inputs, structure)
+
+    def _with_noise(self, x, stream, indices):
+        if not x.dtype.is_floating:
+            return tf.tile(x[tf.newaxis], tf.concat([[tf.size(indices)], tf.ones(x.shape.rank, tf.int32)], axis=0))
+        axes = list(range(1, x.shape.rank))
+        spread = tf.reduce_max(x, axes, keepdims=True) - tf.reduce_min(x, axes, keepdims=True)
+
+        def draw(index):
+            return tf.random.stateless_normal(x.shape[1:], [self.seed, index * 16 + stream], dtype=x.dtype)
+
+        noise = tf.map_fn(draw, indices, fn_output_signature=tf.TensorSpec(x.shape[1:], x.dtype))
+        return x + tf.constant(self.noise_level, x.dtype) * spread * noise[:, tf.newaxis]
+
+
+@register("smooth_grad")
+class SmoothGrad(NoiseExplainer):
+    """SmoothGrad: the mean of an explanation over noisy copies of the input.
+
+    Reference:
+        Smilkov et al., 2017, https://arxiv.org/abs/1706.03825
+
+    Example:
+
+    ```python
+    maps = kerasxai.explainers.SmoothGrad(model, n_samples=20, noise_level=0.1)(images)
+    ```
+    """
+
+    def summarise(self, inputs, target, zeros):
+        def step(sums, indices):
+            maps = self.noisy_maps(inputs, target, indices)
+            return [total + tf.reduce_sum(self.statistic(one), axis=0) for total, one in zip(sums, maps)]
+
+        sums = accumulate(self.n_samples, self.chunk(inputs), step, zeros)
+        return [total / self.n_samples for total in sums]
+
+    def statistic(self, maps):
+        """What is averaged."""
+        return maps
+
+
+@register("smooth_grad_squared")
+class SmoothGradSquared(SmoothGrad):
+    """SmoothGrad squared: the mean square of an explanation over noisy copies; not negative.
+
+    Reference:
+        Hooker et al., 2019, https://arxiv.org/abs/1806.10758
+    """
+
+    def statistic(self, maps):
+        return tf.square(maps)
+
+
+@register("var_grad")
+class VarGrad(NoiseExplainer):
+    """VarGrad: the variance of an explanation over noisy copies of the input; not negative.
+
+    Reference:
+        Adebayo et al., 2018, https://arxiv.org/abs/1810.03292
+    """
+
+    def summarise(self, inputs, target, zeros):
+        def step(state, indices):
+            # Chan's update: sums of squares around a running mean lose no digits.
+            seen, means, squares = state[0], state[1 : 1 + len(zeros)], state[1 + len(zeros) :]
+            maps = self.noisy_maps(inputs, target, indices)
+            added = tf.cast(tf.size(indices), tf.float32)
+            total = seen + added
+            new_means, new_squares = [], []
+            for mean, square, one in zip(means, squares, maps):
+                chunk_mean = tf.reduce_mean(one, axis=0)
+                shift = chunk_mean - mean
+                weight = tf.cast(added / total, one.dtype)
+                new_means.append(mean + shift * weight)
+                inside = tf.reduce_sum(tf.square(one - chunk_mean), axis=0)
+                new_squares.append(square + inside + tf.square(shift) * weight * tf.cast(seen, one.dtype))
+            return [total, *new_means, *new_squares]
+
+        state = accumulate(self.n_samples, self.chunk(inputs), step, [tf.constant(0.0), *zeros, *zeros])
+        return [square / self.n_samples for square in state[1 + len(zeros) :]]
+
+
+@register("noise_percentiles")
+class NoisePercentiles(NoiseExplainer):
+    """Percentiles of an explanation over noisy copies of the input, on a new axis after the samples.
+
+    An order statistic needs every draw at once: memory grows with `n_samples` x the batch.
+
+    Args:
+        model: A built Keras model.
+        percentiles: Numbers between 0 and 100.
+        **kwargs: See `NoiseExplainer`.
+
+    Reference:
+        Bykov et al., 2020, https://arxiv.org/abs/2006.09000
+    """
+
+    def __init__(self, model, percentiles=(5, 25, 50, 75, 95), **kwargs):
+        super().__init__(model, **kwargs)
+        self.percentiles = percentiles
+        values = np.atleast_1d(np.asarray(percentiles, float))
+        if not values.size or not ((values >= 0) & (values <= 100)).all():
+            raise ValueError(f"`percentiles` must lie between 0 and 100. Received: percentiles={percentiles!r}.")
+        self._percentiles = values
+
+    def summarise(self, inputs, target, zeros):
+        def step(draws, indices):
+            return [
+                tf.tensor_scatter_nd_update(kept, indices[:, tf.newaxis], one)
+                for kept, one in zip(draws, self.noisy_maps(inputs, target, indices))
+            ]
+
+        empty = [tf.repeat(zero[tf.newaxis], self.n_samples, axis=0) for zero in zeros]
+        draws = accumulate(self.n_samples, self.chunk(inputs), step, empty)
+        return [self._of_draws(tf.sort(one, axis=0)) for one in draws]
+
+    def _of_draws(self, ordered):
+        """Percentiles with linear interpolation between draws, as numpy.percentile has them."""
+        ranks = self._percentiles / 100.0 * (self.n_samples - 1)
+        lower = np.floor(ranks).astype(int)
+        upper = np.minimum(lower + 1, self.n_samples - 1)
+        share = (ranks - lower).reshape(-1, *[1] * (ordered.shape.rank - 1))
+        low, high = tf.gather(ordered, lower), tf.gather(ordered, upper)
+        values = low + tf.constant(share, ordered.dtype) * (high - low)  # (percentiles, batch, ...)
+        return tf.transpose(values, [1, 0, *range(2, values.shape.rank)])

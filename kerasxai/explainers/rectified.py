@@ -1,0 +1,112 @@
+"""Guided Backpropagation and DeconvNet: another backward pass through every ReLU of the graph."""
+
+import abc
+import warnings
+
+import keras
+import tensorflow as tf
+
+from kerasxai.explainers.gradient import GradientExplainer
+from kerasxai.explainers.registry import register
+from kerasxai.graph.linear import LINEAR, activation_of, before_activation
+
+_RECTIFIERS = (keras.activations.relu, keras.activations.relu6)
+_RECTIFIER_KINDS = ("Relu", "Relu6")  # keras.ops.relu, keras.ops.relu6 as nodes
+
+
+class RectifiedExplainer(GradientExplainer):
+    """Base of the methods that change the backward pass of the ReLUs.
+
+    Every ReLU is reached: fused `activation="relu"`, `ReLU` layers (`max_value` too), `Activation("relu")`, relu
+    operations, nested models. A model without any warns that the result is the plain gradient; a layer that hides
+    ReLUs inside it is an error.
+    """
+
+    reduce = "abs_sum"
+    needs_graph = True
+
+    def __init__(self, model, **kwargs):
+        super().__init__(model, **kwargs)
+        rectifiers = [node for node in self.graph.nodes if is_rectifier(node.operation)]
+        for node in self.graph.nodes:
+            _refuse_hidden_rectifiers(node)
+        if not rectifiers:
+            warnings.warn(
+                f"{getattr(model, 'name', 'The model')} has no ReLU, so {self.name} is the plain gradient here.",
+                stacklevel=2,
+            )
+        self._overrides = {node: self.rectify(node.operation) for node in rectifiers}
+
+    def attribute(self, inputs, target):
+        return self.gradients(inputs, target, overrides=self._overrides)
+
+    @abc.abstractmethod
+    def rectify(self, operation):
+        """A callable that computes what `operation` does, with this method's backward pass."""
+
+
+@register("guided_backprop")
+class GuidedBackprop(RectifiedExplainer):
+    """Guided Backpropagation: a ReLU passes back only positive gradients of units that were active.
+
+    Signed `(samples, *input_shape)`.
+
+    Reference:
+        Springenberg et al., 2015, https://arxiv.org/abs/1412.6806
+    """
+
+    def rectify(self, operation):
+        # The native mask of the activation stays in its own backward pass; this adds the other half.
+        return lambda *args, **kwargs: _pass_positive_gradients(operation(*args, **kwargs))
+
+
+@register("deconvnet")
+class DeconvNet(RectifiedExplainer):
+    """DeconvNet: a ReLU passes back every positive gradient, whether the unit was active or not.
+
+    Signed `(samples, *input_shape)`.
+
+    Reference:
+        Zeiler & Fergus, 2014, https://arxiv.org/abs/1311.2901
+    """
+
+    def rectify(self, operation):
+        if isinstance(operation, LINEAR):
+            linear, activation = before_activation(operation), operation.activation
+            return lambda *args, **kwargs: _with_positive_gradients(activation)(linear(*args, **kwargs))
+        return lambda x, **kwargs: _with_positive_gradients(lambda value: operation(value, **kwargs))(x)
+
+
+def is_rectifier(operation):
+    """Whether a layer or operation ends with a ReLU, capped ones included; leaky ones have no rectifying part."""
+    if isinstance(operation, keras.layers.ReLU):
+        return not operation.negative_slope
+    if type(operation).__name__ in _RECTIFIER_KINDS:
+        return True
+    activation = activation_of(operation)
+    return activation in _RECTIFIERS or isinstance(activation, keras.layers.ReLU)
+
+
+@tf.custom_gradient
+def _pass_positive_gradients(x):
+    return tf.identity(x), tf.nn.relu
+
+
+def _with_positive_gradients(activation):
+    @tf.custom_gradient
+    def rectified(x):
+        return activation(x), tf.nn.relu
+
+    return rectified
+
+
+def _refuse_hidden_rectifiers(node):
+    if not isinstance(node.operation, keras.Layer) or is_rectifier(node.operation):
+        return
+    for layer in node.operation._flatten_layers(include_self=False):
+        if is_rectifier(layer):
+            raise ValueError(
+                f"Layer {node.path} ({node.kind}) holds a ReLU ({layer.name}) inside its own `call`, where its "
+                "backward pass cannot be changed. Build that part with the functional API, or use gradient_x_input or "
+                "integrated_gradients."
+            )

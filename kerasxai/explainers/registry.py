@@ -1,0 +1,94 @@
+"""Names and classes of explainers: "grad_cam" <-> GradCAM, and config dicts."""
+
+import difflib
+
+_CLASSES = {}
+
+
+def register(name):
+    """Class decorator that makes an explainer known under a snake_case name.
+
+    Example:
+
+    ```python
+    @kerasxai.explainers.register("my_cam")
+    class MyCAM(kerasxai.explainers.ActivationGradientCAM):
+        def combine(self, activations, gradients):
+            return tf.reduce_max(gradients * activations, axis=-1)
+    ```
+    """
+
+    def keep(cls):
+        cls.name = name
+        _CLASSES[name] = cls
+        return cls
+
+    return keep
+
+
+def get(name):
+    """The explainer class of a registry name.
+
+    Args:
+        name: E.g. `"grad_cam"`; a class is returned as it is.
+
+    Raises:
+        ValueError: No explainer has this name.
+    """
+    if isinstance(name, type):
+        return name
+    if name in _CLASSES:
+        return _CLASSES[name]
+    close = difflib.get_close_matches(str(name), _CLASSES, n=3, cutoff=0.4)
+    hint = f" Did you mean {' or '.join(close)}?" if close else ""
+    raise ValueError(f"`method` must be one of {', '.join(sorted(_CLASSES))}. Received: {name!r}.{hint}")
+
+
+def names():
+    """All registry names, sorted."""
+    return sorted(_CLASSES)
+
+
+def from_config(config, model):
+    """The explainer a config dict describes, on `model`.
+
+    Args:
+        config: What `explainer.get_config()` returned; `config["method"]` is the registry name.
+        model: The model to explain.
+
+    Example:
+
+    ```python
+    explainer = kerasxai.explainers.from_config({"method": "grad_cam", "upsample": False}, model)
+    ```
+    """
+    if not isinstance(config, dict) or "method" not in config:
+        raise ValueError(f'An explainer\'s config is a dict with the key "method". Received: {config!r}.')
+    return get(config["method"]).from_config(config, model)
+
+
+def build(explainer, model):
+    """An explainer on `model` from what an option or argument may hold.
+
+    Args:
+        explainer: A registry name, a config dict, an explainer class, a function `model -> explainer`, or an
+            explainer, which must be bound to `model`.
+        model: The model to explain.
+    """
+    if isinstance(explainer, (str, type)):
+        return get(explainer)(model)
+    if isinstance(explainer, dict):
+        return from_config(explainer, model)
+    if hasattr(explainer, "explain_batch"):
+        if explainer.model is not model:
+            raise ValueError(
+                f"The explainer must be bound to the same model. Received: {type(explainer).__name__} on model "
+                f"{getattr(explainer.model, 'name', explainer.model)!r}; give its name or config instead."
+            )
+        return explainer
+    if callable(explainer):
+        return build(explainer(model), model)
+    raise TypeError(
+        "An explainer is given as a name, a config dict, a class, a function of the model, or an instance. "
+        f"Received: {explainer!r}."
+    )

@@ -1,0 +1,8 @@
+"""A Keras model taken apart, never changed. Knows nothing of explainers."""
+
+from kerasxai.graph.model_graph import ModelGraph, Node
+from kerasxai.graph.opaque_model import OpaqueModel
+from kerasxai.graph.score import Score, view
+from kerasxai.graph.target_layer import default_layer, layer_table
+
+__all__ = ["ModelGraph", "Node", "OpaqueModel", "Score", "default_layer", "layer_table", "view"]

@@ -1,0 +1,82 @@
+"""Which layers are linear in their input, and what they compute apart from their activation."""
+
+import keras
+
+from kerasxai.graph.model_graph import without_activation
+
+# Convolution classes are not subclasses of one another in Keras, so each is named.
+CONVOLUTION = (
+    keras.layers.Conv1D,
+    keras.layers.Conv2D,
+    keras.layers.Conv3D,
+    keras.layers.DepthwiseConv1D,
+    keras.layers.DepthwiseConv2D,
+    keras.layers.SeparableConv1D,
+    keras.layers.SeparableConv2D,
+    keras.layers.Conv1DTranspose,
+    keras.layers.Conv2DTranspose,
+    keras.layers.Conv3DTranspose,
+)
+DENSE = (keras.layers.Dense, keras.layers.EinsumDense)
+LINEAR = CONVOLUTION + DENSE
+
+
+def activation_of(operation):
+    """The activation function a layer ends with, None for a layer that ends with none (or with `linear`).
+
+    Linear layers with a fused `activation=` and `keras.layers.Activation` count; a recurrent cell, whose activation
+    works inside, does not.
+    """
+    if not isinstance(operation, (*LINEAR, keras.layers.Activation)):
+        return None
+    activation = operation.activation
+    return None if activation is None or activation is keras.activations.linear else activation
+
+
+def before_activation(operation):
+    """A callable that computes what `operation` hands to its activation; the user's layer is not touched."""
+    if isinstance(operation, keras.layers.Activation):
+        return lambda inputs, **_: inputs
+    return without_activation(operation)
+
+
+def bias_of(operation):
+    """The bias variable of a linear layer, None where it has none."""
+    return getattr(operation, "bias", None) if isinstance(operation, LINEAR) else None
+
+
+# Calls that are affine in each of their tensors taken together: a chain of them is one affine map.
+_AFFINE_LAYERS = (
+    keras.layers.Add,
+    keras.layers.Average,
+    keras.layers.AveragePooling1D,
+    keras.layers.AveragePooling2D,
+    keras.layers.AveragePooling3D,
+    keras.layers.BatchNormalization,
+    keras.layers.Concatenate,
+    keras.layers.Cropping1D,
+    keras.layers.Cropping2D,
+    keras.layers.Dropout,
+    keras.layers.Flatten,
+    keras.layers.GlobalAveragePooling1D,
+    keras.layers.GlobalAveragePooling2D,
+    keras.layers.GlobalAveragePooling3D,
+    keras.layers.Identity,
+    keras.layers.Permute,
+    keras.layers.Reshape,
+    keras.layers.SpatialDropout1D,
+    keras.layers.SpatialDropout2D,
+    keras.layers.Subtract,
+    keras.layers.ZeroPadding1D,
+    keras.layers.ZeroPadding2D,
+)
+_AFFINE_KINDS = ("Add", "Subtract", "Mean", "Reshape", "Transpose", "Squeeze", "Cast", "Concatenate")
+
+
+def is_affine(operation):
+    """Whether a layer or operation is affine in its input, its activation (if any) included."""
+    if activation_of(operation) is not None:
+        return False
+    if isinstance(operation, (*LINEAR, *_AFFINE_LAYERS, keras.layers.Activation)):
+        return True
+    return type(operation).__module__.startswith("keras.") and type(operation).__name__ in _AFFINE_KINDS

@@ -1,0 +1,371 @@
+"""ModelGraph: the layer calls of a Keras model in execution order, nested models inlined.
+
+The one file that reads Keras internals; what the calls mean for an explanation is decided elsewhere.
+"""
+
+import keras
+import tensorflow as tf
+from keras.src.models.functional import Functional
+
+
+class Node:
+    """One call of a layer or operation.
+
+    Attributes:
+        path: Its name, with the names of the nested models it lives in: `"mobilenetv2_1.00_96/out_relu"`;
+            the second call of a layer `s` is `"s#2"`.
+        operation: The Keras layer or operation called; the user's own object.
+        inputs: Indices of the tensors it takes, in the order of its arguments.
+        outputs: Indices of the tensors it makes.
+        shape: Symbolic shape of its first output, `(None, *spatial, channels)`.
+    """
+
+    def __init__(self, path, operation, arguments, symbolic_outputs, inputs, outputs):
+        self.path = path
+        self.operation = operation
+        self.inputs = tuple(inputs)
+        self.outputs = tuple(outputs)
+        self.shape = tuple(symbolic_outputs[0].shape)
+        self._arguments = arguments
+
+    @property
+    def kind(self):
+        """Class name of the layer or operation."""
+        return type(self.operation).__name__
+
+    def arguments(self, tensors):
+        """Positional and keyword arguments of the call, `tensors` standing for its inputs in order."""
+        by_id = {id(symbol): tensor for symbol, tensor in zip(self._arguments.keras_tensors, tensors)}
+        args, kwargs = self._arguments.fill_in(by_id)
+        if getattr(self.operation, "_call_has_training_arg", False):
+            kwargs = {**kwargs, "training": False}
+        return args, kwargs
+
+    def __repr__(self):
+        return f"<Node {self.path} ({self.kind}) {self.shape}>"
+
+
+class _CastNode(Node):
+    """The entry of a nested model that takes another dtype than the tensor it is given."""
+
+    def __init__(self, path, symbol, inputs, outputs):
+        super().__init__(path, symbol._keras_history.operation, None, [symbol], inputs, outputs)
+        self._dtype = symbol.dtype
+
+    @property
+    def kind(self):
+        return "Cast"
+
+    def arguments(self, tensors):
+        return (tensors[0], self._dtype), {}
+
+
+class ModelGraph:
+    """A built Sequential or Functional model as a flat list of layer calls.
+
+    Running the graph gives exactly `model(x, training=False)`, while every intermediate tensor is in reach. The model
+    is only read: weights by reference, layers called on real tensors inside a `keras.StatelessScope`.
+
+    Args:
+        model: A built `keras.Sequential` or functional `keras.Model`, nested to any depth.
+
+    Attributes:
+        nodes: The calls (`Node`) in execution order.
+        input_shapes, input_dtypes, input_names: One entry per input, in the model's flat order.
+        output_names: One entry per output.
+
+    Raises:
+        TypeError: `model` has no graph (subclassed, SavedModel, a function).
+        ValueError: It is not built yet, or uses `channels_first` layers.
+
+    Example:
+
+    ```python
+    graph = kerasxai.graph.ModelGraph(keras.applications.MobileNetV2(weights=None, input_shape=(96, 96, 3)))
+    outputs, (features,) = graph.run([images], taps=["out_relu"])
+    ```
+    """
+
+    def __init__(self, model):
+        function = function_of(model)
+        if function is None:
+            raise TypeError(_no_graph_message(model))
+        self.model = model
+        self.nodes = []
+        self.input_names = [symbol.name for symbol in function.inputs]
+        self.input_shapes = [tuple(symbol.shape) for symbol in function.inputs]
+        self.input_dtypes = [symbol.dtype for symbol in function.inputs]
+        self.input_structure = function._inputs_struct
+        self.output_names = _output_names(function)
+        self.output_structure = function._outputs_struct
+        self._tensor_count = 0
+        self._nested_outputs = {}  # path of a nested model -> the tensor it returns first
+        self._inputs = self._new_tensors(len(function.inputs))
+        self._outputs = self._inline(function, self._inputs, prefix="")
+        self._by_path = {node.path: node for node in self.nodes}
+        self._producer = {tensor: node for node in self.nodes for tensor in node.outputs}
+        self._refuse_channels_first()
+
+    def run(self, inputs, taps=(), on_tap=None, overrides=None):
+        """Runs the model in inference mode.
+
+        Args:
+            inputs: Flat list of tensors, one per model input.
+            taps: Paths or nodes whose output is wanted too.
+            on_tap: Called with each tapped tensor as soon as it exists, e.g. `tape.watch`.
+            overrides: Dict node -> callable that runs in the place of the node's layer, with the same arguments.
+
+        Returns:
+            Flat list of outputs, list of tapped tensors.
+        """
+        values = dict(zip(self._inputs, self._cast_inputs(inputs)))
+        taps = [self.node(tap) for tap in taps]
+        self._execute(self.nodes, values, set(taps), on_tap, overrides or {})
+        return [values[tensor] for tensor in self._outputs], [values[node.outputs[0]] for node in taps]
+
+    def prefix(self, cut):
+        """The model up to the output of `cut`: a function `inputs -> [activation, *crossing tensors]`.
+
+        A layer inside a branch is no cut by itself: the tensors that `suffix(cut)` needs besides follow the activation.
+        """
+        node = self.node(cut)
+        wanted = [node.outputs[0], *self._crossing(node)]
+        needed = self._ancestors(wanted)
+
+        def run_prefix(inputs):
+            values = dict(zip(self._inputs, self._cast_inputs(inputs)))
+            self._execute([node for node in self.nodes if node in needed], values, (), None, {})
+            return [values[tensor] for tensor in wanted]
+
+        return run_prefix
+
+    def suffix(self, cut):
+        """The model after `cut`: a function `([activation, *crossing tensors], overrides=None) -> outputs`."""
+        node = self.node(cut)
+        given = [node.outputs[0], *self._crossing(node)]
+        nodes = self.suffix_nodes(node)
+
+        def run_suffix(tensors, overrides=None):
+            values = dict(zip(given, tensors))
+            self._execute(nodes, values, (), None, overrides or {})
+            return [values[tensor] for tensor in self._outputs]
+
+        return run_suffix
+
+    def suffix_nodes(self, cut):
+        """The nodes that depend on the output of `cut`, in execution order."""
+        reached = {self.node(cut).outputs[0]}
+        nodes = []
+        for node in self.nodes:
+            if reached.intersection(node.inputs):
+                nodes.append(node)
+                reached.update(node.outputs)
+        return nodes
+
+    def producer(self, tensor):
+        """The node that makes a tensor, None for a model input."""
+        return self._producer.get(tensor)
+
+    def consumers(self, node):
+        """The nodes that take an output of `node`."""
+        return [other for other in self.nodes if set(node.outputs).intersection(other.inputs)]
+
+    def output_node(self, output=0):
+        """The node that makes the model's output number `output`, None where it is an input itself."""
+        return self._producer.get(self._outputs[output])
+
+    def is_output(self, node):
+        """Whether an output of `node` is an output of the model."""
+        return bool(set(node.outputs).intersection(self._outputs))
+
+    def reached_inputs(self, node):
+        """Indices of the model inputs that `node` depends on."""
+        tensors = {tensor for ancestor in self._ancestors(node.outputs) for tensor in ancestor.inputs}
+        return [index for index, tensor in enumerate(self._inputs) if tensor in tensors]
+
+    def ancestors(self, node):
+        """The set of nodes that `node` depends on, itself left out."""
+        return self._ancestors(node.inputs)
+
+    def node(self, key):
+        """The node of a path, an unambiguous layer name, a nested model's path (its output), a layer or a node.
+
+        Raises:
+            ValueError: Nothing or more than one call answers to `key`.
+        """
+        if isinstance(key, Node):
+            return key
+        if isinstance(key, str):
+            if key in self._by_path:
+                return self._by_path[key]
+            if key in self._nested_outputs:
+                return self._producer[self._nested_outputs[key]]
+            found = [node for node in self.nodes if node.path.endswith("/" + key)]
+        else:
+            found = [node for node in self.nodes if node.operation is key]
+        if len(found) == 1:
+            return found[0]
+        if found:
+            raise ValueError(
+                f"`layer` must name one layer call. Received: {_shown(key)}, which is any of "
+                f"{', '.join(node.path for node in found)}. Give one of these paths."
+            )
+        raise ValueError(
+            f"`layer` must name a layer of the model. Received: {_shown(key)}. "
+            f"{_suggest(key, self._by_path)}See kerasxai.layer_table(model)."
+        )
+
+    def _inline(self, function, inputs, prefix):
+        """Appends the nodes of a functional model called on the tensors `inputs`; returns its output tensors."""
+        tensor_of = {id(symbol): tensor for symbol, tensor in zip(function.inputs, inputs)}
+        calls = {}
+        for depth in sorted(function._nodes_by_depth, reverse=True):
+            for keras_node in function._nodes_by_depth[depth]:
+                if keras_node.is_input:
+                    continue
+                operation = keras_node.operation
+                calls[operation] = calls.get(operation, 0) + 1
+                path = prefix + operation.name + (f"#{calls[operation]}" if calls[operation] > 1 else "")
+                taken = [tensor_of[id(symbol)] for symbol in keras_node.input_tensors]
+                nested = function_of(operation)
+                entry = _nested_entry(nested, keras_node) if nested is not None else None
+                if entry is None:
+                    made = self._new_tensors(len(keras_node.outputs))
+                    self.nodes.append(
+                        Node(path, operation, keras_node.arguments, keras_node.outputs, taken, made),
+                    )
+                else:
+                    given = [
+                        self._enter(path, tensor_of[id(symbol)], symbol, inner)
+                        for symbol, inner in zip(entry, nested.inputs)
+                    ]
+                    made = self._inline(nested, given, prefix=path + "/")
+                    self._nested_outputs[path] = made[0]
+                tensor_of.update((id(symbol), tensor) for symbol, tensor in zip(keras_node.outputs, made))
+        return [tensor_of[id(symbol)] for symbol in function.outputs]
+
+    def _enter(self, path, tensor, outer, inner):
+        if outer.dtype == inner.dtype:
+            return tensor
+        cast = self._new_tensors(1)
+        self.nodes.append(_CastNode(f"{path}/{inner.name}", inner, [tensor], cast))
+        return cast[0]
+
+    def _new_tensors(self, count):
+        self._tensor_count += count
+        return list(range(self._tensor_count - count, self._tensor_count))
+
+    def _cast_inputs(self, inputs):
+        return [tf.cast(tensor, dtype) for tensor, dtype in zip(inputs, self.input_dtypes)]
+
+    def _execute(self, nodes, values, taps, on_tap, overrides):
+        with keras.StatelessScope():
+            for node in nodes:
+                args, kwargs = node.arguments([values[tensor] for tensor in node.inputs])
+                call = overrides.get(node) or (tf.cast if isinstance(node, _CastNode) else node.operation)
+                outputs = call(*args, **kwargs)
+                if on_tap is not None and node in taps:
+                    on_tap(keras.tree.flatten(outputs)[0])
+                values.update(zip(node.outputs, keras.tree.flatten(outputs)))
+
+    def _crossing(self, cut):
+        """Tensors besides the output of `cut` that the nodes after it, and the model's outputs, take."""
+        nodes = self.suffix_nodes(cut)
+        made = {tensor for node in nodes for tensor in node.outputs} | {cut.outputs[0]}
+        wanted = [tensor for node in nodes for tensor in node.inputs] + self._outputs
+        return list(dict.fromkeys(tensor for tensor in wanted if tensor not in made))
+
+    def _ancestors(self, tensors):
+        found = set()
+        wanted = list(tensors)
+        while wanted:
+            node = self._producer.get(wanted.pop())
+            if node is not None and node not in found:
+                found.add(node)
+                wanted.extend(node.inputs)
+        return found
+
+    def _refuse_channels_first(self):
+        for node in self.nodes:
+            if getattr(node.operation, "data_format", None) == "channels_first":
+                raise ValueError(
+                    f"The model must be channels_last. Received: layer {node.path} with "
+                    "data_format='channels_first'. Rebuild the model with data_format='channels_last' and copy the "
+                    "weights: convolution kernels have the same shape in both."
+                )
+
+
+def function_of(model):
+    """The Functional inside a Sequential or functional model, None where `call` is the user's own."""
+    if isinstance(model, keras.Sequential) and type(model).call is keras.Sequential.call:
+        return model._functional
+    if isinstance(model, Functional) and type(model).call is Functional.call:
+        return model
+    return None
+
+
+def carried_logits(tensor):
+    """The logits Keras' own softmax and sigmoid leave on the tensor they return, else None."""
+    return getattr(tensor, "_keras_logits", None)
+
+
+def call_layers(model):
+    """Every layer below `model` that holds no other layer, with its path inside the model."""
+    prefix = model.path + "/" if getattr(model, "path", None) else ""
+    layers = [layer for layer in model._flatten_layers(include_self=False) if not list(layer._layers)]
+    return {layer.path.removeprefix(prefix): layer for layer in layers}
+
+
+def without_activation(layer):
+    """A layer that computes the same without its activation: a shell around the user's layer, sharing its weights."""
+    shell = object.__new__(type(layer))
+    shell.__dict__.update(layer.__dict__)
+    shell.__dict__["activation"] = keras.activations.linear
+    return shell
+
+
+def _nested_entry(nested, keras_node):
+    """The symbols a nested model was called on, in its flat order; None where the call does more than pass them."""
+    args, kwargs = keras_node.arguments.args, dict(keras_node.arguments.kwargs)
+    kwargs.pop("training", None)
+    if len(args) != 1 or any(value is not None for value in kwargs.values()):
+        return None
+    given = args[0]
+    if isinstance(given, dict) and not isinstance(nested._inputs_struct, dict):
+        given = [given.get(symbol.name) for symbol in nested.inputs]
+    given = keras.tree.flatten(given)
+    same_rank = len(given) == len(nested.inputs) and all(
+        symbol is not None and len(symbol.shape) == len(inner.shape) for symbol, inner in zip(given, nested.inputs)
+    )
+    return given if same_rank else None
+
+
+def _output_names(function):
+    structure = function._outputs_struct
+    if isinstance(structure, dict):
+        return sorted(structure)
+    return list(function.output_names)
+
+
+def _no_graph_message(model):
+    if (isinstance(model, keras.Model) and not model.built) or isinstance(model, keras.Sequential):
+        return (
+            f"`model` must be built. Received: {model!r}, whose layers have no shapes yet. "
+            "Add a keras.Input, call it once on data, or call model.build(input_shape)."
+        )
+    return (
+        f"`model` must be a Sequential or functional keras.Model here. Received: {type(model).__name__}, which has no "
+        "graph of layers to walk. Use a method that needs gradients or scores only (gradient, integrated_gradients, "
+        "grad_cam with `layer=`), or rebuild the model functionally: keras.Model(inputs, outputs)."
+    )
+
+
+def _suggest(key, paths):
+    import difflib
+
+    close = difflib.get_close_matches(str(key), paths, n=3, cutoff=0.5)
+    return f"Did you mean {' or '.join(close)}? " if close else ""
+
+
+def _shown(key):
+    return repr(key) if isinstance(key, str) else f"{type(key).__name__} {getattr(key, 'name', '')}".strip()

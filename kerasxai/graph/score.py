@@ -1,0 +1,159 @@
+"""Score: the scalar of a model that is explained, its logit or its probability for a target.
+
+What the target is, is decided in `kerasxai.targets`.
+"""
+
+import warnings
+
+import keras
+import tensorflow as tf
+
+from kerasxai.graph.linear import activation_of, before_activation
+from kerasxai.graph.model_graph import ModelGraph, carried_logits, function_of
+from kerasxai.graph.opaque_model import OpaqueModel, looks_like_probabilities
+
+SCORES = ("logit", "probability")
+
+# Calls after a softmax that leave its values as they are, so that the softmax is still the model's head.
+_TRANSPARENT = (
+    keras.layers.Flatten,
+    keras.layers.Reshape,
+    keras.layers.Dropout,
+    keras.layers.Identity,
+)
+
+
+def view(model):
+    """The model as ModelGraph, or as OpaqueModel where it has no graph.
+
+    Raises:
+        TypeError: `model` is no model.
+        ValueError: It is not built yet, or `channels_first`.
+    """
+    if function_of(model) is not None or isinstance(model, keras.Sequential):
+        return ModelGraph(model)
+    return OpaqueModel(model)
+
+
+class Score:
+    """Runs a model so that its outputs are logits, or so that they are probabilities.
+
+    A final softmax or sigmoid, fused into a layer or a call of its own, is left out for the logit: the gradient of a
+    saturated probability is zero, that of its logit is not. For the probability, two or more linear units get a
+    softmax. An output whose head is unknown (a subclassed model) uses the logits that Keras' softmax leaves on its
+    result; failing that, where its rows sum to 1, the logit is log p.
+
+    Args:
+        model: A ModelGraph or OpaqueModel.
+        kind: `"logit"` or `"probability"`.
+    """
+
+    def __init__(self, model, kind="logit"):
+        if kind not in SCORES:
+            raise ValueError(f"`score` must be one of {SCORES}. Received: score={kind!r}.")
+        self.model = model
+        self.kind = kind
+        self.overrides = {}
+        self._heads = None
+        self._structure = None
+        self._units = None
+        if isinstance(model, ModelGraph):
+            self._heads = [self._strip(output) for output in range(len(model.output_names))]
+
+    @property
+    def is_ready(self):
+        """Whether every head is known; if not, `inspect` must see the model's outputs once."""
+        return self._heads is not None and "unknown" not in self._heads
+
+    def inspect(self, inputs, structure=None):
+        """Finds out what an opaque model returns, from one run on real data.
+
+        Args:
+            inputs: Flat list of tensors.
+            structure: How the model takes them.
+        """
+        self._structure = structure
+        outputs, _ = self._run(inputs)
+        heads = self._heads or ["unknown"] * len(outputs)
+        self._heads = [_seen_head(output) if head == "unknown" else head for output, head in zip(outputs, heads)]
+        if self.kind == "logit" and "distribution" in self._heads:
+            warnings.warn(
+                'The model returns probabilities whose logits are out of reach, so score="logit" means log p here.',
+                stacklevel=4,
+            )
+
+    def units(self, output):
+        """Number of units of an output, None where it is not known yet."""
+        if isinstance(self.model, ModelGraph):
+            node = self.model.output_node(output)
+            return node.shape[-1] if node is not None and len(node.shape) > 1 else None
+        return self._units[output]
+
+    def is_binary(self, output):
+        """Whether an output is one sigmoid unit."""
+        return self.units(output) == 1 and self._heads[output] in ("sigmoid", "carried")
+
+    def outputs(self, inputs, taps=(), on_tap=None, overrides=None):
+        """Runs the model: flat list of scored outputs, list of tapped tensors (see `ModelGraph.run`)."""
+        raw, tapped = self._run(inputs, taps, on_tap, overrides)
+        return self.of_outputs(raw), tapped
+
+    def of_outputs(self, raw):
+        """What the model returned under `overrides`, as scores in float32 (float64 stays)."""
+        return [self._convert(tensor, head) for tensor, head in zip(raw, self._heads)]
+
+    def _run(self, inputs, taps=(), on_tap=None, overrides=None):
+        if isinstance(self.model, ModelGraph):
+            return self.model.run(inputs, taps, on_tap, {**self.overrides, **(overrides or {})})
+        outputs, tapped = self.model.run(inputs, taps, on_tap, overrides, structure=self._structure)
+        self._units = [tensor.shape[-1] if tensor.shape.rank > 1 else 1 for tensor in outputs]
+        return outputs, tapped
+
+    def _strip(self, output):
+        """Finds the head of an output; for the logit, makes the graph leave its activation out."""
+        node = self.model.output_node(output)
+        while node is not None and (isinstance(node.operation, _TRANSPARENT) or _is_linear_activation(node.operation)):
+            node = self.model.producer(node.inputs[0])
+        if node is None:
+            return "linear"
+        kind, call = _final_activation(node.operation)
+        if kind is None:
+            return "linear" if type(node.operation).__module__.startswith("keras.") else "unknown"
+        if self.kind == "logit":
+            self.overrides[node] = call
+        return kind
+
+    def _convert(self, tensor, head):
+        logits = carried_logits(tensor) if head == "carried" and self.kind == "logit" else None
+        values = _as_float(tensor if logits is None else logits)
+        if values.shape.rank == 1:
+            values = values[:, tf.newaxis]
+        if self.kind == "logit" and head == "distribution":
+            return tf.math.log(tf.maximum(values, tf.constant(1e-30, values.dtype)))
+        if self.kind == "probability" and head == "linear" and values.shape[-1] != 1:
+            return tf.nn.softmax(values)
+        return values
+
+
+def _seen_head(output):
+    if carried_logits(output) is not None:
+        return "carried"
+    return "distribution" if looks_like_probabilities(output) else "values"
+
+
+def _final_activation(operation):
+    """Name of a final softmax or sigmoid and what runs in the layer's place for the logit."""
+    activation = activation_of(operation)
+    if activation is keras.activations.softmax or activation is keras.activations.sigmoid:
+        return activation.__name__, before_activation(operation)
+    if isinstance(operation, keras.layers.Softmax) or type(operation).__name__ in ("Softmax", "Sigmoid"):
+        return type(operation).__name__.lower(), lambda inputs, **_: inputs
+    return None, None
+
+
+def _is_linear_activation(operation):
+    return isinstance(operation, keras.layers.Activation) and operation.activation is keras.activations.linear
+
+
+def _as_float(tensor):
+    return tensor if tensor.dtype == tf.float64 else tf.cast(tensor, tf.float32)

@@ -1,0 +1,181 @@
+"""Which layer a class activation map reads: the default, the candidates, and the table that shows them."""
+
+import keras
+
+from kerasxai.graph.opaque_model import OpaqueModel
+
+# What only moves, drops or pools positions adds nothing to the map of the layer before it.
+_PASSED_OVER_LAYERS = tuple(
+    getattr(keras.layers, name)
+    for name in dir(keras.layers)
+    if any(part in name for part in ("Pool", "Reshape", "Permute", "Padding", "Cropping", "Flatten", "UpSampling"))
+    or name.endswith("Dropout")
+    or name in ("Identity", "InputLayer", "RepeatVector", "GaussianNoise", "ActivityRegularization", "Resizing")
+)
+_PASSED_OVER_KINDS = ("Reshape", "Transpose", "Pad", "MaxPool", "AveragePool", "GetItem", "Squeeze", "ExpandDims")
+_PASSED_OVER_KINDS += ("Cast", "Resize", "Mean", "Max", "StochasticDepth", "InputLayer")
+
+
+def default_layer(graph, output=0):
+    """The node whose output a CAM reads unless told otherwise.
+
+    The last one on the way to the output whose output has more than one position, and that is no pooling, reshaping,
+    padding or dropout: its own output, after activation.
+
+    Args:
+        graph: A ModelGraph.
+        output: Index of the explained output.
+
+    Returns:
+        A `Node`.
+
+    Raises:
+        ValueError: There is none, or several parallel branches end in one each.
+    """
+    found, seen = [], set()
+    wanted = [graph.output_node(output)]
+    while wanted:
+        node = wanted.pop()
+        if node is None or node in seen:
+            continue
+        seen.add(node)
+        if is_candidate(node, graph):
+            found.append(node)
+        else:
+            wanted.extend(graph.producer(tensor) for tensor in node.inputs)
+    ancestors = set().union(*(graph.ancestors(node) for node in found)) if found else set()
+    ends = [node for node in graph.nodes if node in found and node not in ancestors]
+    if len(ends) == 1:
+        return ends[0]
+    if not ends:
+        raise ValueError(
+            f"`layer` must name a layer with spatial axes. The model {graph.model.name!r} has none on the way to "
+            f"{graph.output_names[output]!r}. Gradient methods (gradient, integrated_gradients) need no such layer."
+        )
+    raise ValueError(
+        f"`layer` must be given: parallel branches of the model end in {', '.join(node.path for node in ends)}. "
+        "Name one of them, or give the list."
+    )
+
+
+def is_candidate(node, graph):
+    """Whether a node's output has positions worth a map of their own."""
+    if isinstance(node.operation, _PASSED_OVER_LAYERS) or node.kind in _PASSED_OVER_KINDS:
+        return False
+    return has_positions(node.shape, _input_ranks(graph, node))
+
+
+def has_positions(shape, ranks):
+    """Whether a shape `(batch, *spatial, channels)` has more than one position and one of the given ranks."""
+    return len(shape) > 2 and len(shape) in ranks and any(size != 1 for size in shape[1:-1])
+
+
+def captured_default(model, calls, rank):
+    """The layer of a subclassed model that answers to `default_layer`: the last such call of a run.
+
+    Args:
+        model: An OpaqueModel.
+        calls: What `model.layer_calls` returned.
+        rank: Rank of the input.
+    """
+    found = [
+        path
+        for path, layer, shape in calls
+        if not isinstance(layer, _PASSED_OVER_LAYERS) and has_positions(shape, {rank})
+    ]
+    if not found:
+        raise ValueError(
+            f"`layer` must name a layer with spatial axes. {type(model.model).__name__} calls none whose output can be "
+            "captured. Gradient methods (gradient, integrated_gradients) need no such layer."
+        )
+    return found[-1]
+
+
+def layer_table(model):
+    """Prints and returns the layers of a model as explanations see them.
+
+    Nested models are inlined; the layer a CAM reads by default is marked with `*`.
+
+    Args:
+        model: A built Keras model.
+
+    Returns:
+        List of dicts with `path` (what `layer=` takes), `kind` (class name), `shape` (of the output), `parameters`,
+        and `default` (True for the default target layer). A subclassed model has no shapes before it runs: None.
+
+    Raises:
+        TypeError, ValueError: `model` is no model, or not built.
+
+    Example:
+
+    ```python
+    rows = kerasxai.layer_table(keras.applications.MobileNetV2(weights=None, input_shape=(96, 96, 3)))
+    [row["path"] for row in rows if row["default"]]  # ["out_relu"]
+    ```
+    """
+    from kerasxai.graph.score import view
+
+    graph = view(model)
+    rows = _opaque_rows(graph) if isinstance(graph, OpaqueModel) else _graph_rows(graph)
+    _print_rows(rows, getattr(model, "name", type(model).__name__))
+    return rows
+
+
+def _graph_rows(graph):
+    defaults = set()
+    for output in range(len(graph.output_names)):
+        try:
+            defaults.add(default_layer(graph, output))
+        except ValueError:
+            continue  # this output has no default: no row is marked for it
+    return [
+        {
+            "path": node.path,
+            "kind": node.kind,
+            "shape": node.shape,
+            "parameters": _parameters(node.operation),
+            "default": node in defaults,
+        }
+        for node in graph.nodes
+    ]
+
+
+def _opaque_rows(model):
+    return [
+        {
+            "path": path,
+            "kind": type(layer).__name__,
+            "shape": None,
+            "parameters": _parameters(layer),
+            "default": False,
+        }
+        for path, layer in model.layers.items()
+    ]
+
+
+def _parameters(operation):
+    return operation.count_params() if isinstance(operation, keras.Layer) and operation.built else 0
+
+
+def _print_rows(rows, title):
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=title, caption="* the layer a CAM reads by default")
+    for heading, justify in (
+        ("", "left"),
+        ("layer", "left"),
+        ("kind", "left"),
+        ("output", "left"),
+        ("weights", "right"),
+    ):
+        table.add_column(heading, justify=justify, overflow="fold")
+    for row in rows:
+        shape = "" if row["shape"] is None else str(row["shape"])
+        mark = "*" if row["default"] else ""
+        table.add_row(mark, row["path"], row["kind"], shape, f"{row['parameters']:,}", style="bold" if mark else None)
+    Console().print(table)
+
+
+def _input_ranks(graph, node):
+    return {len(graph.input_shapes[index]) for index in graph.reached_inputs(node)}

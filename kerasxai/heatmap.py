@@ -1,0 +1,42 @@
+"""The one place where the channels of an attribution become one value per position."""
+
+import numpy as np
+
+REDUCTIONS = {
+    "sum": lambda values: values.sum(axis=-1),
+    "abs_sum": lambda values: np.abs(values).sum(axis=-1),
+    "abs_max": lambda values: np.abs(values).max(axis=-1),
+    "norm": lambda values: np.sqrt(np.square(values).sum(axis=-1)),
+}
+
+
+def to_heatmap(attributions, reduce="sum"):
+    """Reduces attributions over their channels.
+
+    Args:
+        attributions: Array `(samples, *spatial, channels)`.
+        reduce: `"sum"` (signed; for methods whose values add up to the score: gradient x input, integrated gradients,
+            LRP), `"abs_sum"`, `"abs_max"` or `"norm"` (for raw gradients, whose sign ranks nothing). Every explainer
+            class names its own in the attribute `reduce`.
+
+    Returns:
+        Array `(samples, *spatial)`.
+
+    Raises:
+        ValueError: `reduce` is unknown, or the array has no channel axis.
+
+    Example:
+
+    ```python
+    kerasxai.to_heatmap(np.array([[[1.0, -3.0], [2.0, 2.0]]]), reduce="abs_sum")  # [[4., 4.]]
+    ```
+    """
+    if reduce not in REDUCTIONS:
+        raise ValueError(f"`reduce` must be one of {', '.join(REDUCTIONS)}. Received: reduce={reduce!r}.")
+    attributions = np.asarray(attributions)
+    if attributions.ndim < 3:
+        raise ValueError(
+            "`attributions` must have the shape (samples, *spatial, channels). "
+            f"Received: {attributions.shape}. Maps without channels need no reduction."
+        )
+    return REDUCTIONS[reduce](attributions)

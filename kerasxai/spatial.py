@@ -1,0 +1,81 @@
+"""What is written once over the spatial axes of `(batch, *spatial, channels)`: 1-D signals, 2-D images, 3-D volumes."""
+
+import numpy as np
+import tensorflow as tf
+
+BLUR_TAPS = 11
+BLUR_SIGMA = 5.0
+
+
+def spatial_axes(tensor):
+    """The axes between batch and channels."""
+    return list(range(1, tensor.shape.rank - 1))
+
+
+def spatial_size(tensor):
+    """Static size of the spatial axes of `(batch, *spatial, channels)`."""
+    return tuple(tensor.shape[1:-1])
+
+
+def resize(maps, size):
+    """Maps `(batch, *spatial)` at another size: linear interpolation between half-pixel centres, as in tf.image.resize.
+
+    Args:
+        maps: Float tensor.
+        size: One int per spatial axis.
+
+    Returns:
+        Tensor `(batch, *size)`.
+    """
+    for axis, length in enumerate(size, start=1):
+        if maps.shape[axis] != length:
+            weights = tf.constant(_interpolation(maps.shape[axis], length), maps.dtype)
+            maps = _along(maps, axis, lambda rows: tf.matmul(rows, weights, transpose_b=True))
+    return maps
+
+
+def min_max(maps):
+    """Maps `(batch, ...)` scaled to 0 ... 1 each; a constant map becomes 0."""
+    axes = list(range(1, maps.shape.rank))
+    low = tf.reduce_min(maps, axis=axes, keepdims=True)
+    high = tf.reduce_max(maps, axis=axes, keepdims=True)
+    return tf.math.divide_no_nan(maps - low, high - low)
+
+
+def blur(x):
+    """Gaussian blur of `(batch, *spatial, channels)`, each channel by itself, reflected at the border.
+
+    The kernel has 11 taps of sigma 5, fewer on an axis too short to reflect so far.
+    """
+    for axis in spatial_axes(x):
+        reach = min(BLUR_TAPS // 2, x.shape[axis] - 1)
+        taps = np.exp(-0.5 * (np.arange(-reach, reach + 1) / BLUR_SIGMA) ** 2)
+        matrix = np.zeros((x.shape[axis], x.shape[axis]))
+        positions = np.pad(np.arange(x.shape[axis]), reach, mode="reflect")
+        for row in range(x.shape[axis]):
+            np.add.at(matrix[row], positions[row : row + len(taps)], taps / taps.sum())
+        weights = tf.constant(matrix, x.dtype)
+        x = _along(x, axis, lambda rows: tf.matmul(rows, weights, transpose_b=True))
+    return x
+
+
+def _along(tensor, axis, function):
+    """Applies `function` to the rows of one axis, moved to the end."""
+    last = tensor.shape.rank - 1
+    if axis == last:
+        return function(tensor)
+    order = [index for index in range(tensor.shape.rank) if index != axis] + [axis]
+    inverse = [order.index(index) for index in range(tensor.shape.rank)]
+    return tf.transpose(function(tf.transpose(tensor, order)), inverse)
+
+
+def _interpolation(length, new_length):
+    """Matrix `(new_length, length)` of linear interpolation, clamped at the ends."""
+    centres = np.clip((np.arange(new_length) + 0.5) * length / new_length - 0.5, 0, length - 1)
+    lower = np.floor(centres).astype(int)
+    upper = np.minimum(lower + 1, length - 1)
+    matrix = np.zeros((new_length, length))
+    rows = np.arange(new_length)
+    matrix[rows, lower] += 1.0 - (centres - lower)
+    matrix[rows, upper] += centres - lower
+    return matrix

@@ -1,0 +1,264 @@
+"""What is explained: the predicted class, given labels, the best classes, an output of several, or a function.
+
+Targets are checked here, at the door, and become one int32 tensor per batch, so that no class costs a new trace.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+PREDICTED = -1  # stands in the class tensor for "the class this sample is predicted to be"
+
+
+@dataclass(frozen=True)
+class Target:
+    """What a batch is explained for, inside a compiled function.
+
+    Attributes:
+        output: Index of the model's output.
+        function: None, or what makes the explained value of the outputs: `outputs -> (batch,)`.
+        classes: int32 tensor `(batch,)`; `PREDICTED` where the predicted class is meant.
+        data: None, or the rows of per-sample data that `function` takes besides.
+    """
+
+    output: int
+    function: Callable | None
+    classes: Any
+    data: Any = None
+
+    def repeat(self, times):
+        """The target of a batch in which every sample stands `times` times in a row."""
+        data = None if self.data is None else tf.repeat(self.data, times, axis=0)
+        return replace(self, classes=tf.repeat(self.classes, times), data=data)
+
+    def tile(self, times):
+        """The target of a batch that stands `times` times, one whole batch after the other."""
+        data = self.data
+        if data is not None:
+            data = tf.tile(data, tf.concat([[times], tf.ones(tf.rank(data) - 1, tf.int32)], axis=0))
+        return replace(self, classes=tf.tile(self.classes, [times]), data=data)
+
+
+def select(score, outputs, target):
+    """The explained scalar of each sample.
+
+    Args:
+        score: The `Score` that made `outputs`.
+        outputs: Flat list of scored outputs.
+        target: A `Target`.
+
+    Returns:
+        Tensor `(batch,)`.
+    """
+    if target.function is not None:
+        return _call_function(score, outputs, target)
+    values = outputs[target.output]
+    if values.shape.rank != 2:
+        raise ValueError(
+            f"A class target needs an output of shape (batch, classes). Received: output {tuple(values.shape)}. "
+            "Give a callable `target`, outputs -> (batch,), that says which value of it to explain."
+        )
+    if values.shape[-1] > 1:
+        classes = resolve(score, outputs, target).classes
+        return tf.gather(values, classes, batch_dims=1)
+    value = values[:, 0]
+    if not score.is_binary(target.output):
+        return value
+    other = -value if score.kind == "logit" else 1.0 - value
+    return tf.where(resolve(score, outputs, target).classes == 1, value, other)
+
+
+def resolve(score, outputs, target):
+    """The same target with every `PREDICTED` replaced by the class that `outputs` predict."""
+    if target.function is not None:
+        return target
+    predicted = tf.stop_gradient(ranked_classes(score, outputs[target.output], target.output, 1)[:, 0])
+    return replace(target, classes=tf.where(target.classes == PREDICTED, predicted, target.classes))
+
+
+def ranked_classes(score, values, output, count):
+    """The `count` best classes of each sample, best first, int32 `(batch, count)`."""
+    if values.shape[-1] > 1:
+        return tf.math.top_k(values, count).indices
+    threshold = 0.0 if score.kind == "logit" else 0.5
+    positive = tf.cast(values > threshold, tf.int32) if score.is_binary(output) else tf.zeros_like(values, tf.int32)
+    return tf.concat([positive, 1 - positive], axis=1)[:, :count]
+
+
+class TargetPlan:
+    """A user's `target` checked against a model, and handed out batch by batch.
+
+    Args:
+        target: See `Explainer.__call__`.
+        score: A `Score` that knows its heads.
+
+    Attributes:
+        output: Index of the explained output.
+        function: The user's function, or None.
+        count: Number of classes asked for by `"top<count>"`, else None.
+    """
+
+    def __init__(self, target, score):
+        self.function, self.count, self._data, self._classes = None, None, None, PREDICTED
+        self._true = False
+        self._score = score
+        self.output, target = _split_output(target, score.model.output_names)
+        if isinstance(target, tuple) and len(target) == 2 and callable(target[0]):
+            self.function, self._data = target[0], np.asarray(target[1])
+        elif callable(target):
+            self.function = target
+        elif isinstance(target, str):
+            self._read_word(target)
+        elif target is not None:
+            self._classes = _as_classes(target, self._limit, _LIMIT_NOUN.get(self._units))
+        if self.function is None and self._units is None:
+            raise ValueError(
+                "A class target needs an output of shape (batch, classes), which this model has not. "
+                "Give a callable `target`, outputs -> (batch,), that says which value of it to explain."
+            )
+
+    @property
+    def data_shape(self):
+        """Shape of one row of the function's data, None where it takes none."""
+        return None if self._data is None else self._data.shape[1:]
+
+    def check_length(self, samples):
+        """Refuses per-sample targets that are not one per sample."""
+        given = self._data if self._data is not None else self._classes
+        if np.ndim(given) > 0 and len(given) != samples:
+            raise ValueError(
+                f"`target` must have one entry per sample. Received: {len(given)} targets for {samples} samples."
+            )
+
+    def batch(self, start, size, labels):
+        """Classes and data of the samples `start ... start + size`.
+
+        Args:
+            start: Index of the first sample.
+            size: Number of samples.
+            labels: Their labels, where the input has labels.
+
+        Returns:
+            int32 array `(size,)`, data array `(size, ...)` or None.
+        """
+        stop = start + size
+        if self._true:
+            return self._true_classes(labels), None
+        if self._data is not None:
+            self._check_reach(self._data, stop)
+            return np.full(size, PREDICTED, np.int32), self._data[start:stop]
+        if np.ndim(self._classes) == 0:
+            return np.full(size, self._classes, np.int32), None
+        self._check_reach(self._classes, stop)
+        return self._classes[start:stop], None
+
+    @property
+    def _units(self):
+        return self._score.units(self.output)
+
+    @property
+    def _limit(self):
+        return 2 if self._score.is_binary(self.output) else self._units
+
+    def _read_word(self, word):
+        best = re.fullmatch(r"top([1-9]\d*)", word)
+        if word == "true":
+            self._true = True
+        elif best:
+            self.count = int(best.group(1))
+            if self._limit is not None and self.count > self._limit:
+                raise ValueError(f"The model has {self._limit} classes. Received: target={word!r}.")
+        elif word != "predicted":
+            raise ValueError(
+                '`target` must be "predicted", "true", "top<k>", class indices, one-hot rows or a callable. '
+                f"Received: target={word!r}."
+            )
+
+    def _true_classes(self, labels):
+        if isinstance(labels, dict):
+            labels = labels.get(self._score.model.output_names[self.output])
+        elif isinstance(labels, (list, tuple)) and len(self._score.model.output_names) > 1:
+            labels = labels[self.output]
+        if labels is None:
+            raise ValueError(
+                'target="true" needs labels. Received: x without labels; give `y=` or a dataset of (x, y).'
+            )
+        return np.atleast_1d(_as_classes(np.asarray(labels), self._limit))
+
+    def _check_reach(self, given, stop):
+        if stop > len(given):
+            raise ValueError(
+                f"`target` must have one entry per sample. Received: {len(given)} targets for at least {stop} samples."
+            )
+
+
+_LIMIT_NOUN = {1: "one unit"}
+
+
+def _split_output(target, names):
+    """Index of the output a target names, and the rest of the target."""
+    if isinstance(target, tuple) and len(target) == 2 and isinstance(target[0], str):
+        name, target = target
+        if name not in names:
+            raise ValueError(f"The model has the outputs {', '.join(names)}. Received: target=({name!r}, ...).")
+        return names.index(name), target
+    takes_all = callable(target) or (isinstance(target, tuple) and callable(target[0]))
+    if len(names) > 1 and not takes_all:
+        raise ValueError(
+            f"The model has the outputs {', '.join(names)}: `target` must be (output name, target). "
+            f"Received: target={target!r}. Example: target=({names[0]!r}, None) for its predicted class."
+        )
+    return 0, target
+
+
+def _as_classes(target, limit, noun=None):
+    """Class indices as int32, one-hot rows turned into indices."""
+    classes = np.asarray(target)
+    if classes.ndim == 2 and classes.shape[1] == 1:
+        classes = classes[:, 0]
+    if classes.ndim == 2:
+        classes = _from_one_hot(classes, limit)
+    if classes.ndim > 1 or classes.dtype == bool or not np.issubdtype(classes.dtype, np.number):
+        raise ValueError(
+            "`target` must be a class index, one index per sample, or one-hot rows. "
+            f"Received: an array of shape {classes.shape} and type {classes.dtype}."
+        )
+    if not np.all(classes == np.floor(classes)):
+        raise ValueError(f"`target` must be whole class indices. Received: {classes!r}.")
+    if classes.size and limit is not None and (classes.min() < 0 or classes.max() >= limit):
+        wrong = classes.min() if classes.min() < 0 else classes.max()
+        units = f"{noun}, so 0 is its only class" if noun and limit == 1 else f"classes 0 to {limit - 1}"
+        raise ValueError(f"`target` is out of range: the output has {units}. Received: {int(wrong)}.")
+    return classes.astype(np.int32)
+
+
+def _from_one_hot(rows, limit):
+    one_hot = ((rows == 0) | (rows == 1)).all() and (rows.sum(axis=1) == 1).all()
+    if not one_hot or (limit is not None and rows.shape[1] != limit):
+        raise ValueError(
+            f"A two-dimensional `target` must hold one-hot rows of {limit} classes. Received: shape {rows.shape}"
+            f"{'' if one_hot else ', rows that are not one-hot'}."
+        )
+    return rows.argmax(axis=1)
+
+
+def _call_function(score, outputs, target):
+    if len(outputs) == 1:
+        packed = outputs[0]
+    elif isinstance(score.model.output_structure, dict):
+        packed = dict(zip(score.model.output_names, outputs))
+    else:
+        packed = keras.tree.pack_sequence_as(score.model.output_structure, outputs)
+    data = () if target.data is None else (target.data,)
+    values = tf.convert_to_tensor(target.function(packed, *data))
+    if values.shape.rank != 1:
+        raise ValueError(
+            "A callable `target` must return one value per sample, shape (batch,). "
+            f"Received: shape {tuple(values.shape)} from {getattr(target.function, '__name__', target.function)!r}."
+        )
+    return tf.cast(values, outputs[0].dtype)
