@@ -12,6 +12,7 @@ from kerasxai.explainers.base import Explainer
 from kerasxai.explainers.registry import register
 from kerasxai.graph import ModelGraph, default_layer
 from kerasxai.graph.target_layer import captured_default, has_positions
+from kerasxai.targets import resolve
 
 # Keeps a quotient finite where its denominator is 0 (METHODS: s(z)).
 _STABILISER = 1e-6
@@ -381,10 +382,10 @@ class ClassActivationMapping(CAM):
 
     def maps(self, inputs, target):
         node, dense = self._head(target.output)
-        target = self.resolve_target(inputs, target)
         if target.function is not None:
             raise ValueError("CAM explains classes. Received: a callable `target`; use grad_cam.")
-        _, (activations,) = self.scorer.outputs(inputs, taps=[node])
+        outputs, (activations,) = self.scorer.outputs(inputs, taps=[node])
+        target = resolve(self.scorer, outputs, target)
         kernel = as_float(tf.convert_to_tensor(dense.kernel))
         if kernel.shape[-1] == 1:
             sign = tf.ones_like(target.classes, tf.float32)

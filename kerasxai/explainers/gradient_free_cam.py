@@ -11,6 +11,7 @@ from kerasxai.explainers.noise import SmoothGrad
 from kerasxai.explainers.registry import register
 from kerasxai.explainers.streaming import accumulate, merge, split
 from kerasxai.graph.linear import LINEAR
+from kerasxai.targets import resolve
 
 
 @register("score_cam")
@@ -33,9 +34,9 @@ class ScoreCAM(CAM):
         self.max_channels = None if max_channels is None else _positive("max_channels", max_channels)
 
     def maps(self, inputs, target):
-        target = self.resolve_target(inputs, target)
         paths = self.layers_for(target.output)
-        _, tapped = self.scorer.outputs(inputs, taps=paths)
+        outputs, tapped = self.scorer.outputs(inputs, taps=paths)
+        target = resolve(self.scorer, outputs, target)
         return {path: self._map(path, as_float(a), inputs, target) for path, a in zip(paths, tapped)}
 
     def _map(self, path, activations, inputs, target):
@@ -104,7 +105,6 @@ class AblationCAM(CAM):
                     self._refuse_without_kernel(self.graph.node(path))
 
     def maps(self, inputs, target):
-        target = self.resolve_target(inputs, target)
         return {path: self._map(self.graph.node(path), inputs, target) for path in self.layers_for(target.output)}
 
     def _map(self, node, inputs, target):
@@ -145,9 +145,9 @@ class SmoothGradCAMPlusPlus(CAM):
         self.n_samples, self.noise_level, self.seed = n_samples, self._smooth.noise_level, self._smooth.seed
 
     def maps(self, inputs, target):
-        target = self.resolve_target(inputs, target)
         paths = self.layers_for(target.output)
-        _, tapped = self.scorer.outputs(inputs, taps=paths)
+        outputs, tapped = self.scorer.outputs(inputs, taps=paths)
+        target = resolve(self.scorer, outputs, target)
         powers = self._smooth.explain_batch(inputs, target)
         return {path: plus_plus(as_float(a), *power) for path, a, power in zip(paths, tapped, powers)}
 

@@ -80,3 +80,35 @@ def is_affine(operation):
     if isinstance(operation, (*LINEAR, *_AFFINE_LAYERS, keras.layers.Activation)):
         return True
     return type(operation).__module__.startswith("keras.") and type(operation).__name__ in _AFFINE_KINDS
+
+
+_ELEMENTWISE_LAYERS = (
+    keras.layers.ReLU,
+    keras.layers.LeakyReLU,
+    keras.layers.ELU,
+    keras.layers.Dropout,
+    keras.layers.Identity,
+    keras.layers.SpatialDropout1D,
+    keras.layers.SpatialDropout2D,
+)
+_POSITION_LAYERS = tuple(
+    getattr(keras.layers, name + dimensions)
+    for name in (
+        "MaxPooling",
+        "AveragePooling",
+        "GlobalMaxPooling",
+        "GlobalAveragePooling",
+        "ZeroPadding",
+        "UpSampling",
+    )
+    for dimensions in ("1D", "2D", "3D")
+)
+
+
+def is_channelwise(operation):
+    """Whether a call works on each channel by itself, and leaves the channels the fastest axis."""
+    if isinstance(operation, keras.layers.BatchNormalization):
+        return True
+    if isinstance(operation, keras.layers.Activation):
+        return operation.activation is not keras.activations.softmax
+    return isinstance(operation, (*_ELEMENTWISE_LAYERS, *_POSITION_LAYERS, keras.layers.Flatten))

@@ -129,7 +129,7 @@ class ModelGraph:
         A layer inside a branch is no cut by itself: the tensors that `suffix(cut)` needs besides follow the activation.
         """
         node = self.node(cut)
-        wanted = [node.outputs[0], *self._crossing(node)]
+        wanted = [node.outputs[0], *self.crossing(node)]
         needed = self._ancestors(wanted)
 
         def run_prefix(inputs):
@@ -142,7 +142,7 @@ class ModelGraph:
     def suffix(self, cut):
         """The model after `cut`: a function `([activation, *crossing tensors], overrides=None) -> outputs`."""
         node = self.node(cut)
-        given = [node.outputs[0], *self._crossing(node)]
+        given = [node.outputs[0], *self.crossing(node)]
         nodes = self.suffix_nodes(node)
 
         def run_suffix(tensors, overrides=None):
@@ -161,6 +161,23 @@ class ModelGraph:
                 nodes.append(node)
                 reached.update(node.outputs)
         return nodes
+
+    def chain(self, cut):
+        """The nodes after `cut` that follow one another, each the only one to take the output of the one before."""
+        nodes, last = [], self.node(cut)
+        while not self.is_output(last):
+            followers = self.consumers(last)
+            if len(followers) != 1 or len(followers[0].inputs) != 1:
+                break
+            last = followers[0]
+            nodes.append(last)
+        return nodes
+
+    def run_chain(self, nodes, tensor):
+        """Runs nodes of a `chain`, the first on `tensor`, each on the output of the one before."""
+        values = {nodes[0].inputs[0]: tensor} if nodes else {}
+        self._execute(nodes, values, (), None, {})
+        return values[nodes[-1].outputs[0]] if nodes else tensor
 
     def producer(self, tensor):
         """The node that makes a tensor, None for a model input."""
@@ -268,8 +285,9 @@ class ModelGraph:
                     on_tap(keras.tree.flatten(outputs)[0])
                 values.update(zip(node.outputs, keras.tree.flatten(outputs)))
 
-    def _crossing(self, cut):
+    def crossing(self, cut):
         """Tensors besides the output of `cut` that the nodes after it, and the model's outputs, take."""
+        cut = self.node(cut)
         nodes = self.suffix_nodes(cut)
         made = {tensor for node in nodes for tensor in node.outputs} | {cut.outputs[0]}
         wanted = [tensor for node in nodes for tensor in node.inputs] + self._outputs

@@ -1,0 +1,56 @@
+"""Data and models shared by the tests. Real data is used where it lies beside the checkout, else its tests skip."""
+
+import os
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import keras
+import numpy as np
+import pytest
+
+SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+
+@pytest.fixture(autouse=True)
+def seeded():
+    keras.utils.set_random_seed(0)
+
+
+@pytest.fixture(scope="session")
+def hmt_model():
+    path = SHARED_DATA / "hmt" / "HMT.h5"
+    if not path.exists():
+        pytest.skip("the HMT data is not here")
+    import kerasxai
+
+    return kerasxai.load_model(path)
+
+
+@pytest.fixture(scope="session")
+def hmt_images():
+    """The first `n` test images of each class, `(8 n, 224, 224, 3)` in 0 ... 1, bilinear."""
+    folder = SHARED_DATA / "hmt" / "test"
+    if not folder.exists():
+        pytest.skip("the HMT data is not here")
+
+    def load(per_class):
+        import tensorflow as tf
+
+        paths = [path for group in sorted(folder.iterdir()) for path in sorted(group.glob("*.png"))[:per_class]]
+        images = [tf.image.resize(tf.io.decode_png(path.read_bytes(), channels=3), (224, 224)) for path in paths]
+        return np.stack(images) / np.float32(255.0)
+
+    return load
+
+
+@pytest.fixture(scope="session")
+def mnist1d():
+    """`(model, x_test (1000, 40, 1), y_test)`."""
+    folder = SHARED_DATA / "mnist1d"
+    if not folder.exists():
+        pytest.skip("the MNIST-1D data is not here")
+    import kerasxai
+
+    data = np.load(folder / "mnist1d.npz")
+    return kerasxai.load_model(folder / "MNIST1D.h5"), data["x_test"][..., None].astype("float32"), data["y_test"]
