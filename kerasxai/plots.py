@@ -21,6 +21,7 @@ SIGNAL_OPACITY = 0.7
 COLORMAP_STEPS = 257  # odd: 0 has the exact centre of a diverging colormap
 LUMINANCE = (0.299, 0.587, 0.114)  # ITU-R BT.601
 PALENESS = 0.4  # how far towards white an image under a signed map is drawn
+CLIPPED_PERCENTILE = 99.5  # of the magnitudes that are not 0, in overlays
 NOT_FINITE_GREY = (0.5, 0.5, 0.5)
 CHANNEL_COLOURS = ("black", "#0072B2", "#009E73", "#CC79A7", "#D55E00", "#56B4E9")  # Okabe and Ito, 2008
 MAX_CHANNELS_IN_LEGEND = 12
@@ -32,7 +33,8 @@ def overlay(images, maps, titles=None, alpha=0.5, colormap=None, columns=4, colo
     Every map is normalised by itself, for display only. A map without negative values runs from its minimum (the bare
     image shows) to its maximum. A map with negative values runs from -m to m with m the largest magnitude, over a pale
     grey image, which shows where it is 0: red and blue would drown in the image's own colours. Values that are not
-    finite are drawn grey; a map that has some, is all zero or constant says so in its title.
+    finite are drawn grey; a map that has some, is all zero or constant says so in its title. The strongest 0.5 % of a
+    map's values share the end colour, so that a few pixels of a gradient do not hide all others.
 
     Images of any value range are accepted, each judged by itself: uint8, or values from 0 to more than 2 and at most
     255, are divided by 255; values within 0..1 are shown as they are; anything else (-1..1, standardised) is stretched
@@ -135,6 +137,7 @@ def _draw_overlay(axes, image, values, alpha, colormap=None):
     """Draws an image (H, W, C) and its map (H, W) on `axes`; returns the map's AxesImage."""
     picture = _displayable(image)
     strength = np.linspace(0, 1, COLORMAP_STEPS)
+    values = _clipped(values)
     if _limits(values)[0] < 0:
         picture = _pale_grey(picture)
         strength = np.abs(2 * strength - 1)
@@ -185,6 +188,15 @@ def _limits(values):
     low, high = float(finite.min()), float(finite.max())
     largest = max(-low, high)
     return (-largest, largest) if low < 0 else (low, high)
+
+
+def _clipped(values):
+    """A map whose largest magnitudes are cut down to `CLIPPED_PERCENTILE` of those that are not 0."""
+    magnitudes = np.abs(values[np.isfinite(values) & (values != 0)])
+    if not magnitudes.size:
+        return values
+    limit = np.percentile(magnitudes, CLIPPED_PERCENTILE, method="higher")
+    return np.where(np.isfinite(values), np.clip(values, -limit, limit), values)
 
 
 def _colours(values, colormap, sequential, opacity):

@@ -35,7 +35,7 @@ def ablation_scores(explainer, node, inputs, target):
         without = _without_activations(activations, fill)
     else:
         cut = chain[-1]
-        whole, without = _without_shares(explainer.graph, chain, activations, fill)
+        whole, without = _without_shares(explainer, chain, activations, fill)
     suffix = explainer.graph.suffix(cut)
 
     def outputs_of(first, others):
@@ -69,10 +69,10 @@ def _without_activations(activations, fill):
     return without
 
 
-def _without_shares(graph, chain, activations, fill):
+def _without_shares(explainer, chain, activations, fill):
     """The output of the Dense layer at the end of a chain, and a function: channel indices -> it without each."""
     *before, dense = chain
-    channels = activations.shape[-1]
+    graph, channels = explainer.graph, activations.shape[-1]
     rows = graph.run_chain(before, activations)
     # Channels have not met so far: one run with all of them ablated holds what each ablation alone gives.
     change = rows - graph.run_chain(before, tf.zeros_like(activations) + fill)
@@ -82,7 +82,8 @@ def _without_shares(graph, chain, activations, fill):
     kernel = tf.transpose(tf.reshape(kernel, [-1, channels, kernel.shape[-1]]), [1, 0, 2])
     with keras.StatelessScope():
         sums = before_activation(dense.operation)(rows) if activation_of(dense.operation) else dense.operation(rows)
-    activation = activation_of(dense.operation) or tf.identity
+    stripped = dense in explainer.scorer.overrides  # the head, whose softmax the logit leaves out
+    activation = tf.identity if stripped else activation_of(dense.operation) or tf.identity
 
     def without(indices):
         shares = tf.matmul(tf.gather(by_channel, indices), tf.gather(kernel, indices))  # (chunk, batch, units)

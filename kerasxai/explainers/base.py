@@ -161,10 +161,9 @@ class Explainer(abc.ABC):
         """Names of all options of the constructor, the class's own first."""
         found = {}
         for ancestor in cls.__mro__:
-            parameters = inspect.signature(ancestor.__init__).parameters.values() if ancestor is not object else ()
-            for parameter in parameters:
-                if parameter.name not in ("self", "model") and parameter.kind != parameter.VAR_KEYWORD:
-                    found[parameter.name] = None
+            parameters = inspect.signature(ancestor.__init__).parameters.values()
+            named = [one for one in parameters if one.kind in (one.POSITIONAL_OR_KEYWORD, one.KEYWORD_ONLY)]
+            found.update(dict.fromkeys(one.name for one in named if one.name not in ("self", "model")))
         return list(found)
 
     @property

@@ -11,6 +11,7 @@ from kerasxai import spatial
 from kerasxai.explainers.base import Explainer
 from kerasxai.explainers.registry import register
 from kerasxai.graph import ModelGraph, default_layer
+from kerasxai.graph.linear import activation_of
 from kerasxai.graph.target_layer import captured_default, has_positions
 from kerasxai.targets import resolve
 
@@ -400,16 +401,17 @@ class ClassActivationMapping(CAM):
 
     def _head(self, output):
         """The node before the global average pooling, and the Dense layer after it."""
-        passed = (keras.layers.Dropout, keras.layers.Flatten, keras.layers.Softmax, keras.layers.Activation)
+        passed = (keras.layers.Dense, keras.layers.Dropout, keras.layers.Flatten, keras.layers.Activation)
         dense, node = None, self.graph.output_node(output)
         while node is not None:
-            if isinstance(node.operation, keras.layers.Dense) and dense is None:
-                dense = node.operation
-            elif isinstance(node.operation, _GLOBAL_AVERAGE) and dense is not None:
-                return self.graph.producer(node.inputs[0]), dense
-            elif not isinstance(node.operation, passed):
+            below, operation = self.graph.producer(node.inputs[0]), node.operation
+            if isinstance(operation, _GLOBAL_AVERAGE) and dense is not None and below is not None:
+                return below, dense
+            linear = isinstance(operation, passed) and activation_of(operation) is None
+            if not (linear or node in self.scorer.overrides) or (isinstance(operation, keras.layers.Dense) and dense):
                 break
-            node = self.graph.producer(node.inputs[0])
+            dense = operation if isinstance(operation, keras.layers.Dense) else dense
+            node = below
         raise ValueError(
             "CAM needs a model that ends in global average pooling and one Dense layer. Received: "
             f"{self.graph.model.name!r}, which ends differently. Use grad_cam, its generalisation to any model."

@@ -26,6 +26,8 @@ class NoiseExplainer(Explainer):
             keeps its own score.
     """
 
+    reduce = "abs_sum"
+
     def __init__(self, model, explainer="gradient", n_samples=50, noise_level=0.15, seed=0, **kwargs):
         if isinstance(explainer, (str, type)):
             shared = {name: kwargs[name] for name in ("score", "batch_size") if name in kwargs}

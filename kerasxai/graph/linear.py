@@ -1,6 +1,7 @@
 """Which layers are linear in their input, and what they compute apart from their activation."""
 
 import keras
+import tensorflow as tf
 
 from kerasxai.graph.model_graph import without_activation
 
@@ -19,6 +20,10 @@ CONVOLUTION = (
 )
 DENSE = (keras.layers.Dense, keras.layers.EinsumDense)
 LINEAR = CONVOLUTION + DENSE
+
+# `activation="softmax"`, `activation=keras.ops.softmax` and `activation=tf.nn.softmax` leave three different functions.
+SOFTMAX = (keras.activations.softmax, keras.ops.softmax, tf.nn.softmax)
+SIGMOID = (keras.activations.sigmoid, keras.ops.sigmoid, tf.nn.sigmoid)
 
 
 def activation_of(operation):
@@ -91,6 +96,27 @@ _ELEMENTWISE_LAYERS = (
     keras.layers.SpatialDropout1D,
     keras.layers.SpatialDropout2D,
 )
+# Others (softmax, log_softmax, glu, a user's own) may mix channels.
+_ELEMENTWISE_ACTIVATIONS = {
+    getattr(keras.activations, name)
+    for name in (
+        "elu",
+        "gelu",
+        "hard_sigmoid",
+        "hard_silu",
+        "leaky_relu",
+        "linear",
+        "mish",
+        "relu",
+        "relu6",
+        "selu",
+        "sigmoid",
+        "silu",
+        "softplus",
+        "softsign",
+        "tanh",
+    )
+}
 _POSITION_LAYERS = tuple(
     getattr(keras.layers, name + dimensions)
     for name in (
@@ -110,5 +136,5 @@ def is_channelwise(operation):
     if isinstance(operation, keras.layers.BatchNormalization):
         return True
     if isinstance(operation, keras.layers.Activation):
-        return operation.activation is not keras.activations.softmax
+        return operation.activation in _ELEMENTWISE_ACTIVATIONS
     return isinstance(operation, (*_ELEMENTWISE_LAYERS, *_POSITION_LAYERS, keras.layers.Flatten))

@@ -25,7 +25,7 @@ class Node:
         self.operation = operation
         self.inputs = tuple(inputs)
         self.outputs = tuple(outputs)
-        self.shape = tuple(symbolic_outputs[0].shape)
+        self.shape = _with_free_batch(symbolic_outputs[0].shape)
         self._arguments = arguments
 
     @property
@@ -92,18 +92,21 @@ class ModelGraph:
             raise TypeError(_no_graph_message(model))
         self.model = model
         self.nodes = []
-        self.input_names = [symbol.name for symbol in function.inputs]
-        self.input_shapes = [tuple(symbol.shape) for symbol in function.inputs]
+        self.input_names = _names(function._inputs_struct, [symbol.name for symbol in function.inputs])
+        self.input_shapes = [_with_free_batch(symbol.shape) for symbol in function.inputs]
         self.input_dtypes = [symbol.dtype for symbol in function.inputs]
         self.input_structure = function._inputs_struct
-        self.output_names = _output_names(function)
+        self.output_names = _names(function._outputs_struct, function.output_names)
         self.output_structure = function._outputs_struct
         self._tensor_count = 0
-        self._nested_outputs = {}  # path of a nested model -> the tensor it returns first
+        self._nested = {}  # path of a nested model -> (model, the tensor it returns first)
         self._inputs = self._new_tensors(len(function.inputs))
         self._outputs = self._inline(function, self._inputs, prefix="")
-        self._by_path = {node.path: node for node in self.nodes}
         self._producer = {tensor: node for node in self.nodes for tensor in node.outputs}
+        self._calls = {node.path: (node.operation, node) for node in self.nodes}
+        for path, (nested, tensor) in self._nested.items():
+            if tensor in self._producer:
+                self._calls[path] = (nested, self._producer[tensor])
         self._refuse_channels_first()
 
     def run(self, inputs, taps=(), on_tap=None, overrides=None):
@@ -213,23 +216,21 @@ class ModelGraph:
         if isinstance(key, Node):
             return key
         if isinstance(key, str):
-            if key in self._by_path:
-                return self._by_path[key]
-            if key in self._nested_outputs:
-                return self._producer[self._nested_outputs[key]]
-            found = [node for node in self.nodes if node.path.endswith("/" + key)]
+            if key in self._calls:
+                return self._calls[key][1]
+            found = [path for path in self._calls if path.endswith("/" + key)]
         else:
-            found = [node for node in self.nodes if node.operation is key]
+            found = [path for path, (operation, _) in self._calls.items() if operation is key]
         if len(found) == 1:
-            return found[0]
+            return self._calls[found[0]][1]
         if found:
             raise ValueError(
                 f"`layer` must name one layer call. Received: {_shown(key)}, which is any of "
-                f"{', '.join(node.path for node in found)}. Give one of these paths."
+                f"{', '.join(found)}. Give one of these paths."
             )
         raise ValueError(
             f"`layer` must name a layer of the model. Received: {_shown(key)}. "
-            f"{_suggest(key, self._by_path)}See kerasxai.layer_table(model)."
+            f"{_suggest(key, self._calls)}See kerasxai.layer_table(model)."
         )
 
     def _inline(self, function, inputs, prefix):
@@ -257,7 +258,7 @@ class ModelGraph:
                         for symbol, inner in zip(entry, nested.inputs)
                     ]
                     made = self._inline(nested, given, prefix=path + "/")
-                    self._nested_outputs[path] = made[0]
+                    self._nested[path] = (operation, made[0])
                 tensor_of.update((id(symbol), tensor) for symbol, tensor in zip(keras_node.outputs, made))
         return [tensor_of[id(symbol)] for symbol in function.outputs]
 
@@ -328,10 +329,18 @@ def carried_logits(tensor):
 
 
 def call_layers(model):
-    """Every layer below `model` that holds no other layer, with its path inside the model."""
-    prefix = model.path + "/" if getattr(model, "path", None) else ""
-    layers = [layer for layer in model._flatten_layers(include_self=False) if not list(layer._layers)]
-    return {layer.path.removeprefix(prefix): layer for layer in layers}
+    """Every layer below `model` that holds no other layer: a dict path inside the model -> layer."""
+    paths = {}  # a layer that is held in two places keeps its first path
+
+    def visit(holder, prefix):
+        for layer in holder._layers:
+            if layer._layers:
+                visit(layer, f"{prefix}{layer.name}/")
+            else:
+                paths.setdefault(layer, prefix + layer.name)
+
+    visit(model, "")
+    return {path: layer for layer, path in paths.items()}
 
 
 def without_activation(layer):
@@ -346,7 +355,7 @@ def _nested_entry(nested, keras_node):
     """The symbols a nested model was called on, in its flat order; None where the call does more than pass them."""
     args, kwargs = keras_node.arguments.args, dict(keras_node.arguments.kwargs)
     kwargs.pop("training", None)
-    if len(args) != 1 or any(value is not None for value in kwargs.values()):
+    if len(args) != 1 or any(value is not None for value in keras.tree.flatten(kwargs)):
         return None
     given = args[0]
     if isinstance(given, dict) and not isinstance(nested._inputs_struct, dict):
@@ -358,11 +367,14 @@ def _nested_entry(nested, keras_node):
     return given if same_rank else None
 
 
-def _output_names(function):
-    structure = function._outputs_struct
-    if isinstance(structure, dict):
-        return sorted(structure)
-    return list(function.output_names)
+def _names(structure, names):
+    """Names of a model's inputs or outputs, in their flat order: the keys of a dict, else what Keras calls them."""
+    return sorted(structure) if isinstance(structure, dict) else list(names)
+
+
+def _with_free_batch(shape):
+    """A symbolic shape; a Sequential that was built by a call keeps the batch size of that call."""
+    return (None, *shape[1:])
 
 
 def _no_graph_message(model):

@@ -100,17 +100,22 @@ class _Capture:
         self._on_tap = on_tap
         self._record = record
         self._calls = {}
+        self._own_calls = {}  # layer -> the `call` that the user had set on this very layer, or None
         self._tensors = {}
 
     def __enter__(self):
         for path in self._wrapped:
             layer = self._layers[path]
-            layer.__dict__["call"] = self._wrapper(path, layer, layer.call)
+            self._own_calls[layer] = vars(layer).get("call")
+            vars(layer)["call"] = self._wrapper(path, layer, layer.call)
         return self
 
     def __exit__(self, *_):
-        for path in self._wrapped:
-            self._layers[path].__dict__.pop("call", None)
+        for layer, own_call in self._own_calls.items():
+            if own_call is None:
+                del vars(layer)["call"]
+            else:
+                vars(layer)["call"] = own_call
 
     def tensor(self, tap):
         if tap not in self._tensors:

@@ -8,7 +8,7 @@ import warnings
 import keras
 import tensorflow as tf
 
-from kerasxai.graph.linear import activation_of, before_activation
+from kerasxai.graph.linear import LINEAR, SIGMOID, SOFTMAX, activation_of, before_activation
 from kerasxai.graph.model_graph import ModelGraph, carried_logits, function_of
 from kerasxai.graph.opaque_model import OpaqueModel, looks_like_probabilities
 
@@ -21,6 +21,7 @@ _TRANSPARENT = (
     keras.layers.Dropout,
     keras.layers.Identity,
 )
+_TRANSPARENT_KINDS = ("Cast", "Reshape", "Squeeze")
 
 
 def view(model):
@@ -41,7 +42,7 @@ class Score:
     A final softmax or sigmoid, fused into a layer or a call of its own, is left out for the logit: the gradient of a
     saturated probability is zero, that of its logit is not. For the probability, two or more linear units get a
     softmax. An output whose head is unknown (a subclassed model) uses the logits that Keras' softmax leaves on its
-    result; failing that, where its rows sum to 1, the logit is log p.
+    result; failing that, where its rows sum to 1, the logit is log p, and where it leaves 0 ... 1 it is taken as linear.
 
     Args:
         model: A ModelGraph or OpaqueModel.
@@ -112,13 +113,14 @@ class Score:
     def _strip(self, output):
         """Finds the head of an output; for the logit, makes the graph leave its activation out."""
         node = self.model.output_node(output)
-        while node is not None and (isinstance(node.operation, _TRANSPARENT) or _is_linear_activation(node.operation)):
+        while node is not None and _is_transparent(node):
             node = self.model.producer(node.inputs[0])
         if node is None:
             return "linear"
         kind, call = _final_activation(node.operation)
         if kind is None:
-            return "linear" if type(node.operation).__module__.startswith("keras.") else "unknown"
+            linear = isinstance(node.operation, LINEAR) and activation_of(node.operation) is None
+            return "linear" if linear else "unknown"
         if self.kind == "logit":
             self.overrides[node] = call
         return kind
@@ -138,21 +140,25 @@ class Score:
 def _seen_head(output):
     if carried_logits(output) is not None:
         return "carried"
-    return "distribution" if looks_like_probabilities(output) else "values"
+    if looks_like_probabilities(output):
+        return "distribution"
+    return "values" if bool(tf.reduce_all((output >= 0) & (output <= 1))) else "linear"
 
 
 def _final_activation(operation):
     """Name of a final softmax or sigmoid and what runs in the layer's place for the logit."""
     activation = activation_of(operation)
-    if activation is keras.activations.softmax or activation is keras.activations.sigmoid:
-        return activation.__name__, before_activation(operation)
+    if activation in SOFTMAX or activation in SIGMOID:
+        return "softmax" if activation in SOFTMAX else "sigmoid", before_activation(operation)
     if isinstance(operation, keras.layers.Softmax) or type(operation).__name__ in ("Softmax", "Sigmoid"):
         return type(operation).__name__.lower(), lambda inputs, **_: inputs
     return None, None
 
 
-def _is_linear_activation(operation):
-    return isinstance(operation, keras.layers.Activation) and operation.activation is keras.activations.linear
+def _is_transparent(node):
+    if isinstance(node.operation, keras.layers.Activation):
+        return activation_of(node.operation) is None
+    return isinstance(node.operation, _TRANSPARENT) or node.kind in _TRANSPARENT_KINDS
 
 
 def _as_float(tensor):
