@@ -22,6 +22,8 @@ class Batches:
 
     Attributes:
         size: Number of samples, None where a dataset does not tell.
+        room: Most samples there can be, None if unknown; for a dataset known from the first batch on.
+        structure: How the user packed several inputs, with the place of each in the flat list; None for one array.
     """
 
     def __init__(self, x, y, batch_size, model):
@@ -35,9 +37,9 @@ class Batches:
             self.size = None
         else:
             self._x = self._arrays(x)
-            if y is not None:
-                self._y = {name: np.asarray(part) for name, part in y.items()} if isinstance(y, dict) else np.asarray(y)
-            self.size = _common_length(self._x, y)
+            self._y = None if y is None else _labels(y, model)
+            self.size = _common_length(self._x, self._y)
+        self.room = self.size
 
     def __iter__(self):
         """Yields (flat list of input tensors, labels or None)."""
@@ -58,13 +60,17 @@ class Batches:
             yield [values[piece] for values in self._x], _rows(self._y, piece)
 
     def _dataset_parts(self):
-        for element in _elements(self._x, self._model, self._batch_size):
+        elements, count = _elements(self._x, self._model, self._batch_size)
+        for element in elements:
             x, y = (
                 (element[0], element[1] if len(element) > 1 else None)
                 if isinstance(element, tuple)
                 else (element, None)
             )
-            yield self._arrays(x), None if y is None else keras.tree.map_structure(np.asarray, y)
+            inputs = self._arrays(x)
+            if self.room is None and count > 0:
+                self.room = count * len(inputs[0])  # the last batch may be smaller
+            yield inputs, None if y is None else keras.tree.map_structure(np.asarray, y)
 
     def _arrays(self, x):
         """`x` as a flat list of arrays in the model's order; remembers how the user packed them."""
@@ -73,12 +79,12 @@ class Batches:
             # An opaque model does not tell its inputs: a list of numbers is one array, a list of arrays is several.
             packed = isinstance(x, dict) or (isinstance(x, (list, tuple)) and all(np.ndim(part) > 1 for part in x))
             flat = keras.tree.flatten(x) if packed else [x]
-            self.structure = keras.tree.map_structure(lambda _: 0, x) if packed else None
+            self.structure = keras.tree.pack_sequence_as(x, range(len(flat))) if packed else None
         elif isinstance(x, dict):
             flat = _by_name(x, names)
-            self.structure = dict.fromkeys(names, 0)
+            self.structure = {name: index for index, name in enumerate(names)}
         elif isinstance(x, (list, tuple)) and (len(names) > 1 or (len(x) == 1 and np.ndim(x[0]) > 1)):
-            flat, self.structure = list(x), [0] * len(x)
+            flat, self.structure = list(x), list(range(len(x)))
         else:
             flat = [x]
         if names is not None and len(flat) != len(names):
@@ -161,11 +167,11 @@ class Collector:
     """Batches of results as one array, written in place: no second copy at the end.
 
     Args:
-        size: Number of samples, None if unknown.
+        room: Most samples there can be, None if unknown.
     """
 
-    def __init__(self, size):
-        self._size = size
+    def __init__(self, room):
+        self._room = room
         self._array = None
         self._filled = 0
 
@@ -174,9 +180,9 @@ class Collector:
         batch = batch.numpy()
         end = self._filled + len(batch)
         if self._array is None:
-            self._array = np.empty((self._size or len(batch), *batch.shape[1:]), batch.dtype)
+            self._array = np.empty((self._room or len(batch), *batch.shape[1:]), batch.dtype)
         if end > len(self._array):
-            self._resize(max(end, len(self._array) * 3 // 2))
+            self._resize(max(end, len(self._array) * 9 // 8))  # small steps: what is not needed takes memory too
         self._array[self._filled : end] = batch
         self._filled = end
 
@@ -191,10 +197,11 @@ class Collector:
 
 
 def _elements(dataset, model, batch_size):
+    """The batches of a dataset, and how many there are (negative if it does not tell)."""
     if isinstance(dataset, keras.utils.PyDataset):
         if dataset.num_batches is None:
             raise ValueError("The PyDataset must know its length. Received: num_batches=None.")
-        return (dataset[index] for index in range(dataset.num_batches))
+        return (dataset[index] for index in range(dataset.num_batches)), dataset.num_batches
     if dataset.cardinality() == tf.data.INFINITE_CARDINALITY:
         raise ValueError("`x` must be a finite dataset. Received: an infinite one; add .take(n).")
     spec = dataset.element_spec[0] if isinstance(dataset.element_spec, tuple) else dataset.element_spec
@@ -202,7 +209,16 @@ def _elements(dataset, model, batch_size):
     expected = getattr(model, "input_shapes", None)
     if expected is not None and ranks[0] is not None and ranks[0] == len(expected[0]) - 1:
         dataset = dataset.batch(batch_size)
-    return dataset
+    return dataset, int(dataset.cardinality())
+
+
+def _labels(y, model):
+    """Labels as an array; as a dict or list of arrays where the model has several outputs."""
+    if isinstance(y, dict):
+        return {name: np.asarray(part) for name, part in y.items()}
+    if isinstance(y, (list, tuple)) and len(model.output_names or ()) > 1 and all(np.ndim(part) > 0 for part in y):
+        return [np.asarray(part) for part in y]
+    return np.asarray(y)
 
 
 def _rows(labels, piece):
@@ -237,6 +253,6 @@ def _common_length(arrays, y):
     if length == 0:
         raise ValueError("`x` must hold at least one sample. Received: an empty array.")
     for labels in keras.tree.flatten(y):
-        if labels is not None and len(labels) != length:
-            raise ValueError(f"`y` must have one label per sample. Received: {len(labels)} for {length} samples.")
+        if labels is not None and labels.shape[:1] != (length,):
+            raise ValueError(f"`y` must have one label per sample. Received: shape {labels.shape} for {length} samples.")
     return length

@@ -1,0 +1,106 @@
+"""The examples in docstrings and in the README run as they stand."""
+
+import inspect
+import os
+import re
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+import kerasxai
+from kerasxai import batches, cli, explain, explainers, graph, heatmap, plots, saved_models
+
+ROOT = Path(__file__).resolve().parents[1]
+MODULES = (batches, cli, explain, explainers, graph, heatmap, plots, saved_models)
+
+
+def documented():
+    names = {f"kerasxai.{name}": getattr(kerasxai, name) for name in kerasxai.__all__}
+    for module in (explainers, graph, plots, saved_models):
+        names.update({f"{module.__name__}.{name}": value for name, value in vars(module).items() if name[0] != "_"})
+    for name, value in names.items():
+        if (inspect.isclass(value) or inspect.isfunction(value)) and value.__module__.startswith("kerasxai"):
+            yield from ((f"{name}-{index}", code) for index, code in enumerate(blocks(inspect.getdoc(value) or "")))
+
+
+def blocks(text):
+    return re.findall(r"^```python\n(.*?)^```", text, flags=re.DOTALL | re.MULTILINE)
+
+
+EXAMPLES = dict(documented())
+
+
+@pytest.fixture
+def namespace(tmp_path, monkeypatch):
+    """What the examples take for granted: a model, images it takes, and the usual imports."""
+    import tensorflow as tf
+
+    monkeypatch.chdir(tmp_path)
+    model = keras.Sequential(
+        [
+            keras.Input((32, 32, 3)),
+            keras.layers.Conv2D(4, 3, activation="relu"),
+            keras.layers.GlobalAveragePooling2D(),
+            keras.layers.Dense(5, activation="softmax"),
+        ]
+    )
+    images = np.random.default_rng(0).uniform(size=(4, 32, 32, 3)).astype("float32")
+    return {"keras": keras, "kerasxai": kerasxai, "np": np, "tf": tf, "model": model, "images": images}
+
+
+def test_the_main_entry_points_have_examples():
+    names = " ".join(EXAMPLES)
+    for name in (
+        "explain-",
+        "load_model-",
+        "to_heatmap-",
+        "layer_table-",
+        "GradCAM-",
+        "IntegratedGradients-",
+        "overlay-",
+    ):
+        assert name in names
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_docstring_example_runs(name, namespace, capsys):
+    if "MobileNetV2" in EXAMPLES[name]:
+        namespace["images"] = np.zeros((1, 96, 96, 3), "float32")
+    try:
+        exec(EXAMPLES[name], namespace)
+    finally:
+        for registered in ("my_cam", "max_cam"):
+            explainers.registry._CLASSES.pop(registered, None)
+
+
+def test_readme_snippets_run_in_order(namespace, monkeypatch):
+    namespace["model"].save("HMT.h5")  # the first snippet loads a file of this name
+    for code in blocks((ROOT / "README.md").read_text()):
+        exec(code, namespace)
+    assert namespace["maps"].shape == (4, 8, 8)
+    explainers.registry._CLASSES.pop("max_cam")
+
+
+def test_readme_lists_every_method():
+    text = (ROOT / "README.md").read_text()
+    assert [name for name in explainers.names() if f"`{name}`" not in text] == []
+
+
+def test_readme_links_lead_somewhere():
+    for target in re.findall(r"\]\((?!http)([^)#]+)\)", (ROOT / "README.md").read_text()):
+        assert (ROOT / target).exists(), target
+
+
+@pytest.mark.parametrize("script", sorted(path.name for path in (ROOT / "examples").glob("*.py")))
+def test_example_script_runs(script, tmp_path):
+    import subprocess
+
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, ROOT / "examples" / script], cwd=tmp_path, env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert list(tmp_path.glob("*.png"))
