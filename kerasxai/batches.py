@@ -92,7 +92,7 @@ class Batches:
                 f"The model has {len(names)} inputs ({', '.join(names)}). Received: {len(flat)}. "
                 "Give a list in this order, or a dict."
             )
-        flat = [values if isinstance(values, (np.ndarray, tf.Tensor)) else _as_array(values) for values in flat]
+        flat = [_as_array(values) for values in flat]
         for index, values in enumerate(flat):
             self._check_shape(index, values.shape)
         return flat
@@ -234,13 +234,24 @@ def _by_name(x, names):
 
 
 def _as_array(values):
-    array = np.asarray(values)
-    if not (np.issubdtype(array.dtype, np.number) or array.dtype == bool):
+    try:
+        array = values if isinstance(values, (np.ndarray, tf.Tensor)) else np.asarray(values)
+    except ValueError as error:
+        raise ValueError(f"`x` must hold samples of one shape. Received: a {type(values).__name__} of many.") from error
+    if not _holds_real_numbers(array):
         raise TypeError(
-            "`x` must be an array, a tensor, a tf.data.Dataset or a keras PyDataset. "
+            "`x` must be an array, a tensor, a tf.data.Dataset or a keras PyDataset, of real numbers. "
             f"Received: {type(values).__name__} of type {array.dtype}."
         )
     return array
+
+
+def _holds_real_numbers(array):
+    try:
+        dtype = tf.as_dtype(array.dtype)
+    except TypeError:  # a type of NumPy that TensorFlow has not
+        return False
+    return dtype.is_floating or dtype.is_integer or dtype.is_bool
 
 
 def _common_length(arrays, y):
@@ -254,5 +265,5 @@ def _common_length(arrays, y):
         raise ValueError("`x` must hold at least one sample. Received: an empty array.")
     for labels in keras.tree.flatten(y):
         if labels is not None and labels.shape[:1] != (length,):
-            raise ValueError(f"`y` must have one label per sample. Received: shape {labels.shape} for {length} samples.")
+            raise ValueError(f"`y` must have one label per sample. Received: shape {labels.shape}, {length} samples.")
     return length

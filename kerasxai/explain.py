@@ -1,4 +1,4 @@
-"""The one-shot form: `kerasxai.explain(model, x, method=...)`."""
+"""The one-shot form `kerasxai.explain(model, x, method=...)`, and several methods as one."""
 
 from kerasxai import explainers
 from kerasxai.explainers.cam import SharedCAM, shared_groups
@@ -33,30 +33,47 @@ def explain(model, x, method="grad_cam", target=None, y=None, **options):
     both = kerasxai.explain(model, images, method=["grad_cam", "integrated_gradients"], steps=20)
     ```
     """
-    if not isinstance(method, (list, tuple)):
-        return _build(model, method, options)(x, target, y)
-    built = {_label(one): None for one in method}
-    if len(built) < len(method) or not built:
-        raise ValueError(f"`method` must list different methods, at least one. Received: {list(method)!r}.")
-    _refuse_unknown(method, options)
-    for one in method:
-        names = _class_of(one).option_names()
-        built[_label(one)] = _build(model, one, {name: value for name, value in options.items() if name in names})
-    results = dict.fromkeys(built)
-    for group in shared_groups(list(built.values())):
-        maps = SharedCAM(group)(x, target, y)
-        results.update({label: maps[one.name] for label, one in built.items() if one in group})
-    alone = [label for label in results if results[label] is None]
-    results.update({label: built[label](x, target, y) for label in alone})
-    return results
+    if isinstance(method, (list, tuple)):
+        return SeveralExplainers(model, method, **options)(x, target, y)
+    return _build(model, method, options)(x, target, y)
+
+
+class SeveralExplainers:
+    """Several methods on one model, called like one; CAMs of the same layer share one forward and backward pass.
+
+    Args:
+        model: A built Keras model.
+        methods: Registry names or config dicts, all different.
+        **options: Each method takes those it has.
+
+    Attributes:
+        explainers: Dict method -> explainer.
+    """
+
+    def __init__(self, model, methods, **options):
+        labels = [_class_of(one).name for one in methods]
+        if len(set(labels)) < len(labels) or not labels:
+            raise ValueError(f"`method` must list different methods, at least one. Received: {list(methods)!r}.")
+        _refuse_unknown(methods, options)
+        self.explainers = {}
+        for label, one in zip(labels, methods):
+            names = _class_of(one).option_names()
+            own = {name: value for name, value in options.items() if name in names}
+            self.explainers[label] = _build(model, one, own)
+        self._shared = [SharedCAM(group) for group in shared_groups(list(self.explainers.values()))]
+
+    def __call__(self, x, target=None, y=None):
+        """Explains `x` by every method: a dict method -> maps. Arguments as `Explainer.__call__`."""
+        results = dict.fromkeys(self.explainers)
+        for shared in self._shared:
+            results.update(shared(x, target, y))
+        alone = [label for label, maps in results.items() if maps is None]
+        results.update({label: self.explainers[label](x, target, y) for label in alone})
+        return results
 
 
 def _class_of(method):
     return explainers.get(method["method"] if isinstance(method, dict) and "method" in method else method)
-
-
-def _label(method):
-    return _class_of(method).name
 
 
 def _build(model, method, options):

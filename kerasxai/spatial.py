@@ -6,6 +6,9 @@ import tensorflow as tf
 BLUR_TAPS = 11
 BLUR_SIGMA = 5.0
 
+# Contrast below this share of a map's largest value is rounding, e.g. of a constant map that was resized.
+_ROUNDING = 1e-6
+
 
 def spatial_axes(tensor):
     """The axes between batch and channels."""
@@ -35,11 +38,13 @@ def resize(maps, size):
 
 
 def min_max(maps):
-    """Maps `(batch, ...)` scaled to 0 ... 1 each; a constant map becomes 0."""
+    """Maps `(batch, ...)` scaled to 0 ... 1 each; a map that is constant up to rounding becomes 0."""
     axes = list(range(1, maps.shape.rank))
     low = tf.reduce_min(maps, axis=axes, keepdims=True)
     high = tf.reduce_max(maps, axis=axes, keepdims=True)
-    return tf.math.divide_no_nan(maps - low, high - low)
+    contrast = high - low
+    contrast = tf.where(contrast > _ROUNDING * tf.maximum(-low, high), contrast, 0.0)
+    return tf.math.divide_no_nan(maps - low, contrast)
 
 
 def blur(x):

@@ -108,7 +108,7 @@ class TargetPlan:
         self._true = False
         self._score = score
         self.output, target = _split_output(target, score.model.output_names)
-        if isinstance(target, tuple) and len(target) == 2 and callable(target[0]):
+        if _has_data(target):
             self.function, self._data = target[0], np.asarray(target[1])
         elif callable(target):
             self.function = target
@@ -207,13 +207,18 @@ def _split_output(target, names):
         if name not in names:
             raise ValueError(f"The model has the outputs {', '.join(names)}. Received: target=({name!r}, ...).")
         return names.index(name), target
-    takes_all = callable(target) or (isinstance(target, tuple) and callable(target[0]))
+    takes_all = callable(target) or _has_data(target)
     if len(names) > 1 and not takes_all:
         raise ValueError(
             f"The model has the outputs {', '.join(names)}: `target` must be (output name, target). "
             f"Received: target={target!r}. Example: target=({names[0]!r}, None) for its predicted class."
         )
     return 0, target
+
+
+def _has_data(target):
+    """Whether a target is a function with per-sample data."""
+    return isinstance(target, tuple) and len(target) == 2 and callable(target[0])
 
 
 def _as_classes(target, limit, noun=None):

@@ -7,6 +7,8 @@ import keras
 import numpy as np
 from keras import Input, Sequential, layers, ops
 
+from kerasxai import explainers
+
 IMAGE = (8, 8, 2)
 CLASSES = 3
 
@@ -221,7 +223,7 @@ def trained():
         ],
         name="trained",
     )
-    randomised(model).compile("sgd", "sparse_categorical_crossentropy")
+    randomised(model).compile("sgd", "sparse_categorical_crossentropy", jit_compile=False)
     model.fit(images(16), np.arange(16) % CLASSES, epochs=2, batch_size=8, verbose=0)
     return model
 
@@ -238,7 +240,7 @@ def mixed_float16():
     with dtype_policy("mixed_float16"):
         x = inputs = Input(IMAGE, name="image")
         x = feature_extractor()(x)
-        x = conv("conv")(x)
+        x = conv("late")(x)
         x = head(x, activation=None)
         return keras.Model(inputs, layers.Activation("softmax", dtype="float32", name="softmax")(x), name="mixed")
 
@@ -319,3 +321,40 @@ class dtype_policy:
 
     def __exit__(self, *_):
         keras.config.set_dtype_policy(self._before)
+
+
+# Explainers
+
+
+# These differ from another one in a formula only; tests that trace anew for every method leave them out to save time.
+ALIKE = {
+    "deconvnet",
+    "eigen_cam",
+    "eigen_grad_cam",
+    "gradient_x_input",
+    "grad_cam_plus_plus",
+    "hires_cam",
+    "layer_cam",
+    "sensitivity",
+    "smooth_grad_squared",
+    "xgrad_cam",
+}
+FEW = {"n_samples": 3, "steps": 3, "n_masks": 6}
+
+
+def quick_options(method, model):
+    """Options that make an explainer of the registry cheap and its maps signed, and the ones it cannot do without.
+
+    A subclassed model, which does not tell its inputs, is taken to read images.
+    """
+    names = explainers.get(method).option_names()
+    options = {name: value for name, value in {**FEW, "relu": False}.items() if name in names}
+    if "background" in names:
+        tells = hasattr(model, "inputs")
+        options["background"] = inputs_for(model, samples=5, seed=9) if tells else images(5, seed=9)
+    return options
+
+
+def quick(method, model, **options):
+    """An explainer of the registry with `quick_options`."""
+    return explainers.get(method)(model, **{**quick_options(method, model), **options})

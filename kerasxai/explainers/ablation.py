@@ -7,6 +7,7 @@ import tensorflow as tf
 from kerasxai import spatial
 from kerasxai.explainers.streaming import accumulate, merge, split
 from kerasxai.graph.linear import activation_of, before_activation, bias_of, is_affine, is_channelwise
+from kerasxai.graph.model_graph import inference_scope
 from kerasxai.targets import resolve, select
 
 
@@ -80,7 +81,7 @@ def _without_shares(explainer, chain, activations, fill):
     by_channel = tf.transpose(change, [2, 0, 1])
     kernel = tf.cast(tf.convert_to_tensor(dense.operation.kernel), rows.dtype)
     kernel = tf.transpose(tf.reshape(kernel, [-1, channels, kernel.shape[-1]]), [1, 0, 2])
-    with keras.StatelessScope():
+    with inference_scope():
         sums = before_activation(dense.operation)(rows) if activation_of(dense.operation) else dense.operation(rows)
     stripped = dense in explainer.scorer.overrides  # the head, whose softmax the logit leaves out
     activation = tf.identity if stripped else activation_of(dense.operation) or tf.identity

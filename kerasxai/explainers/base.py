@@ -30,12 +30,16 @@ class Explainer(abc.ABC):
 
     Attributes:
         name: Registry name.
+        family: Which methods it belongs with.
+        passes: What a batch costs: F a forward pass, B a backward pass to the input, b one to the layer only.
         reduce: How `to_heatmap` ranks this method's attributions; None for maps without channels.
         needs_graph: Whether the method needs a Sequential or functional model.
         trace_count: How many times the method was traced so far.
     """
 
     name = None
+    family = None
+    passes = None
     reduce = None
     needs_graph = False
 
@@ -45,7 +49,7 @@ class Explainer(abc.ABC):
                 f"{type(self).__name__} has the options {', '.join(self.option_names())}. "
                 f"Received: {', '.join(f'{name}={value!r}' for name, value in unknown.items())}."
             )
-        if not isinstance(batch_size, (int, np.integer)) or batch_size < 1:
+        if not isinstance(batch_size, (int, np.integer)) or isinstance(batch_size, bool) or batch_size < 1:
             raise ValueError(f"`batch_size` must be a positive integer. Received: batch_size={batch_size!r}.")
         if verbose not in ("auto", 0, 1):
             raise ValueError(f'`verbose` must be "auto", 0 or 1. Received: verbose={verbose!r}.')
@@ -87,7 +91,7 @@ class Explainer(abc.ABC):
             count = int(inputs[0].shape[0])
             result = self._explain(inputs, plan, start, count, labels)
             flat = keras.tree.flatten(result)
-            collectors = collectors or [Collector(batches.size) for _ in flat]
+            collectors = collectors or [Collector(batches.room) for _ in flat]
             for collector, tensor in zip(collectors, flat):
                 collector.add(tensor)
             start += count
@@ -232,6 +236,6 @@ def _plain(value):
         return {key: _plain(part) for key, part in value.items()}
     if isinstance(value, (list, tuple)):
         return [_plain(part) for part in value]
-    if isinstance(value, (np.ndarray, np.generic)):
-        return value.tolist()
+    if isinstance(value, (np.ndarray, np.generic, tf.Tensor)):
+        return np.asarray(value).tolist()
     return value

@@ -31,6 +31,8 @@ class CAM(Explainer):
         **kwargs: `score`, `batch_size`, `verbose`, see `Explainer`.
     """
 
+    family = "CAM"
+
     def __init__(self, model, layer=None, upsample=True, relu=True, **kwargs):
         super().__init__(model, **kwargs)
         if isinstance(layer, (list, tuple)):
@@ -56,6 +58,7 @@ class CAM(Explainer):
         return [self._captured_default]
 
     def explain_batch(self, inputs, target):
+        self._refuse_layers_off_the_way(target)
         maps = self.maps(inputs, target)
         return self.combine_layers({path: self.at_input_size(path, one, inputs) for path, one in maps.items()})
 
@@ -92,9 +95,7 @@ class CAM(Explainer):
         gradients = self.differentiate(tape, scores, tapped)
         for path, activation, gradient in zip(paths, tapped, gradients):
             if gradient is None:
-                raise ValueError(
-                    f"`layer` must lie on the way to the explained output. Received: {path!r}, which does not."
-                )
+                raise ValueError(_off_the_way(path))
             if activation.shape.rank < 3:
                 raise ValueError(
                     f"`layer` must name a layer with spatial axes. Received: {path!r}, whose output is "
@@ -116,6 +117,15 @@ class CAM(Explainer):
                 warnings.warn(f"{blank} of {len(maps)} {self.name} maps{where} are all zero: {reason}.", stacklevel=3)
         return arrays
 
+    def _refuse_layers_off_the_way(self, target):
+        if not isinstance(self.graph, ModelGraph) or target.function is not None:
+            return
+        output = self.graph.output_node(target.output)
+        for path in self.layers_for(target.output):
+            node = self.graph.node(path)
+            if node is not output and node not in self.graph.ancestors(output):
+                raise ValueError(_off_the_way(path))
+
     def _path(self, layer):
         node = self.graph.node(layer)
         if not isinstance(self.graph, ModelGraph):
@@ -135,11 +145,17 @@ class CAM(Explainer):
             self._captured_default = captured_default(self.graph, calls, inputs[0].shape.rank)
 
 
+def _off_the_way(path):
+    return f"`layer` must lie on the way to the explained output. Received: {path!r}, which does not."
+
+
 class ActivationGradientCAM(CAM):
     """Base of the CAMs that are a function of the activations A of a layer and the gradient G of the score there.
 
     A new one is one overridden function, `combine`.
     """
+
+    passes = "F + b"
 
     def maps(self, inputs, target):
         paths = self.layers_for(target.output)
@@ -218,7 +234,7 @@ class XGradCAM(ActivationGradientCAM):
     def combine(self, activations, gradients):
         axes = spatial.spatial_axes(activations)
         total = tf.reduce_sum(activations, axis=axes, keepdims=True)
-        total += tf.where(total >= 0, _STABILISER, -_STABILISER)
+        total += tf.cast(tf.where(total >= 0, _STABILISER, -_STABILISER), total.dtype)
         weights = tf.reduce_sum(gradients * activations, axis=axes, keepdims=True) / total
         return tf.reduce_sum(weights * activations, axis=-1)
 
@@ -369,12 +385,14 @@ class ClassActivationMapping(CAM):
         Zhou et al., 2016, https://arxiv.org/abs/1512.04150
     """
 
+    passes = "F"
+
     needs_graph = True
 
     def __init__(self, model, upsample=True, relu=False, **kwargs):
-        super().__init__(model, upsample=upsample, relu=relu, **kwargs)
-        if self.layer is not None or self.score != "logit":
+        if kwargs.get("layer") is not None or kwargs.get("score", "logit") != "logit":
             raise ValueError('CAM reads the layer before the global average pooling, with score="logit".')
+        super().__init__(model, upsample=upsample, relu=relu, **kwargs)
         for output in range(len(self.graph.output_names)):
             self._head(output)
 
@@ -389,7 +407,7 @@ class ClassActivationMapping(CAM):
         target = resolve(self.scorer, outputs, target)
         kernel = as_float(tf.convert_to_tensor(dense.kernel))
         if kernel.shape[-1] == 1:
-            sign = tf.ones_like(target.classes, tf.float32)
+            sign = tf.ones_like(target.classes, kernel.dtype)
             if self.scorer.is_binary(target.output):
                 sign = tf.where(target.classes == 1, sign, -sign)
             weights = sign[:, tf.newaxis] * kernel[:, 0]

@@ -11,6 +11,7 @@ from kerasxai.explainers.gradient import GradientExplainer
 from kerasxai.explainers.rectified import GuidedBackprop
 from kerasxai.explainers.registry import register
 from kerasxai.graph.linear import LINEAR, activation_of, before_activation, bias_of
+from kerasxai.graph.model_graph import inference_scope
 
 _AFFINE_WITH_OFFSET = (keras.layers.BatchNormalization, keras.layers.Rescaling, keras.layers.Normalization)
 _ADDED_BETA = (keras.layers.LayerNormalization, keras.layers.GroupNormalization)
@@ -65,6 +66,9 @@ class FullGrad(_Terms):
         Srinivas & Fleuret, 2019, https://arxiv.org/abs/1905.00780
     """
 
+    family = "gradient"
+    passes = "F + B"
+
     def __init__(self, model, **kwargs):
         super().__init__(model, **kwargs)
         if len(self.graph.input_names) > 1 or len(self.graph.input_shapes[0]) < 3:
@@ -79,7 +83,8 @@ class FullGrad(_Terms):
         total = spatial.min_max(tf.reduce_sum(tf.abs(input_term), axis=-1))
         for _, term in bias_terms:
             if term.shape.rank == input_term.shape.rank:
-                total += spatial.min_max(spatial.resize(tf.reduce_sum(tf.abs(term), axis=-1), size))
+                maps = spatial.resize(tf.reduce_sum(tf.abs(term), axis=-1), size)
+                total += tf.cast(spatial.min_max(maps), total.dtype)
         return total
 
     def completeness_residual(self, x, target=None, y=None):
@@ -95,7 +100,8 @@ class _Residual(_Terms):
     def explain_batch(self, inputs, target):
         scores, input_terms, bias_terms = self.full_gradient(inputs, target)
         terms = [*input_terms, *(term for _, term in bias_terms)]
-        return scores - sum(tf.reduce_sum(term, axis=list(range(1, term.shape.rank))) for term in terms)
+        sums = [tf.reduce_sum(term, axis=list(range(1, term.shape.rank))) for term in terms]
+        return scores - sum(tf.cast(one, scores.dtype) for one in sums)
 
 
 @register("guided_grad_cam")
@@ -113,6 +119,8 @@ class GuidedGradCAM(GradientExplainer):
         Selvaraju et al., 2017, https://arxiv.org/abs/1610.02391
     """
 
+    passes = "2 F + B + b"
+
     reduce = "abs_sum"
     needs_graph = True
 
@@ -124,10 +132,15 @@ class GuidedGradCAM(GradientExplainer):
         self._guided = GuidedBackprop(model, score=self.score)
         self.layer = self._cam.layer
 
+    def _prepare(self, inputs, structure):
+        super()._prepare(inputs, structure)
+        self._cam._prepare(inputs, structure)
+        self._guided._prepare(inputs, structure)
+
     def attribute(self, inputs, target):
         maps = self._cam.explain_batch(inputs, target)
         return [
-            gradient * spatial.resize(maps, spatial.spatial_size(gradient))[..., tf.newaxis]
+            gradient * tf.cast(spatial.resize(maps, spatial.spatial_size(gradient))[..., tf.newaxis], gradient.dtype)
             if gradient.shape.rank == maps.shape.rank + 1
             else gradient
             for gradient in self._guided.attribute(inputs, target)
@@ -154,5 +167,5 @@ def _offset(operation, shape):
         return as_float(tf.convert_to_tensor(bias_of(operation)))
     if isinstance(operation, _ADDED_BETA):
         return 0.0 if operation.beta is None else as_float(tf.convert_to_tensor(operation.beta))
-    with keras.StatelessScope():
+    with inference_scope():
         return as_float(operation(tf.zeros([1, *shape[1:]])))

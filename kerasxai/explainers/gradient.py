@@ -16,6 +16,9 @@ class GradientExplainer(Explainer):
     With several inputs the result is a list or dict like the input; integer inputs, which have no gradient, get zeros.
     """
 
+    family = "gradient"
+    passes = "F + B"
+
     reduce = "sum"
 
     def explain_batch(self, inputs, target):
@@ -48,7 +51,7 @@ class GradientExplainer(Explainer):
         return [_zeros(tensor) if value is None else value for tensor, value in zip(inputs, gradients)]
 
     def finish(self, arrays, structure):
-        return arrays[0] if structure is None else keras.tree.pack_sequence_as(structure, arrays)
+        return arrays[0] if structure is None else keras.tree.map_structure(lambda index: arrays[index], structure)
 
 
 @register("gradient")
@@ -126,9 +129,12 @@ class IntegratedGradients(GradientExplainer):
     ```
     """
 
+    passes = "F + steps (F + B)"
+
     def __init__(self, model, baseline=0.0, steps=50, quadrature="gauss_legendre", **kwargs):
         super().__init__(model, **kwargs)
-        self.baseline = baseline
+        # An array is one baseline; in a config, which holds it as a list, it must not pass for several.
+        self.baseline = [baseline] if isinstance(baseline, (np.ndarray, tf.Tensor)) else baseline
         self.steps = _positive("steps", steps)
         self.quadrature = quadrature
         self._positions, self._weights = _quadrature(quadrature, self.steps)
@@ -140,8 +146,8 @@ class IntegratedGradients(GradientExplainer):
         target = self.resolve_target(inputs, target)
         baselines = self._baselines(inputs)
         pairs = len(baselines) * self.steps
-        positions = tf.tile(tf.constant(self._positions, tf.float32), [len(baselines)])
-        weights = tf.tile(tf.constant(self._weights / len(baselines), tf.float32), [len(baselines)])
+        positions = tf.tile(tf.constant(self._positions), [len(baselines)])
+        weights = tf.tile(tf.constant(self._weights / len(baselines)), [len(baselines)])
         stacked = [tf.stack(of_input) for of_input in zip(*baselines)]  # (baselines, batch, *input)
 
         def step(sums, indices):
@@ -202,7 +208,9 @@ class IntegratedGradients(GradientExplainer):
                 if isinstance(part, str):
                     if part != "blur":
                         raise ValueError(f'`baseline` must be a number, an array or "blur". Received: {part!r}.')
-                elif names is not None:
+                    continue
+                _check_finite("baseline", part)
+                if names is not None:
                     _check_broadcast(np.shape(part), self.graph.input_shapes[names.index(name)][1:])
 
 
@@ -237,22 +245,27 @@ class ExpectedGradients(GradientExplainer):
         Erion et al., 2021, https://arxiv.org/abs/1906.10670
     """
 
+    passes = "F + n_samples (F + B)"
+
     def __init__(self, model, background=None, n_samples=50, seed=0, **kwargs):
         super().__init__(model, **kwargs)
-        if background is None or np.ndim(background) < 2 or len(background) == 0:
+        names = getattr(self.graph, "input_names", ["x"])
+        if len(names) > 1:
+            raise ValueError(f"ExpectedGradients takes models with one input. Received: inputs {', '.join(names)}.")
+        expected = getattr(self.graph, "input_shapes", [None])[0]
+        ranks = [len(expected)] if expected else range(2, 6)
+        if background is None or np.ndim(background) not in ranks or len(background) == 0:
             shape = "nothing" if background is None else f"an array of shape {np.shape(background)}"
             raise ValueError(
                 "`background` must be an array (any number, *input_shape) of baselines, e.g. x_train[:100]. "
                 f"Received: {shape}."
             )
-        names = getattr(self.graph, "input_names", ["x"])
-        if len(names) > 1:
-            raise ValueError(f"ExpectedGradients takes models with one input. Received: inputs {', '.join(names)}.")
-        if hasattr(self.graph, "input_shapes"):
-            _check_broadcast(np.shape(background)[1:], self.graph.input_shapes[0][1:], "background")
+        if expected:
+            _check_broadcast(np.shape(background)[1:], expected[1:], "background")
+        _check_finite("background", background)
         self.background = background
         self.n_samples = _positive("n_samples", n_samples)
-        self.seed = int(seed)
+        self.seed = _seed(seed)
         draws = np.random.default_rng(self.seed)
         self._rows = draws.integers(len(background), size=self.n_samples)
         self._alphas = draws.uniform(size=self.n_samples)
@@ -308,9 +321,21 @@ def _check_broadcast(shape, input_shape, option="baseline"):
         )
 
 
+def _check_finite(option, values):
+    if not np.isfinite(np.asarray(values, np.float64)).all():
+        shown = repr(values) if np.ndim(values) == 0 else "an array with NaN or infinite values"
+        raise ValueError(f"`{option}` must be made of finite numbers. Received: {shown}.")
+
+
 def _positive(name, value):
     if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < 1:
         raise ValueError(f"`{name}` must be a positive integer. Received: {name}={value!r}.")
+    return int(value)
+
+
+def _seed(value):
+    if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or not 0 <= value < 2**31:
+        raise ValueError(f"`seed` must be an integer from 0 to {2**31 - 1}. Received: seed={value!r}.")
     return int(value)
 
 

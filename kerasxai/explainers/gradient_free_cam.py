@@ -29,6 +29,8 @@ class ScoreCAM(CAM):
         Wang et al., 2020, https://arxiv.org/abs/1910.01279
     """
 
+    passes = "(1 + channels) F"
+
     def __init__(self, model, max_channels=None, **kwargs):
         super().__init__(model, **kwargs)
         self.max_channels = None if max_channels is None else _positive("max_channels", max_channels)
@@ -91,6 +93,8 @@ class AblationCAM(CAM):
         Ramaswamy & Desai, 2020, https://doi.org/10.1109/WACV45572.2020.9093360
     """
 
+    passes = "F + channels x the part after the layer; F + b if that is affine"
+
     needs_graph = True
 
     def __init__(self, model, ablation="activation", normalize=True, **kwargs):
@@ -136,6 +140,8 @@ class SmoothGradCAMPlusPlus(CAM):
     Reference:
         Omeiza et al., 2019, https://arxiv.org/abs/1908.01224
     """
+
+    passes = "F + n_samples (F + b)"
 
     def __init__(self, model, n_samples=50, noise_level=0.15, seed=0, **kwargs):
         super().__init__(model, **kwargs)

@@ -1,12 +1,13 @@
 """The SmoothGrad family: statistics of an explanation over noisy copies of the input, around any explainer."""
 
 import abc
+import numbers
 
 import numpy as np
 import tensorflow as tf
 
 from kerasxai.explainers.base import Explainer
-from kerasxai.explainers.gradient import _positive
+from kerasxai.explainers.gradient import _positive, _seed
 from kerasxai.explainers.registry import build, get, register
 from kerasxai.explainers.streaming import accumulate, merge, split
 
@@ -26,6 +27,9 @@ class NoiseExplainer(Explainer):
             keeps its own score.
     """
 
+    family = "noise"
+    passes = "F + n_samples x explainer"
+
     reduce = "abs_sum"
 
     def __init__(self, model, explainer="gradient", n_samples=50, noise_level=0.15, seed=0, **kwargs):
@@ -37,10 +41,10 @@ class NoiseExplainer(Explainer):
         super().__init__(model, **{**kwargs, "score": self.explainer.score})
         self.scorer = self.explainer.scorer
         self.n_samples = _positive("n_samples", n_samples)
-        if not np.isscalar(noise_level) or not 0 <= noise_level < np.inf:
+        if not isinstance(noise_level, numbers.Real) or not 0 <= noise_level < np.inf:
             raise ValueError(f"`noise_level` must be a number, 0 or more. Received: noise_level={noise_level!r}.")
         self.noise_level = float(noise_level)
-        self.seed = int(seed)
+        self.seed = _seed(seed)
         self.reduce = self.explainer.reduce
 
     def explain_batch(self, inputs, target):

@@ -10,7 +10,10 @@ from kerasxai.explainers.gradient import GradientExplainer
 from kerasxai.explainers.registry import register
 from kerasxai.graph.linear import LINEAR, activation_of, before_activation
 
-_RECTIFIERS = (keras.activations.relu, keras.activations.relu6)
+# `activation="relu"`, `activation=keras.ops.relu` and `activation=tf.nn.relu` leave three different functions.
+_RECTIFIERS = tuple(
+    getattr(module, name) for module in (keras.activations, keras.ops, tf.nn) for name in ("relu", "relu6")
+)
 _RECTIFIER_KINDS = ("Relu", "Relu6")  # keras.ops.relu, keras.ops.relu6 as nodes
 
 
@@ -78,13 +81,13 @@ class DeconvNet(RectifiedExplainer):
 
 
 def is_rectifier(operation):
-    """Whether a layer or operation ends with a ReLU, capped ones included; leaky ones have no rectifying part."""
-    if isinstance(operation, keras.layers.ReLU):
+    """Whether a layer, operation or activation function ends with a ReLU, a capped one too; leaky ones are none."""
+    if isinstance(operation, keras.layers.ReLU) or type(operation).__name__ == "ReLU":  # the latter: a function's node
         return not operation.negative_slope
-    if type(operation).__name__ in _RECTIFIER_KINDS:
+    if operation in _RECTIFIERS or type(operation).__name__ in _RECTIFIER_KINDS:
         return True
     activation = activation_of(operation)
-    return activation in _RECTIFIERS or isinstance(activation, keras.layers.ReLU)
+    return activation is not None and is_rectifier(activation)
 
 
 @tf.custom_gradient
@@ -104,7 +107,7 @@ def _refuse_hidden_rectifiers(node):
     if not isinstance(node.operation, keras.Layer) or is_rectifier(node.operation):
         return
     for layer in node.operation._flatten_layers(include_self=False):
-        if is_rectifier(layer):
+        if is_rectifier(layer) or is_rectifier(getattr(layer, "activation", None)):  # recurrent cells have the latter
             raise ValueError(
                 f"Layer {node.path} ({node.kind}) holds a ReLU ({layer.name}) inside its own `call`, where its "
                 "backward pass cannot be changed. Build that part with the functional API, or use gradient_x_input or "

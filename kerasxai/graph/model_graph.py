@@ -3,8 +3,12 @@
 The one file that reads Keras internals; what the calls mean for an explanation is decided elsewhere.
 """
 
+import contextlib
+
 import keras
 import tensorflow as tf
+from keras.src.backend.common import global_state
+from keras.src.layers.layer import CallContext
 from keras.src.models.functional import Functional
 
 
@@ -64,7 +68,7 @@ class ModelGraph:
     """A built Sequential or Functional model as a flat list of layer calls.
 
     Running the graph gives exactly `model(x, training=False)`, while every intermediate tensor is in reach. The model
-    is only read: weights by reference, layers called on real tensors inside a `keras.StatelessScope`.
+    is only read: weights by reference, layers called on real tensors inside an `inference_scope`.
 
     Args:
         model: A built `keras.Sequential` or functional `keras.Model`, nested to any depth.
@@ -277,7 +281,7 @@ class ModelGraph:
         return [tf.cast(tensor, dtype) for tensor, dtype in zip(inputs, self.input_dtypes)]
 
     def _execute(self, nodes, values, taps, on_tap, overrides):
-        with keras.StatelessScope():
+        with inference_scope():
             for node in nodes:
                 args, kwargs = node.arguments([values[tensor] for tensor in node.inputs])
                 call = overrides.get(node) or (tf.cast if isinstance(node, _CastNode) else node.operation)
@@ -312,6 +316,21 @@ class ModelGraph:
                     "data_format='channels_first'. Rebuild the model with data_format='channels_last' and copy the "
                     "weights: convolution kernels have the same shape in both."
                 )
+
+
+@contextlib.contextmanager
+def inference_scope():
+    """Layers called inside run in inference mode and keep nothing of it: no state, no losses."""
+    outer = global_state.get_global_attribute("current_call_ctx")
+    # The first layer called clears the losses it keeps for the user; one that is called inside another does not.
+    call = CallContext(entry_layer=None)
+    call.set_value("training", False)
+    global_state.set_global_attribute("current_call_ctx", call)
+    try:
+        with keras.StatelessScope():
+            yield
+    finally:
+        global_state.set_global_attribute("current_call_ctx", outer)
 
 
 def function_of(model):

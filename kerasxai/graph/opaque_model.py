@@ -6,7 +6,7 @@ It runs, and its layers' outputs can be captured while it runs; it has no graph 
 import keras
 import tensorflow as tf
 
-from kerasxai.graph.model_graph import call_layers
+from kerasxai.graph.model_graph import call_layers, inference_scope
 
 
 class OpaqueModel:
@@ -51,7 +51,7 @@ class OpaqueModel:
         else:
             packed = keras.tree.pack_sequence_as(structure, list(inputs))
         options = {"training": False} if isinstance(self.model, keras.Layer) else {}
-        with keras.StatelessScope(), _Capture(self.layers, taps, on_tap) as capture:
+        with inference_scope(), _Capture(self.layers, taps, on_tap) as capture:
             outputs = self.model(packed, **options)
         self._remember_outputs(outputs)
         return keras.tree.flatten(outputs), [capture.tensor(tap) for tap in taps]
@@ -61,7 +61,7 @@ class OpaqueModel:
         calls = []
         capture_all = _Capture(self.layers, tuple(self.layers), None, record=calls)
         packed = inputs[0] if structure is None else keras.tree.pack_sequence_as(structure, list(inputs))
-        with keras.StatelessScope(), capture_all:
+        with inference_scope(), capture_all:
             self.model(packed, training=False)
         return calls
 

@@ -42,7 +42,7 @@ class Score:
     A final softmax or sigmoid, fused into a layer or a call of its own, is left out for the logit: the gradient of a
     saturated probability is zero, that of its logit is not. For the probability, two or more linear units get a
     softmax. An output whose head is unknown (a subclassed model) uses the logits that Keras' softmax leaves on its
-    result; failing that, where its rows sum to 1, the logit is log p, and where it leaves 0 ... 1 it is taken as linear.
+    result; failing that, the logit is log p where its rows sum to 1, and values outside 0 ... 1 are linear.
 
     Args:
         model: A ModelGraph or OpaqueModel.

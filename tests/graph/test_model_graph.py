@@ -12,12 +12,12 @@ from kerasxai.graph import ModelGraph, OpaqueModel
 from tests import nets
 
 
-@pytest.fixture(params=nets.KINDS)
+@pytest.fixture(scope="module", params=nets.KINDS)
 def kind(request):
     return request.param
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def model(kind):
     return nets.build(kind)
 
@@ -54,8 +54,23 @@ def test_run_is_the_model_when_compiled(model):
     assert_same(walked, flat(called(keras.tree.map_structure(tf.convert_to_tensor, x))))
 
 
-@pytest.mark.parametrize("suffix", [".keras", ".h5"])
-def test_run_is_the_model_after_saving(model, suffix, tmp_path):
+# Keras itself does not read these back from .h5.
+NOT_IN_H5 = (
+    "attention",
+    "functional_subclass",
+    "masked_words",
+    "multi_output_layer",
+    "nested_dict_inputs",
+    "operations",
+)
+
+
+@pytest.mark.parametrize(
+    ("kind", "suffix"),
+    [(kind, ".keras") for kind in nets.KINDS] + [(kind, ".h5") for kind in nets.KINDS if kind not in NOT_IN_H5],
+)
+def test_run_is_the_model_after_saving(kind, suffix, tmp_path):
+    model = nets.build(kind)
     model.save(tmp_path / f"model{suffix}")
     loaded = keras.models.load_model(tmp_path / f"model{suffix}")
     x = nets.inputs_for(model)
@@ -79,6 +94,8 @@ def test_suffix_depends_on_the_cut(model):
     whole, _ = graph.run(x)
     for node in graph.nodes:
         activation, *crossing = graph.prefix(node)(x)
+        if activation.dtype == tf.bool:
+            continue
         shaken = activation + tf.cast(tf.random.stateless_normal(tf.shape(activation), [1, 2]), activation.dtype)
         outputs = graph.suffix(node)([shaken, *crossing])
         changed = any(not np.array_equal(one, other) for one, other in zip(outputs, whole))
@@ -93,7 +110,7 @@ def test_taps_are_what_the_layers_return(model, kind):
     x = nets.inputs_for(model)
     noted = {}
     for layer in twin._flatten_layers(include_self=False):
-        if not list(layer._layers):
+        if not isinstance(layer, keras.Model):
             layer.__dict__["call"] = noting(layer.call, noted.setdefault(layer.name, []))
     twin(x, training=False)
 
@@ -101,7 +118,7 @@ def test_taps_are_what_the_layers_return(model, kind):
     nodes = [node for node in graph.nodes if node.operation.name in noted]
     watched = []
     _, tapped = graph.run(tensors(x), taps=nodes, on_tap=watched.append)
-    assert len(nodes) > 2
+    assert len(nodes) > 1
     assert_same(watched, tapped)
     for node, tensor in zip(nodes, tapped):
         call_number = [other for other in nodes if other.operation is node.operation].index(node)
@@ -261,14 +278,18 @@ def test_unknown_name_suggests_close_ones():
 # Inputs, outputs, and the ways between
 
 
-def test_names_of_inputs_and_outputs():
-    graph = ModelGraph(nets.build("dict_inputs"))
-    model = graph.model
-    x = nets.inputs_for(model)
-    assert set(graph.input_names) == {"zebra", "ant"}
-    (output,), _ = graph.run([x[name] for name in graph.input_names])
-    np.testing.assert_array_equal(output, model(x, training=False))
+def test_names_of_inputs():
+    two = nets.build("two_inputs")
+    renamed = keras.Model(dict(zip(("zebra", "ant"), two.inputs)), two.outputs)  # keys that are not the tensors' names
+    for model in (nets.build("dict_inputs"), renamed):
+        graph = ModelGraph(model)
+        x = nets.inputs_for(model)
+        assert set(graph.input_names) == {"zebra", "ant"}
+        outputs, _ = graph.run([x[name] for name in graph.input_names])
+        assert_same(outputs, flat(model(x, training=False)))
 
+
+def test_names_of_outputs():
     graph = ModelGraph(nets.build("dict_outputs"))
     x = nets.images()
     outputs, _ = graph.run([x])
@@ -356,7 +377,7 @@ def test_opaque_model_leaves_a_call_of_the_users_own():
     model = Subclassed()
     x = np.ones((2, 3), "float32")
     model(x)
-    model.dense.call = own = lambda inputs: tf.zeros_like(inputs)
+    model.dense.call = own = lambda inputs, **_: tf.zeros_like(inputs)
     _, (captured,) = OpaqueModel(model).run([tf.constant(x)], taps=["dense"])
     np.testing.assert_array_equal(captured, np.zeros_like(x))
     assert vars(model.dense)["call"] is own
