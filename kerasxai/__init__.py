@@ -8,11 +8,22 @@ if keras.backend.backend() != "tensorflow":
         f'Received: KERAS_BACKEND={keras.backend.backend()}. Set the environment variable KERAS_BACKEND="tensorflow".'
     )
 
-from kerasxai import explainers, graph, plots
+from kerasxai import datasets, explainers, graph, models, plots
 from kerasxai.explain import explain
 from kerasxai.graph import layer_table
 from kerasxai.heatmap import to_heatmap
 from kerasxai.saved_models import load_model
 from kerasxai.version import __version__
 
-__all__ = ["__version__", "explain", "explainers", "graph", "layer_table", "load_model", "plots", "to_heatmap"]
+__all__ = [
+    "__version__",
+    "datasets",
+    "explain",
+    "explainers",
+    "graph",
+    "layer_table",
+    "load_model",
+    "models",
+    "plots",
+    "to_heatmap",
+]

@@ -11,15 +11,14 @@ import numpy as np
 import pytest
 
 import kerasxai
-from kerasxai import batches, cli, explain, explainers, graph, heatmap, plots, saved_models
+from kerasxai import datasets, explainers, graph, models, plots, saved_models
 
 ROOT = Path(__file__).resolve().parents[1]
-MODULES = (batches, cli, explain, explainers, graph, heatmap, plots, saved_models)
 
 
 def documented():
     names = {f"kerasxai.{name}": getattr(kerasxai, name) for name in kerasxai.__all__}
-    for module in (explainers, graph, plots, saved_models):
+    for module in (datasets.mnist1d, datasets.hmt, explainers, graph, models, plots, saved_models):
         names.update({f"{module.__name__}.{name}": value for name, value in vars(module).items() if name[0] != "_"})
     for name, value in names.items():
         if (inspect.isclass(value) or inspect.isfunction(value)) and value.__module__.startswith("kerasxai"):
@@ -80,7 +79,7 @@ def test_readme_snippets_run_in_order(namespace, monkeypatch):
     namespace["model"].save("HMT.h5")  # the first snippet loads a file of this name
     for code in blocks((ROOT / "README.md").read_text()):
         exec(code, namespace)
-    assert namespace["maps"].shape == (4, 8, 8)
+    assert namespace["maps"].shape == (4, 40)
     explainers.registry._CLASSES.pop("max_cam")
 
 

@@ -268,7 +268,7 @@ class LayerCAM(ActivationGradientCAM):
 
 
 @register("eigen_cam")
-class EigenCAM(ActivationGradientCAM):
+class EigenCAM(CAM):
     """Eigen-CAM: the first principal component of the activations over the positions; no class enters.
 
     Signed; the sign is such that the map goes with the mean positive activation.
@@ -277,20 +277,29 @@ class EigenCAM(ActivationGradientCAM):
         Muhammad & Yeasin, 2020, https://arxiv.org/abs/2008.00299
     """
 
+    passes = "F"
+
     def __init__(self, model, relu=False, **kwargs):
         super().__init__(model, relu=relu, **kwargs)
 
-    def combine(self, activations, gradients):
-        return first_component(activations, activations)
+    def maps(self, inputs, target):
+        paths = self.layers_for(target.output)
+        _, tapped = self.scorer.outputs(inputs, taps=paths)
+        return {path: first_component(as_float(a), as_float(a)) for path, a in zip(paths, tapped)}
 
 
 @register("eigen_grad_cam")
-class EigenGradCAM(EigenCAM):
+class EigenGradCAM(ActivationGradientCAM):
     """Eigen-CAM of activation times gradient, which brings the class in.
+
+    Signed; the sign is such that the map goes with the mean positive activation.
 
     Reference:
         Gildenblat et al., 2021, https://github.com/jacobgil/pytorch-grad-cam
     """
+
+    def __init__(self, model, relu=False, **kwargs):
+        super().__init__(model, relu=relu, **kwargs)
 
     def combine(self, activations, gradients):
         return first_component(activations * gradients, activations)

@@ -1,0 +1,256 @@
+"""`kerasxai explain`: a saved model and samples in; overlays, raw maps, a gallery and a report out."""
+
+import contextlib
+import itertools
+import json
+import re
+
+import numpy as np
+
+from kerasxai.cli.gallery import MapArchive, figure, output_folder, sample_section, versions, write_json, write_page
+from kerasxai.cli.inputs import Inputs
+
+PREDICTIONS_SHOWN = 4
+
+
+def run(options):
+    """Carries out the command; `options` are its parsed arguments."""
+    import kerasxai
+    from kerasxai.explain import SeveralExplainers
+    from kerasxai.graph import ModelGraph
+
+    model = kerasxai.load_model(options.model, safe_mode=not options.unsafe)
+    graph = ModelGraph(model)
+    if len(graph.input_names) > 1 or len(graph.output_names) > 1:
+        raise ValueError(
+            "The command explains models with one input and one output. Received: inputs "
+            f"{', '.join(graph.input_names)}, outputs {', '.join(graph.output_names)}. "
+            "Use kerasxai.explain in Python for this one."
+        )
+    inputs = Inputs(options.input, graph.input_shapes[0])
+    if inputs.has_images or options.preprocess != "auto":
+        inputs.preprocess = _preprocess(options.preprocess, model)
+    inputs.preprocess_arrays = options.preprocess != "auto"
+    settings = _settings(options)
+    explainers = SeveralExplainers(model, options.method or ["grad_cam"], **settings)
+    predictor = Predictor(model)
+    names = ClassNames(options.classes, inputs, predictor.classes)
+    target = _target(options.target, names, predictor.classes)
+    with output_folder(options.out, options.overwrite) as folder:
+        report = _explain_all(options, inputs, explainers, predictor, names, target, folder)
+        write_json(folder / "report.json", report)
+    print(_summary(report, options.out))
+
+
+class Predictor:
+    """The model's probabilities, compiled once."""
+
+    def __init__(self, model):
+        import tensorflow as tf
+
+        from kerasxai.graph import Score, view
+
+        score = Score(view(model), "probability")
+        self.classes = 2 if score.is_binary(0) else score.units(0)
+        self._binary = score.is_binary(0)
+        self._run = tf.function(lambda x: score.outputs([x])[0][0], reduce_retracing=True)
+
+    def __call__(self, x):
+        """Probabilities `(samples, classes)` of `x`; the value itself for a regression unit."""
+        values = self._run(x).numpy()
+        return np.concatenate([1 - values, values], axis=1) if self._binary else values
+
+
+class ClassNames:
+    """Names of the classes: from a file, from the class sub-folders, or their numbers."""
+
+    def __init__(self, file, inputs, classes):
+        folders = sorted(inputs.folders)
+        self.names = [str(index) for index in range(classes or 0)]
+        self._from_folders = len(folders) == classes
+        if file:
+            self.names = _read_names(file)
+            if len(self.names) != classes:
+                raise ValueError(f"--classes must name {classes} classes. Received: {len(self.names)} in {file}.")
+        elif self._from_folders:
+            self.names = folders
+        self._folders = folders
+
+    def label(self, folder):
+        """The class a sub-folder stands for, None if sub-folders are no classes."""
+        return self._folders.index(folder) if self._from_folders and folder in self._folders else None
+
+    def index(self, name):
+        """The class of a name, of a unique part of it, or of a number."""
+        found = [index for index, one in enumerate(self.names) if one == name] or [
+            index for index, one in enumerate(self.names) if name.lower() in one.lower()
+        ]
+        if len(found) != 1:
+            raise ValueError(f"--target must name one of the classes {', '.join(self.names)}. Received: {name!r}.")
+        return found[0]
+
+
+def _explain_all(options, inputs, explainers, predictor, names, target, folder):
+    samples, sections, hits = [], [], []
+    (folder / "pictures").mkdir()
+    with contextlib.ExitStack() as stack:
+        archives = {
+            method: stack.enter_context(MapArchive(folder / f"{method}.npz")) for method in explainers.explainers
+        }
+        for chunk in _chunks(_progress(inputs), options.batch_size):
+            x = np.stack([sample.x for sample in chunk])
+            probabilities = predictor(x)
+            classes = _explained_classes(target, probabilities)
+            if _is_top(target):
+                results = _top(explainers, x, classes)
+            else:
+                results = explainers(x, target=None if classes is None else classes[:, 0])
+            for row, sample in enumerate(chunk):
+                explained = [] if classes is None else [int(index) for index in classes[row]]
+                files = {}
+                for method, maps in results.items():
+                    archives[method].add(sample.name, maps[row])
+                    files[method] = f"pictures/{sample.name}__{method}.png"
+                    titles = [names.names[index] for index in explained] if _is_top(target) else None
+                    _draw(sample, maps[row], explainers.explainers[method], titles).savefig(folder / files[method])
+                label = names.label(sample.folder)
+                best = [int(index) for index in np.argsort(-probabilities[row], kind="stable")]
+                if label is not None:
+                    hits.append(best[0] == label)
+                shown = [
+                    (names.names[c], float(probabilities[row, c]), c in explained) for c in best[:PREDICTIONS_SHOWN]
+                ]
+                samples.append(_entry(sample, probabilities[row], explained, label, files, names))
+                wide = _is_top(target) or np.ndim(sample.shown) < 3
+                figures = [figure(file, method.replace("_", " "), wide) for method, file in files.items()]
+                sections.append(sample_section(sample.name, shown, figures))
+    report = {
+        "model": str(options.model),
+        "target": options.target,
+        "preprocess": options.preprocess,
+        "classes": names.names,
+        "explainers": [explainer.get_config() for explainer in explainers.explainers.values()],
+        "accuracy": float(np.mean(hits)) if hits else None,
+        "versions": versions(),
+        "samples": samples,
+    }
+    write_page(folder / "index.html", f"{options.model} explained", _facts(report), sections)
+    return report
+
+
+def _draw(sample, maps, explainer, titles):
+    """The picture of one sample under one explainer: one map, or one for each of several classes."""
+    from kerasxai import plots, to_heatmap
+
+    rank = np.ndim(sample.shown)
+    maps = maps[np.newaxis] if titles is None else maps
+    if maps.ndim == rank + 1:
+        maps = to_heatmap(maps, explainer.reduce or "sum")
+    shown = np.repeat(sample.shown[np.newaxis], len(maps), axis=0)
+    draw = plots.overlay if rank == 3 else plots.signal
+    return draw(shown, maps, titles=titles, columns=len(maps))
+
+
+def _entry(sample, probabilities, explained, label, files, names):
+    return {
+        "name": sample.name,
+        "probabilities": [round(float(value), 6) for value in probabilities],
+        "predicted": names.names[int(probabilities.argmax())],
+        "explained": [names.names[index] for index in explained],
+        "label": None if label is None else names.names[label],
+        "pictures": files,
+    }
+
+
+def _explained_classes(target, probabilities):
+    """Classes to explain, `(samples, how many)`; None for a single unit, which has none to choose."""
+    if probabilities.shape[1] == 1:
+        return None
+    if isinstance(target, int):
+        return np.full((len(probabilities), 1), target)
+    count = int(target[3:]) if _is_top(target) else 1
+    return np.argsort(-probabilities, axis=1, kind="stable")[:, :count]
+
+
+def _top(explainers, x, classes):
+    """Maps of several classes on a new axis after the samples, as `target="top4"` gives."""
+    each = [explainers(x, target=classes[:, rank]) for rank in range(classes.shape[1])]
+    return {method: np.stack([maps[method] for maps in each], axis=1) for method in each[0]}
+
+
+def _is_top(target):
+    return isinstance(target, str) and target.startswith("top")
+
+
+def _target(text, names, classes):
+    """`predicted`, `top4`, or the index of a class."""
+    if text == "predicted":
+        return text
+    best = re.fullmatch(r"top([1-9]\d*)", text)
+    if best:
+        if classes is None or int(best.group(1)) > classes or classes < 2:
+            raise ValueError(f"--target {text}: the model has {classes} classes.")
+        return text
+    if re.fullmatch(r"\d+", text):
+        if classes is None or int(text) >= classes:
+            raise ValueError(f"--target {text}: the model has the classes 0 to {(classes or 1) - 1}.")
+        return int(text)
+    return names.index(text)
+
+
+def _settings(options):
+    settings = {"batch_size": options.batch_size, "verbose": 0}
+    if options.layer:
+        settings["layer"] = options.layer if len(options.layer) > 1 else options.layer[0]
+    for text in options.option or ():
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise ValueError(f"--option must be NAME=VALUE. Received: {text!r}.")
+        try:
+            settings[name] = json.loads(value)
+        except json.JSONDecodeError:
+            settings[name] = value
+    return settings
+
+
+def _preprocess(choice, model):
+    """The function from pixels to the model's input that --preprocess names."""
+    if choice == "none":
+        return None
+    if choice == "0-1":
+        return lambda pixels: pixels / np.float32(255)
+    from kerasxai.models import find_preprocess_input
+
+    return find_preprocess_input(model if choice == "auto" else choice)
+
+
+def _read_names(file):
+    with open(file, encoding="utf-8") as stream:
+        text = stream.read()
+    if str(file).endswith(".json"):
+        return [str(name) for name in json.loads(text)]
+    return [line.strip() for line in text.splitlines() if line.strip()]
+
+
+def _chunks(samples, size):
+    samples = iter(samples)
+    return iter(lambda: list(itertools.islice(samples, size)), [])
+
+
+def _progress(inputs):
+    from rich.console import Console
+    from rich.progress import track
+
+    console = Console(stderr=True)
+    return track(inputs, "Explaining", total=len(inputs), console=console, disable=not console.is_terminal)
+
+
+def _facts(report):
+    accuracy = "" if report["accuracy"] is None else f", {report['accuracy']:.1%} predicted as their folder says"
+    methods = ", ".join(config["method"].replace("_", " ") for config in report["explainers"])
+    made = ", ".join(f"{name} {version}" for name, version in report["versions"].items())
+    return [f"{len(report['samples'])} samples{accuracy}.", f"Explained: {report['target']} by {methods}.", f"{made}."]
+
+
+def _summary(report, out):
+    return f"{' '.join(_facts(report)[:2])} Open {out}/index.html"

@@ -1,0 +1,138 @@
+"""A folder of results that appears whole or not at all, and the page that shows it."""
+
+import contextlib
+import html
+import json
+import os
+import shutil
+import tempfile
+import urllib.parse
+import zipfile
+from pathlib import Path
+
+import numpy as np
+
+STYLE = """
+body { font: 15px/1.45 system-ui, sans-serif; margin: 2rem auto; max-width: 1200px; padding: 0 1rem; color: #1b1b1b }
+h1 { font-size: 1.5rem } h2 { font-size: 1.15rem; margin-top: 2rem } p.facts { color: #555 }
+section.sample { border-top: 1px solid #ddd; padding: .8rem 0; display: flex; flex-wrap: wrap; gap: .8rem }
+section.sample > div { width: 14rem }
+section.sample h3 { font-size: .95rem; margin: 0 0 .3rem; overflow-wrap: anywhere }
+figure { margin: 0; flex: 0 1 auto } figure img { display: block; max-width: 100%; height: auto }
+figure.wide img { width: 100% } figcaption { color: #555; font-size: .85rem }
+table { border-collapse: collapse; font-size: .85rem } td { padding: 0 .5rem 0 0 } td.bar { width: 6rem }
+td.bar div { background: #2b6cb0; height: .6rem } tr.explained { font-weight: 600 }
+"""
+
+
+@contextlib.contextmanager
+def output_folder(path, overwrite=False):
+    """A new folder to write into; renamed to `path` at the end, removed if anything goes wrong.
+
+    Args:
+        path: Where the results go; must not exist, or be an empty folder, unless `overwrite`.
+        overwrite: Whether to put the results in the place of what is there.
+
+    Raises:
+        ValueError: `path` is in use.
+        OSError: It cannot be written.
+    """
+    path = Path(path)
+    in_use = path.exists() and not (path.is_dir() and not any(path.iterdir()))
+    if in_use and not overwrite:
+        raise ValueError(f"{path} exists and is not empty. Choose another --out, or add --overwrite.")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".partial", dir=path.parent))
+    try:
+        partial.chmod(0o777 & ~_umask())
+        yield partial
+        if path.is_dir():
+            shutil.rmtree(path)
+        partial.replace(path)
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
+
+
+class MapArchive:
+    """Raw maps of one method as an `.npz` with an array per sample, written as they come."""
+
+    def __init__(self, path):
+        self._file = zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self._file.close()
+
+    def add(self, name, maps):
+        """Appends the maps of the sample `name`."""
+        with self._file.open(f"{name}.npy", "w", force_zip64=True) as entry:
+            np.lib.format.write_array(entry, np.asanyarray(maps), allow_pickle=False)
+
+
+def write_page(path, title, facts, sections):
+    """Writes a self-contained page.
+
+    Args:
+        path: The HTML file.
+        title: Heading.
+        facts: Lines of text below it.
+        sections: HTML of the body, made by `sample_section` or `figure`.
+    """
+    lines = "<br>".join(html.escape(fact) for fact in facts)
+    Path(path).write_text(
+        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{html.escape(title)}</title>'
+        f'<meta name="viewport" content="width=device-width"><link rel="icon" href="data:,"><style>{STYLE}</style>'
+        f'</head><body><h1>{html.escape(title)}</h1><p class="facts">{lines}</p>\n{os.linesep.join(sections)}\n'
+        "</body></html>\n",
+        encoding="utf-8",
+    )
+
+
+def sample_section(name, predictions, figures):
+    """One sample: its name, its best predictions as bars, and its pictures.
+
+    Args:
+        name: Name of the sample.
+        predictions: List of (class name, probability, whether it is explained).
+        figures: HTML made by `figure`.
+    """
+    rows = "".join(
+        f'<tr class="{"explained" if explained else ""}"><td>{html.escape(label)}</td><td>{probability:.3f}</td>'
+        f'<td class="bar"><div style="width:{100 * min(max(probability, 0), 1):.1f}%"></div></td></tr>'
+        for label, probability, explained in predictions
+    )
+    heading = f"<div><h3>{html.escape(name)}</h3><table>{rows}</table></div>"
+    return f'<section class="sample">{heading}{"".join(figures)}</section>'
+
+
+def figure(file, caption, wide=False):
+    """A picture with its caption; `file` is relative to the page."""
+    text = html.escape(caption)
+    return (
+        f'<figure class="{"wide" if wide else ""}"><img src="{urllib.parse.quote(file)}" alt="{text}" loading="lazy">'
+        f"<figcaption>{text}</figcaption></figure>"
+    )
+
+
+def write_json(path, content):
+    """Writes a report, readable and diffable."""
+    Path(path).write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def versions():
+    """What the results were made with."""
+    import keras
+    import tensorflow as tf
+
+    from kerasxai.version import __version__
+
+    return {"kerasxai": __version__, "keras": keras.__version__, "tensorflow": tf.__version__}
+
+
+def _umask():
+    current = os.umask(0)
+    os.umask(current)
+    return current

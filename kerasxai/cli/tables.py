@@ -1,0 +1,53 @@
+"""`kerasxai layers` and `kerasxai list`: tables on the terminal."""
+
+import re
+
+
+def layers(options):
+    """The layers of a saved model, and which methods can explain it."""
+    from rich.console import Console
+    from rich.table import Table
+
+    import kerasxai
+
+    model = kerasxai.load_model(options.model)
+    kerasxai.layer_table(model)
+    table = Table("method", "on this model", title="What each method can do")
+    for name in kerasxai.explainers.names():
+        table.add_row(name, _verdict(kerasxai.explainers.get(name), model))
+    Console().print(table)
+
+
+def explainers(options):
+    """Every explainer: family, passes, whether it needs the graph, paper."""
+    from rich.console import Console
+    from rich.table import Table
+
+    import kerasxai
+
+    table = Table(
+        title="Explainers",
+        caption="F: forward pass, B: backward pass to the input, b: to the layer. graph: needs a Sequential or "
+        "functional model.",
+    )
+    for heading in ("name", "family", "inputs", "passes", "graph", "what it is", "paper"):
+        table.add_column(heading, overflow="fold")
+    for name in kerasxai.explainers.names():
+        cls = kerasxai.explainers.get(name)
+        first = cls.__doc__.strip().splitlines()[0].split(": ", 1)[-1]
+        paper = re.search(r"Reference:\s+(.+)", cls.__doc__)
+        needs = "yes" if cls.needs_graph else ""
+        table.add_row(name, cls.family, "1-D, 2-D", cls.passes, needs, first, paper.group(1) if paper else "")
+    Console().print(table)
+
+
+def _verdict(cls, model):
+    import warnings
+
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        try:
+            cls(model)
+        except (TypeError, ValueError) as error:
+            return f"no: {str(error).split('. ')[0]}"
+    return "; ".join(["yes", *(str(warning.message) for warning in caught)])

@@ -1,0 +1,63 @@
+"""What the builders share: checked options, scaled widths, average pooling to a given size. The nets are beside it."""
+
+import math
+import numbers
+
+from keras import layers
+
+# Parameters whose starting values keep the size of the signal through ReLU layers.
+RELU_START = {"activation": "relu", "kernel_initializer": "he_normal"}
+
+
+def check_options(input_shape, classes, width, smallest=1, spatial_rank=2):
+    """Refuses what cannot be built, before anything is.
+
+    Args:
+        input_shape: As given by the user.
+        classes: Number of classes.
+        width: Factor of the numbers of channels.
+        smallest: Shortest side that leaves a position after all poolings.
+        spatial_rank: 1 or 2.
+    """
+    expected = "(height, width, channels)" if spatial_rank == 2 else "(steps, channels)"
+    is_shape = isinstance(input_shape, (tuple, list)) and len(input_shape) == spatial_rank + 1
+    if not is_shape or not all(map(_is_positive_int, input_shape)):
+        raise ValueError(
+            f"`input_shape` must be {expected}, positive whole numbers without the batch axis. "
+            f"Received: input_shape={input_shape!r}."
+        )
+    if min(input_shape[:-1]) < smallest:
+        raise ValueError(
+            f"`input_shape` must have sides of at least {smallest}: the net's poolings leave nothing of smaller ones. "
+            f"Received: input_shape={input_shape!r}."
+        )
+    if not _is_positive_int(classes):
+        raise ValueError(f"`classes` must be a positive whole number. Received: classes={classes!r}.")
+    if not isinstance(width, numbers.Real) or isinstance(width, bool) or not 0 < width < math.inf:
+        raise ValueError(f"`width` must be a factor above 0, 1.0 for the published net. Received: width={width!r}.")
+
+
+def scaled(channels, width):
+    """A number of channels or units times `width`, at least 1."""
+    return max(1, round(channels * width))
+
+
+def average_to(x, size, name):
+    """Averages a feature map to `size` x `size` positions, each the mean of the area it covers.
+
+    Standard layers, so that a saved model loads anywhere: every position is repeated, then averaged. PyTorch's adaptive
+    average pooling is the same where one size is a multiple of the other; elsewhere it counts a position that an area
+    covers in part as a whole one.
+    """
+    sides = x.shape[1:3]
+    repeats = tuple(size // math.gcd(size, side) for side in sides)
+    averaged = tuple(side // math.gcd(size, side) for side in sides)
+    if repeats != (1, 1):
+        x = layers.UpSampling2D(repeats, name=f"{name}_repeat")(x)
+    if averaged != (1, 1):
+        x = layers.AveragePooling2D(averaged, name=name)(x)
+    return x
+
+
+def _is_positive_int(value):
+    return isinstance(value, numbers.Integral) and not isinstance(value, bool) and value > 0

@@ -1,0 +1,203 @@
+"""`kerasxai explain`: what it writes is what the explainers give, and it writes all or nothing."""
+
+import errno
+import json
+import os
+import re
+
+import keras
+import numpy as np
+import pytest
+from PIL import Image
+
+import kerasxai
+from kerasxai import cli
+
+layers = keras.layers
+CLASSES = ("cat", "dog", "cow")
+
+
+@pytest.fixture
+def image_model(tmp_path):
+    model = keras.Sequential(
+        [
+            keras.Input((16, 20, 3)),
+            layers.Conv2D(4, 3, activation="relu"),
+            layers.GlobalAveragePooling2D(),
+            layers.Dense(3, activation="softmax"),
+        ]
+    )
+    model.save(tmp_path / "net.keras")
+    return model
+
+
+@pytest.fixture
+def signal_model(tmp_path):
+    model = keras.Sequential(
+        [keras.Input((12, 1)), layers.Conv1D(4, 3, activation="relu"), layers.Flatten(), layers.Dense(2)]
+    )
+    model.save(tmp_path / "signal.keras")
+    return model
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    """Two images in each of three class sub-folders, of the model's size; returns their pixels in name order."""
+    random = np.random.default_rng(0)
+    pixels = {}
+    for folder in sorted(CLASSES):
+        (tmp_path / "images" / folder).mkdir(parents=True)
+        for index in range(2):
+            values = random.integers(0, 256, size=(16, 20, 3), dtype="uint8")
+            Image.fromarray(values).save(tmp_path / "images" / folder / f"{index} a#.png")
+            pixels[f"{folder}__{index} a#.png"] = values
+    return pixels
+
+
+def run(*arguments):
+    return cli.main(["explain", *map(str, arguments)])
+
+
+def test_folder_of_images(tmp_path, image_model, pictures, capsys):
+    out = tmp_path / "out"
+    arguments = (tmp_path / "net.keras", tmp_path / "images", "--preprocess", "0-1", "--out", out, "--batch-size", 4)
+    assert run(*arguments, "--method", "grad_cam", "--method", "gradient_x_input") == 0
+    x = np.stack(list(pictures.values())) / np.float32(255)
+    predicted = image_model(x).numpy().argmax(axis=1)
+    for method in ("grad_cam", "gradient_x_input"):
+        with np.load(out / f"{method}.npz") as archive:
+            assert archive.files == list(pictures)
+            found = np.stack([archive[name] for name in pictures])
+        np.testing.assert_allclose(found, kerasxai.explain(image_model, x, method), rtol=1e-4, atol=1e-6)
+    report = json.loads((out / "report.json").read_text())
+    assert [sample["predicted"] for sample in report["samples"]] == [sorted(CLASSES)[index] for index in predicted]
+    labels = np.repeat(np.arange(3), 2)
+    assert report["accuracy"] == pytest.approx((predicted == labels).mean())
+    assert report["classes"] == sorted(CLASSES)
+    assert report["versions"]["keras"] == keras.__version__
+    page = (out / "index.html").read_text()
+    from urllib.parse import unquote
+
+    sources = [unquote(source) for source in re.findall(r'img src="([^"]+)"', page)]
+    assert len(sources) == 12
+    for source in sources:
+        with Image.open(out / source) as picture:
+            picture.verify()
+    assert f"Open {out}/index.html" in capsys.readouterr().out
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["images", "net.keras", "out"]
+
+
+def test_top_classes_get_an_axis(tmp_path, image_model, pictures):
+    out = tmp_path / "out"
+    arguments = (tmp_path / "net.keras", tmp_path / "images", "--preprocess", "0-1", "--out", out)
+    assert run(*arguments, "--target", "top2", "--option", "relu=false") == 0
+    x = np.stack(list(pictures.values())) / np.float32(255)
+    expected = kerasxai.explain(image_model, x, "grad_cam", target="top2", relu=False)
+    with np.load(out / "grad_cam.npz") as archive:
+        np.testing.assert_allclose(np.stack([archive[name] for name in pictures]), expected, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("target", ["cow", "1", "CO"])
+def test_target_by_name_or_number(target, tmp_path, image_model, pictures):
+    out = tmp_path / "out"
+    arguments = (tmp_path / "net.keras", tmp_path / "images", "--preprocess", "0-1", "--out", out)
+    assert run(*arguments, "--target", target, "--method", "gradient") == 0
+    report = json.loads((out / "report.json").read_text())
+    assert {tuple(sample["explained"]) for sample in report["samples"]} == {("cow",)}
+    x = np.stack(list(pictures.values())) / np.float32(255)
+    with np.load(out / "gradient.npz") as archive:
+        found = np.stack([archive[name] for name in pictures])
+    np.testing.assert_allclose(found, kerasxai.explain(image_model, x, "gradient", target=1), rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["csv", "csv with header", "npy", "npz"])
+def test_signals(kind, tmp_path, signal_model):
+    x = np.random.default_rng(0).normal(size=(3, 12)).astype("float32")
+    path = tmp_path / f"data.{kind[:3]}"
+    if kind.startswith("csv"):
+        header = ",".join(f"t{step}" for step in range(12)) if "header" in kind else ""
+        np.savetxt(path, x, delimiter=",", header=header, comments="")
+    elif kind == "npy":
+        np.save(path, x[..., None])
+    else:
+        np.savez(path, x_test=x, other=np.zeros(3))
+    out = tmp_path / "out"
+    assert (
+        run(tmp_path / "signal.keras", path, "--method", "integrated_gradients", "--option", "steps=8", "--out", out)
+        == 0
+    )
+    with np.load(out / "integrated_gradients.npz") as archive:
+        found = np.stack([archive[name] for name in archive.files])
+    expected = kerasxai.explain(signal_model, x[..., None], "integrated_gradients", steps=8)
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
+    assert len(list((out / "pictures").glob("*.png"))) == 3
+
+
+BAD = {
+    "no such model": (["missing.keras", "images"], "missing.keras"),
+    "no such input": (["net.keras", "nothing.png"], "nothing.png does not exist"),
+    "unknown kind of file": (["net.keras", "net.keras"], "must be a folder or one of"),
+    "empty folder": (["net.keras", "empty"], "no file that can be read"),
+    "broken image": (["net.keras", "broken.png"], "broken.png is no readable image"),
+    "image for a signal model": (["signal.keras", "images"], "which an image does not fit"),
+    "broken table": (["signal.keras", "broken.csv"], "Row 2 of .*broken.csv must hold 3 numbers"),
+    "wrong shape": (["signal.keras", "wrong.npy"], r"takes samples of shape \(12, 1\).*\(2, 5, 1\)"),
+    "unknown method": (["net.keras", "images", "--method", "grad_camm"], "Did you mean grad_cam"),
+    "unknown layer": (["net.keras", "images", "--layer", "nope"], "must name a layer of the model"),
+    "unknown class name": (["net.keras", "images", "--target", "horse"], "one of the classes cat, cow, dog"),
+    "class out of range": (["net.keras", "images", "--target", "7"], "classes 0 to 2"),
+    "too many classes": (["net.keras", "images", "--target", "top9"], "has 3 classes"),
+    "option of no method": (["net.keras", "images", "--option", "steps=3"], "None of the methods has the option steps"),
+    "option without a value": (["net.keras", "images", "--option", "steps"], "must be NAME=VALUE"),
+    "wrong number of names": (["net.keras", "images", "--classes", "names.txt"], "must name 3 classes. Received: 2"),
+    "unknown preprocessing": (["net.keras", "images", "--preprocess", "bgr"], "bgr"),
+    "preprocessing unknown": (["net.keras", "images", "--preprocess", "auto"], "preprocess"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_command_line(case, tmp_path, monkeypatch, image_model, signal_model, pictures, capsys):
+    arguments, message = BAD[case]
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "broken.png").write_bytes(b"\x89PNG not really")
+    (tmp_path / "broken.csv").write_text("1,2,3\n4,5\n")
+    (tmp_path / "names.txt").write_text("one\ntwo\n")
+    np.save(tmp_path / "wrong.npy", np.zeros((2, 5, 1)))
+    if "--preprocess" not in arguments:
+        arguments = [*arguments, "--preprocess", "0-1"]
+    if arguments[0] == "signal.keras" and case != "image for a signal model":
+        arguments = arguments[:2]
+    before = sorted(path.name for path in tmp_path.iterdir())
+    assert cli.main(["explain", *arguments, "--out", "out"]) == 1
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert error.startswith("kerasxai: ") and re.search(message, error), error
+    assert sorted(path.name for path in tmp_path.iterdir()) == before
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [(KeyboardInterrupt(), "interrupted"), (OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), "No space left")],
+)
+def test_interrupted_or_full_disk_leaves_nothing(error, message, tmp_path, image_model, pictures, capsys, monkeypatch):
+    from matplotlib.figure import Figure
+
+    def fail(*_, **__):
+        raise error
+
+    monkeypatch.setattr(Figure, "savefig", fail)
+    assert run(tmp_path / "net.keras", tmp_path / "images", "--preprocess", "0-1", "--out", tmp_path / "out") == 1
+    assert message in capsys.readouterr().err.splitlines()[-1]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["images", "net.keras"]
+
+
+def test_folder_in_use_is_kept_unless_asked(tmp_path, image_model, pictures, capsys):
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "mine.txt").write_text("precious")
+    arguments = (tmp_path / "net.keras", tmp_path / "images", "--preprocess", "0-1", "--out", out)
+    assert run(*arguments) == 1
+    assert "is not empty" in capsys.readouterr().err
+    assert (out / "mine.txt").read_text() == "precious"
+    assert run(*arguments, "--overwrite") == 0
+    assert not (out / "mine.txt").exists() and (out / "index.html").exists()
