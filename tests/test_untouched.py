@@ -1,8 +1,11 @@
 """Decision 1: whatever is done with a model, it is afterwards bit for bit the model it was."""
 
+import random
+
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from keras import Input, Sequential, layers
 
 import kerasxai
@@ -67,6 +70,12 @@ def train(model, seed):
     return history
 
 
+def state_before(model):
+    """The state of a model that has just been called, so that it has losses to lose."""
+    model(nets.images(2))
+    return state(model)
+
+
 def state(model):
     """All that must stay, as plain values and identities that can be compared."""
     every = [model, *model._flatten_layers(include_self=False)]
@@ -119,7 +128,7 @@ def explainable(method, kind):
 )
 def test_explaining_leaves_the_model_as_it_was(kind, method, models):
     model = models[kind]
-    before = state(model)
+    before = state_before(model)
     explainer = nets.quick(method, model)
     assert_untouched(model, before)
     explainer(nets.images(3))
@@ -131,7 +140,7 @@ SEVERAL = ["grad_cam", "hires_cam", "ablation_cam", "gradient", "integrated_grad
 
 
 def test_explain_with_several_methods_leaves_the_model_as_it_was(model):
-    before = state(model)
+    before = state_before(model)
     methods = [method for method in SEVERAL if explainable(method, model.name)]
     maps = kerasxai.explain(model, nets.images(3), method=methods, steps=3)
     assert len(maps) == len(methods)
@@ -139,7 +148,7 @@ def test_explain_with_several_methods_leaves_the_model_as_it_was(model):
 
 
 def test_layer_table_leaves_the_model_as_it_was(model, capsys):
-    before = state(model)
+    before = state_before(model)
     kerasxai.layer_table(model)
     assert_untouched(model, before)
 
@@ -148,12 +157,12 @@ def failing(outputs):
     raise RuntimeError("the user's own mistake")
 
 
-@pytest.mark.parametrize("method", [method for method in DIFFERENT if method != "cam"])
+@pytest.mark.parametrize("method", sorted(set(DIFFERENT) - {"cam", "eigen_cam"}))
 def test_a_failure_on_the_way_leaves_the_model_as_it_was(method, models):
     for kind in ("functional", "subclassed"):
         model = models[kind]
         if explainable(method, kind):
-            before = state(model)
+            before = state_before(model)
             with pytest.raises(RuntimeError, match="the user's own mistake"):
                 nets.quick(method, model)(nets.images(2), target=failing)
             assert_untouched(model, before)
@@ -161,7 +170,7 @@ def test_a_failure_on_the_way_leaves_the_model_as_it_was(method, models):
 
 def test_a_layer_that_fails_leaves_no_wrapper_behind(models):
     model = models["subclassed"]
-    before = state(model)
+    before = state_before(model)
     explainer = explainers.GradCAM(model, layer="conv")
     call = type(model.units).call
     try:
@@ -195,9 +204,10 @@ def test_training_is_bit_identical_with_and_without_explanations(builder):
         if explains:
             methods = [method for method in EXPLAINING if explainable(method, model.name)]
             kerasxai.explain(model, nets.images(3), method=methods, n_samples=3)
-        # No new seed: an explanation must not use up the random numbers of the training either.
+        # No new seed: an explanation must not use up the random numbers of its surroundings either.
+        draws = random.random(), np.random.random(), keras.random.uniform([1]).numpy(), tf.random.uniform([1]).numpy()
         history = model.fit(nets.images(16), LABELS, batch_size=8, epochs=2, verbose=0).history
-        return history, model.get_weights(), model.optimizer.variables
+        return [history, draws], model.get_weights(), model.optimizer.variables
 
     plain, explained = run(False), run(True)
     assert plain[0] == explained[0]

@@ -1,0 +1,10 @@
+"""Pictures of attributions and predictions; every function returns its Figure.
+Matplotlib without pyplot: no display, no global figures. Maps are normalised here, for display only."""
+
+from kerasxai.plots.grids import grid, top_classes
+from kerasxai.plots.overlays import overlay
+from kerasxai.plots.predictions import prediction_bars
+from kerasxai.plots.reports import classification_report
+from kerasxai.plots.signals import signal
+
+__all__ = ["classification_report", "grid", "overlay", "prediction_bars", "signal", "top_classes"]

@@ -1,0 +1,220 @@
+"""Images and signals on Matplotlib axes, bare or with their maps, and the scales beside them.
+One class for each kind of sample: how large its panels are, what stands around them and how they are drawn."""
+
+import numpy as np
+
+from kerasxai.plots import checks, colours, layout
+
+CLIPPED_PERCENTILE = 99.5  # of a map's magnitudes over an image
+SIGNAL_HEIGHT = 1.0  # inches
+SIGNAL_OPACITY = 0.7
+SIGNAL_TICKS = {"nbins": 4, "steps": [1, 2, 2.5, 5, 10]}
+MAX_CHANNELS_IN_LEGEND = 12
+LEGEND_ENTRY_WIDTH = 1.0  # inches
+SCALE_GAP, SCALE_THICKNESS, SCALE_LABEL_GAP = 0.05, 0.08, 0.09  # inches
+DEFAULT_ALPHA = 0.5
+
+
+class Images:
+    """Images `(N, H, W, C)` of any range, and how a panel of one is drawn.
+
+    Attributes:
+        batch: The images.
+        ticks_width, above, below: Room, in inches, for what stands around a panel or all panels.
+    """
+
+    ticks_width = above = below = 0.0
+
+    def __init__(self, batch, alpha=DEFAULT_ALPHA):
+        self.batch = batch
+        self.alpha = alpha
+
+    def height(self, width):
+        """Inches of a panel of this width."""
+        return width * self.batch.shape[1] / self.batch.shape[2]
+
+    def limits(self, maps):
+        """The raw values at the ends of the scale of one map, or of several that share it."""
+        return colours.limits(maps, CLIPPED_PERCENTILE)
+
+    def draw(self, axes, index):
+        """Draws one image, bare."""
+        self._draw_picture(axes, colours.displayable(self.batch[index]))
+
+    def draw_map(self, axes, index, values, limits, colormap=None):
+        """Draws one image and its map (H, W); returns the map's AxesImage."""
+        picture = colours.displayable(self.batch[index])
+        strength = np.linspace(0, 1, colours.COLORMAP_STEPS)
+        if limits[0] < 0:
+            picture = colours.pale_grey(picture)
+            strength = np.abs(2 * strength - 1)
+        self._draw_picture(axes, picture)
+        look = colours.colours(limits, colormap, colours.IMAGE_SEQUENTIAL, opacity=self.alpha * strength)
+        return axes.imshow(np.ma.masked_invalid(values).clip(*limits), **look)
+
+    def finish(self, table, grid, top=0.0):
+        """Images have no ticks and no legend."""
+
+    def _draw_picture(self, axes, picture):
+        axes.imshow(picture)
+        axes.set(xticks=[], yticks=[])
+        axes.spines[:].set_visible(False)
+
+
+class Signals:
+    """Signals `(N, T, C)`, and how a panel of one is drawn; attributes and methods as those of `Images`."""
+
+    def __init__(self, batch):
+        self.batch = batch
+        self.ticks_width = layout.TICK + max(map(self._tick_width, batch))
+        self.below = layout.TICK + 2.2 * layout.line_height(layout.LABEL_SIZE)  # numbers, and what they count
+        self._has_legend = 1 < batch.shape[-1] <= MAX_CHANNELS_IN_LEGEND
+        rows = -(-batch.shape[-1] // int(layout.FIGURE_WIDTH / LEGEND_ENTRY_WIDTH))
+        self.above = 1.25 * rows * layout.line_height(layout.LABEL_SIZE) if self._has_legend else 0.0
+
+    def height(self, width):
+        return SIGNAL_HEIGHT
+
+    def limits(self, maps):
+        return colours.limits(maps)
+
+    def draw(self, axes, index):
+        from matplotlib import patheffects, ticker
+
+        lines = self.batch[index]
+        halo = [patheffects.withStroke(linewidth=2.2, foreground="white")]
+        axes.set_prop_cycle(color=colours.LINE_COLOURS)
+        names = [f"channel {channel}" for channel in range(lines.shape[-1])]
+        axes.plot(lines, linewidth=1.0, path_effects=halo, label=names)
+        axes.set_xlim(-0.5, len(lines) - 0.5)
+        axes.set_ylim(axes.get_ylim())
+        axes.xaxis.set_major_locator(
+            ticker.MaxNLocator(max(int(5 * _inches_wide(axes)), 2), steps=[1, 2, 5, 10], integer=True)
+        )
+        axes.yaxis.set_major_locator(ticker.MaxNLocator(**SIGNAL_TICKS))
+        axes.yaxis.set_major_formatter(lambda value, _: _tick_text(value))
+        axes.tick_params(labelsize=layout.LABEL_SIZE)
+
+    def draw_map(self, axes, index, values, limits, colormap=None):
+        self.draw(axes, index)
+        look = colours.colours(limits, colormap, colours.SIGNAL_SEQUENTIAL, opacity=SIGNAL_OPACITY)
+        row = np.ma.masked_invalid(values)[np.newaxis]  # (1, T), stretched over the height of the axes
+        return axes.imshow(row, extent=(*axes.get_xlim(), *axes.get_ylim()), aspect="auto", **look)
+
+    def finish(self, table, grid, top=0.0):
+        """Numbers of the steps only under the lowest panels, and one legend above all, `top` inches down the figure."""
+        for index, axes in enumerate(grid):
+            axes.tick_params(labelbottom=table.is_lowest(index))
+            if table.is_lowest(index):
+                axes.set_xlabel("step", fontsize=layout.LABEL_SIZE, labelpad=1)
+        if self._has_legend:
+            grid[0].figure.legend(
+                handles=grid[0].get_lines(),
+                loc="upper center",
+                bbox_to_anchor=(0.5, 1 - top / grid[0].figure.get_figheight()),
+                ncols=int(layout.FIGURE_WIDTH / LEGEND_ENTRY_WIDTH),
+                fontsize=layout.LABEL_SIZE,
+                frameon=False,
+                borderaxespad=0.1,
+            )
+
+    def _tick_width(self, lines):
+        from matplotlib.ticker import MaxNLocator
+
+        finite = lines[np.isfinite(lines)]
+        ends = (finite.min(), finite.max()) if finite.size else (0, 1)
+        ticks = MaxNLocator(**SIGNAL_TICKS).tick_values(*ends)
+        return layout.widest(map(_tick_text, ticks), layout.LABEL_SIZE)
+
+
+def panels(batch, alpha):
+    """Images or Signals, whichever a batch of samples is."""
+    batch = checks.sample_batch(batch)
+    checks.check_opacity(alpha)
+    return Images(batch, alpha) if batch.ndim == 4 else Signals(batch)
+
+
+def draw_scale(axes, drawn, limits):
+    """Draws a colourbar as high as `axes` at its right, with the raw values at its ends (and 0 between, if signed)."""
+    width = _inches_wide(axes)
+    place = axes.inset_axes([1 + SCALE_GAP / width, 0, SCALE_THICKNESS / width, 1])
+    scale = axes.figure.colorbar(drawn, cax=place)
+    has_room = _inches_high(axes) > 3 * layout.line_height(layout.LABEL_SIZE)
+    ticks = _scale_ticks(limits) if has_room else sorted(set(limits))
+    scale.set_ticks(ticks, labels=map(layout.number_text, ticks), fontsize=layout.LABEL_SIZE)
+    scale.outline.set_linewidth(0.5)
+    return scale
+
+
+def draw_scale_below(axes, drawn, limits, offset=0.0):
+    """Draws a colourbar as wide as `axes`, `offset` inches below it; its numbers stay within its width."""
+    height = _inches_high(axes)
+    bottom = -(offset + SCALE_GAP + SCALE_THICKNESS) / height
+    place = axes.inset_axes([0, bottom, 1, SCALE_THICKNESS / height])
+    scale = axes.figure.colorbar(drawn, cax=place, orientation="horizontal")
+    ends = _texts_below(limits)
+    has_room = _width_side_by_side(ends) <= _inches_wide(axes)
+    if not has_room and limits[0] < 0:
+        scale.set_ticks([0], labels=["±" + ends[-1]], fontsize=layout.LABEL_SIZE)
+        scale.ax.tick_params(length=0, pad=3)
+    else:
+        scale.set_ticks(sorted(set(limits)), labels=ends, fontsize=layout.LABEL_SIZE)
+        for label, side in zip(scale.ax.get_xticklabels(), ("left", "right")):
+            label.set_horizontalalignment(side)
+        scale.ax.tick_params(length=2, pad=2)
+    scale.outline.set_linewidth(0.5)
+    return scale
+
+
+def least_width_above_scales(all_limits):
+    """Inches that the panels must have for the numbers of the scales below them."""
+    widths = [
+        layout.text_width("±" + ends[-1], layout.LABEL_SIZE) if limits[0] < 0 else _width_side_by_side(ends)
+        for limits, ends in ((one, _texts_below(one)) for one in all_limits)
+    ]
+    return max(layout.SMALLEST_WIDTH, *widths)
+
+
+def draw_note(axes, values):
+    """Writes into a panel what its map does not show, if so."""
+    text = colours.note(values).strip("()")
+    if text:
+        frame = {"boxstyle": "round,pad=0.15", "facecolor": "white", "edgecolor": "none", "alpha": 0.8}
+        place = {"ha": "center", "va": "bottom", "transform": axes.transAxes}
+        axes.text(0.5, 0.04, text, fontsize=layout.LABEL_SIZE, bbox=frame, **place)
+
+
+def scale_width(all_limits):
+    """Inches that the widest of several vertical scales takes beside its panel."""
+    labels = [layout.number_text(tick) for limits in all_limits for tick in _scale_ticks(limits)]
+    return SCALE_GAP + SCALE_THICKNESS + SCALE_LABEL_GAP + layout.widest(labels, layout.LABEL_SIZE)
+
+
+def scale_height():
+    """Inches that a horizontal scale takes below its panel."""
+    return SCALE_GAP + SCALE_THICKNESS + SCALE_LABEL_GAP + layout.line_height(layout.LABEL_SIZE)
+
+
+def _scale_ticks(limits):
+    low, high = limits
+    return [low, 0, high] if low < 0 else sorted({low, high})
+
+
+def _texts_below(limits):
+    return [layout.number_text(end) for end in sorted(set(limits))]
+
+
+def _width_side_by_side(texts):
+    return sum(layout.text_width(text, layout.LABEL_SIZE) for text in texts) + 2 * SCALE_GAP
+
+
+def _tick_text(value):
+    return f"{value:.6g}".replace("-", "\N{MINUS SIGN}")
+
+
+def _inches_wide(axes):
+    return axes.bbox.width / axes.figure.dpi
+
+
+def _inches_high(axes):
+    return axes.bbox.height / axes.figure.dpi

@@ -1,0 +1,65 @@
+"""Attribution maps over their images, each normalised by itself."""
+
+from kerasxai.plots import checks, colours, drawing
+from kerasxai.plots.layout import Table
+
+
+def overlay(images, maps, titles=None, alpha=0.5, colormap=None, columns=4, colorbar=False):
+    """Draws attribution maps over their images.
+
+    Every map is normalised by itself, for display only. A map without negative values runs from its minimum (the bare
+    image shows) to its maximum. A map with negative values runs from -m to m with m the largest magnitude, over a pale
+    grey image, which shows where it is 0: red and blue would drown in the image's own colours. Values that are not
+    finite are drawn grey; a map that has some, is all zero or constant says so in its title. The strongest 0.5 % of a
+    map's values share the end colour, so that a few pixels of a gradient do not hide all others.
+
+    Images of any value range are accepted, each judged by itself: uint8, or values from 0 to more than 2 and at most
+    255, are divided by 255; values within 0..1 are shown as they are; anything else (-1..1, standardised) is stretched
+    from its minimum to its maximum.
+
+    Args:
+        images: Array `(N, H, W, C)` with C 1 or 3, grey `(N, H, W)`, or one image `(H, W, C)` or `(H, W)`.
+        maps: Raw attributions of any range, `(N, H, W)`, or `(N, H, W, C)`, whose channels are summed. The leading
+            axis may be left out for one image.
+        titles: N titles, one for each image, or None.
+        alpha: Opacity of the strongest value of a map, 0 to 1; weaker values are more transparent in proportion.
+        colormap: A Matplotlib colormap or its name. None: `"viridis"`, and `"coolwarm"` for a map with negative values.
+        columns: Images in a row.
+        colorbar: Whether to draw beside each image what raw values the colours stand for.
+
+    Returns:
+        A `matplotlib.figure.Figure`: `figure.savefig("maps.png")` writes it; a notebook shows it after
+        `%matplotlib inline`.
+
+    Raises:
+        ValueError: If images, maps and titles do not belong together or an option is out of range.
+
+    Example:
+
+    ```python
+    import numpy as np
+    from kerasxai import plots
+
+    random = np.random.default_rng(seed=0)
+    images = random.integers(0, 256, size=(2, 32, 32, 3), dtype="uint8")
+    maps = random.random(size=(2, 32, 32))
+    figure = plots.overlay(images, maps, titles=["cat", "dog"])
+    ```
+    """
+    checks.check_opacity(alpha)
+    checks.check_count(columns, "columns")
+    images, is_single = checks.image_batch(images)
+    maps = checks.map_batch(maps, images, "images", is_single)
+    titles = checks.texts(titles, len(maps), "titles", "sample")
+    titles = [f"{title} {colours.note(values)}".strip() for title, values in zip(titles, maps)]
+
+    panels = drawing.Images(images, alpha)
+    limits = [panels.limits(values) for values in maps]
+    beside = drawing.scale_width(limits) if colorbar else 0.0
+    table = Table(titles, columns, panels.height, beside=beside)
+    figure = table.figure()
+    for index, axes in enumerate(table.axes(figure)):
+        drawn = panels.draw_map(axes, index, maps[index], limits[index], colormap)
+        if colorbar:
+            drawing.draw_scale(axes, drawn, limits[index])
+    return figure
