@@ -329,7 +329,6 @@ class dtype_policy:
 # These differ from another one in a formula only; tests that trace anew for every method leave them out to save time.
 ALIKE = {
     "deconvnet",
-    "eigen_cam",
     "eigen_grad_cam",
     "gradient_x_input",
     "grad_cam_plus_plus",

@@ -205,7 +205,8 @@ def test_training_is_bit_identical_with_and_without_explanations(builder):
             methods = [method for method in EXPLAINING if explainable(method, model.name)]
             kerasxai.explain(model, nets.images(3), method=methods, n_samples=3)
         # No new seed: an explanation must not use up the random numbers of its surroundings either.
-        draws = random.random(), np.random.random(), keras.random.uniform([1]).numpy(), tf.random.uniform([1]).numpy()
+        draws = [random.random(), np.random.random()]  # noqa: NPY002
+        draws += [float(uniform([])) for uniform in (keras.random.uniform, tf.random.uniform)]
         history = model.fit(nets.images(16), LABELS, batch_size=8, epochs=2, verbose=0).history
         return [history, draws], model.get_weights(), model.optimizer.variables
 

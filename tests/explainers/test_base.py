@@ -92,7 +92,8 @@ def test_earlier_calls_do_not_matter(explainer):
 
 
 @pytest.mark.parametrize(
-    ("method", "batch_size"), [(name, 2) for name in DIFFERENT] + [(name, 1) for name in ("ablation_cam", "integrated_gradients", "var_grad")]
+    ("method", "batch_size"),
+    [(name, 2) for name in DIFFERENT] + [(name, 1) for name in ("ablation_cam", "integrated_gradients", "var_grad")],
 )
 def test_batch_size_does_not_matter(method, batch_size, model, shared):
     x = nets.images(5)
@@ -559,7 +560,7 @@ def test_explain_with_several_methods_is_each_alone():
         Sequential([Input(nets.IMAGE), counting, nets.conv("conv"), layers.GlobalAveragePooling2D(), layers.Dense(3)])
     )
     x = nets.images(3)
-    cams = ["grad_cam", "hires_cam", "layer_cam", "eigen_cam"]
+    cams = ["grad_cam", "hires_cam", "layer_cam", "eigen_grad_cam"]
     alone = {method: kerasxai.explain(model, x, method=method) for method in [*cams, "integrated_gradients"]}
 
     counting.runs = 0
