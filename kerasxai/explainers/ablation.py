@@ -8,6 +8,7 @@ from kerasxai import spatial
 from kerasxai.explainers.streaming import accumulate, merge, split
 from kerasxai.graph.linear import activation_of, before_activation, bias_of, is_affine, is_channelwise
 from kerasxai.graph.model_graph import inference_scope
+from kerasxai.graph.score import as_float
 from kerasxai.targets import resolve, select
 
 
@@ -55,7 +56,7 @@ def ablation_scores(explainer, node, inputs, target):
     channels = activations.shape[-1]
     start = tf.zeros([channels, tf.shape(activations)[0]], scores.dtype)
     (ablated,) = accumulate(channels, explainer.chunk(inputs) * _lightness(explainer.graph, cut), step, [start])
-    return _wide(activations), scores, ablated
+    return as_float(activations), scores, ablated
 
 
 def _without_activations(activations, fill):
@@ -115,8 +116,8 @@ def _by_gradient(explainer, node, activations, crossing, fill, target):
         outputs = explainer.scorer.of_outputs(suffix([activations, *crossing], explainer.scorer.overrides))
         scores = select(explainer.scorer, outputs, target)
     (gradient,) = explainer.differentiate(tape, scores, [activations])
-    fall = tf.reduce_sum(gradient * _wide(activations - fill), axis=spatial.spatial_axes(activations))
-    return _wide(activations), scores, scores[tf.newaxis] - tf.transpose(fall)
+    fall = tf.reduce_sum(gradient * as_float(activations - fill), axis=spatial.spatial_axes(activations))
+    return as_float(activations), scores, scores[tf.newaxis] - tf.transpose(fall)
 
 
 def _fill(explainer, node, activations):
@@ -142,7 +143,3 @@ def _lightness(graph, cut):
         return 1
     whole, part = (max(int(np.prod(shape)) for shape in shapes) for shapes in sizes)
     return max(1, whole // part)
-
-
-def _wide(tensor):
-    return tensor if tensor.dtype == tf.float64 else tf.cast(tensor, tf.float32)

@@ -8,7 +8,9 @@ import numpy as np
 import tensorflow as tf
 
 from kerasxai.batches import Batches, Collector, Progress
+from kerasxai.explainers.options import positive_integer
 from kerasxai.graph import ModelGraph, Score, view
+from kerasxai.graph.score import as_float
 from kerasxai.targets import Target, TargetPlan, ranked_classes, resolve, select
 
 # Lifts float16 gradients out of the range where they become 0; divided out again in float32.
@@ -49,12 +51,10 @@ class Explainer(abc.ABC):
                 f"{type(self).__name__} has the options {', '.join(self.option_names())}. "
                 f"Received: {', '.join(f'{name}={value!r}' for name, value in unknown.items())}."
             )
-        if not isinstance(batch_size, (int, np.integer)) or isinstance(batch_size, bool) or batch_size < 1:
-            raise ValueError(f"`batch_size` must be a positive integer. Received: batch_size={batch_size!r}.")
         if verbose not in ("auto", 0, 1):
             raise ValueError(f'`verbose` must be "auto", 0 or 1. Received: verbose={verbose!r}.')
         self.model = model
-        self.batch_size = int(batch_size)
+        self.batch_size = positive_integer("batch_size", batch_size)
         self.verbose = verbose
         self.graph = ModelGraph(model) if self.needs_graph else view(model)
         self.scorer = Score(self.graph, score)
@@ -143,7 +143,7 @@ class Explainer(abc.ABC):
         scale = _HALF_PRECISION_SCALE if half else 1.0
         seed = tf.fill(tf.shape(scores), tf.constant(scale, scores.dtype))
         gradients = tape.gradient(scores, sources, output_gradients=seed)
-        wide = [gradient if gradient is None else _widened(gradient) for gradient in gradients]
+        wide = [gradient if gradient is None else as_float(tf.convert_to_tensor(gradient)) for gradient in gradients]
         return [gradient if gradient is None or scale == 1.0 else gradient / scale for gradient in wide]
 
     def chunk(self, inputs):
@@ -221,11 +221,6 @@ class Explainer(abc.ABC):
 
 def _free_batch(tensor):
     return tf.TensorSpec([None, *tensor.shape[1:]], tensor.dtype)
-
-
-def _widened(gradient):
-    gradient = tf.convert_to_tensor(gradient)
-    return gradient if gradient.dtype == tf.float64 else tf.cast(gradient, tf.float32)
 
 
 def _plain(value):

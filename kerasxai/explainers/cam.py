@@ -12,6 +12,7 @@ from kerasxai.explainers.base import Explainer
 from kerasxai.explainers.registry import register
 from kerasxai.graph import ModelGraph, default_layer
 from kerasxai.graph.linear import activation_of
+from kerasxai.graph.score import as_float
 from kerasxai.graph.target_layer import captured_default, has_positions
 from kerasxai.targets import resolve
 
@@ -374,11 +375,6 @@ def first_component(values, activations):
     reference -= tf.reduce_mean(reference, axis=1, keepdims=True)
     agreement = tf.reduce_sum(component * reference, axis=1, keepdims=True)
     return tf.reshape(tf.where(agreement < 0, -component, component), [-1, *size])
-
-
-def as_float(tensor):
-    """Half-precision activations as float32."""
-    return tensor if tensor.dtype == tf.float64 else tf.cast(tensor, tf.float32)
 
 
 @register("cam")

@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from kerasxai import spatial
 from kerasxai.explainers.base import Explainer
+from kerasxai.explainers.options import positive_integer, seed_number
 from kerasxai.explainers.registry import register
 from kerasxai.explainers.streaming import accumulate, like, merge, split
 
@@ -135,7 +136,7 @@ class IntegratedGradients(GradientExplainer):
         super().__init__(model, **kwargs)
         # An array is one baseline; in a config, which holds it as a list, it must not pass for several.
         self.baseline = [baseline] if isinstance(baseline, (np.ndarray, tf.Tensor)) else baseline
-        self.steps = _positive("steps", steps)
+        self.steps = positive_integer("steps", steps)
         self.quadrature = quadrature
         self._positions, self._weights = _quadrature(quadrature, self.steps)
         if isinstance(baseline, (list, tuple)) and not len(baseline):
@@ -264,8 +265,8 @@ class ExpectedGradients(GradientExplainer):
             _check_broadcast(np.shape(background)[1:], expected[1:], "background")
         _check_finite("background", background)
         self.background = background
-        self.n_samples = _positive("n_samples", n_samples)
-        self.seed = _seed(seed)
+        self.n_samples = positive_integer("n_samples", n_samples)
+        self.seed = seed_number(seed)
         draws = np.random.default_rng(self.seed)
         self._rows = draws.integers(len(background), size=self.n_samples)
         self._alphas = draws.uniform(size=self.n_samples)
@@ -325,18 +326,6 @@ def _check_finite(option, values):
     if not np.isfinite(np.asarray(values, np.float64)).all():
         shown = repr(values) if np.ndim(values) == 0 else "an array with NaN or infinite values"
         raise ValueError(f"`{option}` must be made of finite numbers. Received: {shown}.")
-
-
-def _positive(name, value):
-    if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < 1:
-        raise ValueError(f"`{name}` must be a positive integer. Received: {name}={value!r}.")
-    return int(value)
-
-
-def _seed(value):
-    if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or not 0 <= value < 2**31:
-        raise ValueError(f"`seed` must be an integer from 0 to {2**31 - 1}. Received: seed={value!r}.")
-    return int(value)
 
 
 def _is_real(tensor):

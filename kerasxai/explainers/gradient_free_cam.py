@@ -5,12 +5,13 @@ import tensorflow as tf
 from kerasxai import spatial
 from kerasxai.explainers.ablation import ablation_scores
 from kerasxai.explainers.base import Explainer
-from kerasxai.explainers.cam import CAM, as_float, plus_plus
-from kerasxai.explainers.gradient import _positive
+from kerasxai.explainers.cam import CAM, plus_plus
 from kerasxai.explainers.noise import SmoothGrad
+from kerasxai.explainers.options import positive_integer
 from kerasxai.explainers.registry import register
 from kerasxai.explainers.streaming import accumulate, merge, split
 from kerasxai.graph.linear import LINEAR
+from kerasxai.graph.score import as_float
 from kerasxai.targets import resolve
 
 
@@ -33,7 +34,7 @@ class ScoreCAM(CAM):
 
     def __init__(self, model, max_channels=None, **kwargs):
         super().__init__(model, **kwargs)
-        self.max_channels = None if max_channels is None else _positive("max_channels", max_channels)
+        self.max_channels = None if max_channels is None else positive_integer("max_channels", max_channels)
 
     def maps(self, inputs, target):
         paths = self.layers_for(target.output)

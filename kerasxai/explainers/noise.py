@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from kerasxai.explainers.base import Explainer
-from kerasxai.explainers.gradient import _positive, _seed
+from kerasxai.explainers.options import positive_integer, seed_number
 from kerasxai.explainers.registry import build, get, register
 from kerasxai.explainers.streaming import accumulate, merge, split
 
@@ -40,11 +40,11 @@ class NoiseExplainer(Explainer):
         self.needs_graph = self.explainer.needs_graph
         super().__init__(model, **{**kwargs, "score": self.explainer.score})
         self.scorer = self.explainer.scorer
-        self.n_samples = _positive("n_samples", n_samples)
+        self.n_samples = positive_integer("n_samples", n_samples)
         if not isinstance(noise_level, numbers.Real) or not 0 <= noise_level < np.inf:
             raise ValueError(f"`noise_level` must be a number, 0 or more. Received: noise_level={noise_level!r}.")
         self.noise_level = float(noise_level)
-        self.seed = _seed(seed)
+        self.seed = seed_number(seed)
         self.reduce = self.explainer.reduce
 
     def explain_batch(self, inputs, target):

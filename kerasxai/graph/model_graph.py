@@ -8,6 +8,7 @@ import contextlib
 import keras
 import tensorflow as tf
 from keras.src.backend.common import global_state
+from keras.src.backend.common.stateless_scope import in_stateless_scope
 from keras.src.layers.layer import CallContext
 from keras.src.models.functional import Functional
 
@@ -327,7 +328,8 @@ def inference_scope():
     call.set_value("training", False)
     global_state.set_global_attribute("current_call_ctx", call)
     try:
-        with keras.StatelessScope():
+        # An outer scope may map weights to other values, which a scope of our own would hide.
+        with contextlib.nullcontext() if in_stateless_scope() else keras.StatelessScope():
             yield
     finally:
         global_state.set_global_attribute("current_call_ctx", outer)

@@ -127,7 +127,7 @@ class Score:
 
     def _convert(self, tensor, head):
         logits = carried_logits(tensor) if head == "carried" and self.kind == "logit" else None
-        values = _as_float(tensor if logits is None else logits)
+        values = as_float(tensor if logits is None else logits)
         if values.shape.rank == 1:
             values = values[:, tf.newaxis]
         if self.kind == "logit" and head == "distribution":
@@ -161,5 +161,6 @@ def _is_transparent(node):
     return isinstance(node.operation, _TRANSPARENT) or node.kind in _TRANSPARENT_KINDS
 
 
-def _as_float(tensor):
+def as_float(tensor):
+    """A tensor in the type sums are held in: float32; float64 stays."""
     return tensor if tensor.dtype == tf.float64 else tf.cast(tensor, tf.float32)

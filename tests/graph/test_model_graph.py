@@ -381,3 +381,12 @@ def test_opaque_model_leaves_a_call_of_the_users_own():
     _, (captured,) = OpaqueModel(model).run([tf.constant(x)], taps=["dense"])
     np.testing.assert_array_equal(captured, np.zeros_like(x))
     assert vars(model.dense)["call"] is own
+
+
+def test_weights_mapped_by_an_outer_scope_are_used():
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
+    x = np.ones((1, 3), "float32")
+    changed = [(weight, np.full(weight.shape, 2.0, "float32")) for weight in model.weights]
+    with keras.StatelessScope(state_mapping=changed):
+        outputs, _ = ModelGraph(model).run([x])
+    np.testing.assert_array_equal(outputs[0], [[8.0, 8.0]])
