@@ -5,14 +5,13 @@ from kerasxai.explainers.cam import (
     CAM,
     ActivationGradientCAM,
     ClassActivationMapping,
-    EigenCAM,
-    EigenGradCAM,
     GradCAM,
     GradCAMPlusPlus,
     HiResCAM,
     LayerCAM,
     XGradCAM,
 )
+from kerasxai.explainers.eigen_cam import EigenCAM, EigenGradCAM
 from kerasxai.explainers.full_grad import FullGrad, GuidedGradCAM
 from kerasxai.explainers.gradient import (
     ExpectedGradients,

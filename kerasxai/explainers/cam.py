@@ -4,7 +4,6 @@ import abc
 import warnings
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from kerasxai import spatial
@@ -268,44 +267,6 @@ class LayerCAM(ActivationGradientCAM):
         return tf.reduce_max(tf.stack(list(maps.values())), axis=0)
 
 
-@register("eigen_cam")
-class EigenCAM(CAM):
-    """Eigen-CAM: the first principal component of the activations over the positions; no class enters.
-
-    Signed; the sign is such that the map goes with the mean positive activation.
-
-    Reference:
-        Muhammad & Yeasin, 2020, https://arxiv.org/abs/2008.00299
-    """
-
-    passes = "F"
-
-    def __init__(self, model, relu=False, **kwargs):
-        super().__init__(model, relu=relu, **kwargs)
-
-    def maps(self, inputs, target):
-        paths = self.layers_for(target.output)
-        _, tapped = self.scorer.outputs(inputs, taps=paths)
-        return {path: first_component(as_float(a), as_float(a)) for path, a in zip(paths, tapped)}
-
-
-@register("eigen_grad_cam")
-class EigenGradCAM(ActivationGradientCAM):
-    """Eigen-CAM of activation times gradient, which brings the class in.
-
-    Signed; the sign is such that the map goes with the mean positive activation.
-
-    Reference:
-        Gildenblat et al., 2021, https://github.com/jacobgil/pytorch-grad-cam
-    """
-
-    def __init__(self, model, relu=False, **kwargs):
-        super().__init__(model, relu=relu, **kwargs)
-
-    def combine(self, activations, gradients):
-        return first_component(activations * gradients, activations)
-
-
 class SharedCAM(CAM):
     """Several CAMs of the same layers and score, from one forward and one backward pass: a dict name -> maps."""
 
@@ -357,24 +318,6 @@ def plus_plus(activations, first, second, third):
     shares = tf.math.divide_no_nan(second, 2.0 * second + total * third)
     weights = tf.reduce_sum(shares * tf.nn.relu(first), axis=axes, keepdims=True)
     return tf.reduce_sum(weights * activations, axis=-1)
-
-
-def first_component(values, activations):
-    """`(values - mean) v1` for each sample, v1 the first right singular vector of its positions x channels matrix."""
-    size, channels = spatial.spatial_size(values), values.shape[-1]
-    positions = int(np.prod(size))
-    rows = tf.reshape(values, [-1, positions, channels])
-    rows -= tf.reduce_mean(rows, axis=1, keepdims=True)
-    if positions <= channels:  # the smaller of the two Gram matrices has the same leading component
-        eigenvalues, vectors = tf.linalg.eigh(tf.matmul(rows, rows, transpose_b=True))
-        component = vectors[..., -1] * tf.sqrt(tf.nn.relu(eigenvalues[..., -1:]))
-    else:
-        _, vectors = tf.linalg.eigh(tf.matmul(rows, rows, transpose_a=True))
-        component = tf.matmul(rows, vectors[..., -1:])[..., 0]
-    reference = tf.reshape(tf.reduce_mean(tf.nn.relu(activations), axis=-1), [-1, positions])
-    reference -= tf.reduce_mean(reference, axis=1, keepdims=True)
-    agreement = tf.reduce_sum(component * reference, axis=1, keepdims=True)
-    return tf.reshape(tf.where(agreement < 0, -component, component), [-1, *size])
 
 
 @register("cam")
