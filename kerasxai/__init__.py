@@ -10,6 +10,7 @@ if keras.backend.backend() != "tensorflow":
 
 from kerasxai import datasets, explainers, graph, models, plots
 from kerasxai.explain import explain
+from kerasxai.explainers import lrp
 from kerasxai.graph import layer_table
 from kerasxai.heatmap import to_heatmap
 from kerasxai.saved_models import load_model
@@ -23,6 +24,7 @@ __all__ = [
     "graph",
     "layer_table",
     "load_model",
+    "lrp",
     "models",
     "plots",
     "to_heatmap",

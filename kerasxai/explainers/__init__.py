@@ -22,12 +22,14 @@ from kerasxai.explainers.gradient import (
     Sensitivity,
 )
 from kerasxai.explainers.gradient_free_cam import AblationCAM, ScoreCAM, SmoothGradCAMPlusPlus
+from kerasxai.explainers.lrp import LRP
 from kerasxai.explainers.noise import NoiseExplainer, NoisePercentiles, SmoothGrad, SmoothGradSquared, VarGrad
 from kerasxai.explainers.rectified import DeconvNet, GuidedBackprop
 from kerasxai.explainers.registry import build, from_config, get, names, register
 
 __all__ = [
     "CAM",
+    "LRP",
     "AblationCAM",
     "ActivationGradientCAM",
     "ClassActivationMapping",

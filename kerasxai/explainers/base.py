@@ -36,6 +36,8 @@ class Explainer(abc.ABC):
         passes: What a batch costs: F a forward pass, B a backward pass to the input, b one to the layer only.
         reduce: How `to_heatmap` ranks this method's attributions; None for maps without channels.
         needs_graph: Whether the method needs a Sequential or functional model.
+        takes_all_ranks: Whether `explain_batch` explains several classes of a sample in one pass: it then gets
+            `target.classes` of shape `(batch, count)` and returns `(batch, count, ...)`.
         trace_count: How many times the method was traced so far.
     """
 
@@ -44,6 +46,7 @@ class Explainer(abc.ABC):
     passes = None
     reduce = None
     needs_graph = False
+    takes_all_ranks = False
 
     def __init__(self, model, *, score="logit", batch_size=32, verbose="auto", **unknown):
         if unknown:
@@ -186,6 +189,8 @@ class Explainer(abc.ABC):
         if plan.count is None:
             return self._run(inputs, plan, classes, data)
         ranked = self._function(inputs, plan, [], "ranking")(inputs, classes)
+        if self.takes_all_ranks:
+            return self._run(inputs, plan, ranked, data)
         each = [self._run(inputs, plan, ranked[:, rank], data) for rank in range(plan.count)]
         return keras.tree.map_structure(lambda *maps: tf.stack(maps, axis=1), *each)
 
@@ -196,7 +201,7 @@ class Explainer(abc.ABC):
     def _function(self, inputs, plan, rows, purpose):
         """The compiled function for inputs of this shape; batches of any size share one."""
         shapes = tuple((tuple(tensor.shape[1:]), tensor.dtype.name) for tensor in [*inputs, *rows])
-        key = (purpose, plan.count if purpose == "ranking" else None, plan.output, plan.function, shapes)
+        key = (purpose, plan.count, plan.output, plan.function, shapes)
         if key not in self._compiled:
             self._compiled[key] = self._compile(inputs, plan, rows, purpose)
         return self._compiled[key]
@@ -210,9 +215,10 @@ class Explainer(abc.ABC):
             outputs, _ = self.scorer.outputs(list(inputs))
             return ranked_classes(self.scorer, outputs[plan.output], plan.output, plan.count)
 
+        all_ranks = purpose == "explanation" and self.takes_all_ranks and plan.count is not None
         signature = [
             [_free_batch(tensor) for tensor in inputs],
-            tf.TensorSpec([None], tf.int32),
+            tf.TensorSpec([None, plan.count] if all_ranks else [None], tf.int32),
             *map(_free_batch, rows),
         ]
         function = tf.function(rank if purpose == "ranking" else explain, autograph=False)

@@ -52,7 +52,12 @@ class GradientExplainer(Explainer):
         return [_zeros(tensor) if value is None else value for tensor, value in zip(inputs, gradients)]
 
     def finish(self, arrays, structure):
-        return arrays[0] if structure is None else keras.tree.map_structure(lambda index: arrays[index], structure)
+        return pack_inputs(arrays, structure)
+
+
+def pack_inputs(arrays, structure):
+    """One array per model input, packed as the inputs were; the array itself for a single input."""
+    return arrays[0] if structure is None else keras.tree.map_structure(lambda index: arrays[index], structure)
 
 
 @register("gradient")

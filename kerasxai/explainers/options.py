@@ -17,5 +17,11 @@ def seed_number(value):
     return int(value)
 
 
+def check_one_of(name, value, choices):
+    """Refuses a value that is none of the choices."""
+    if not any(value is choice or (isinstance(value, str) and value == choice) for choice in choices):
+        raise ValueError(f"`{name}` must be one of {', '.join(map(repr, choices))}. Received: {name}={value!r}.")
+
+
 def _is_integer(value):
     return isinstance(value, (int, np.integer)) and not isinstance(value, bool)

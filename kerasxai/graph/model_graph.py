@@ -137,15 +137,34 @@ class ModelGraph:
         A layer inside a branch is no cut by itself: the tensors that `suffix(cut)` needs besides follow the activation.
         """
         node = self.node(cut)
-        wanted = [node.outputs[0], *self.crossing(node)]
-        needed = self._ancestors(wanted)
+        return self.evaluate([node.outputs[0], *self.crossing(node)])
 
-        def run_prefix(inputs):
+    def evaluate(self, tensors):
+        """The part of the model that makes `tensors` (indices): a function `inputs -> values`."""
+        needed = self._ancestors(tensors)
+
+        def run_part(inputs):
             values = dict(zip(self._inputs, self._cast_inputs(inputs)))
             self._execute([node for node in self.nodes if node in needed], values, (), None, {})
-            return [values[tensor] for tensor in wanted]
+            return [values[tensor] for tensor in tensors]
 
-        return run_prefix
+        return run_part
+
+    def values(self, inputs, overrides=None):
+        """Runs the model and keeps everything: a dict tensor index -> value."""
+        values = dict(zip(self._inputs, self._cast_inputs(inputs)))
+        self._execute(self.nodes, values, (), None, overrides or {})
+        return values
+
+    def call(self, node, tensors):
+        """Runs one node on tensors of one's own, in float32 where its layer computes in less.
+
+        Returns:
+            Flat list of its outputs.
+        """
+        values = dict(zip(node.inputs, tensors))
+        self._execute([node], values, (), None, {} if isinstance(node, _CastNode) else {node: _wide(node.operation)})
+        return [values[tensor] for tensor in node.outputs]
 
     def suffix(self, cut):
         """The model after `cut`: a function `([activation, *crossing tensors], overrides=None) -> outputs`."""
@@ -194,6 +213,16 @@ class ModelGraph:
     def consumers(self, node):
         """The nodes that take an output of `node`."""
         return [other for other in self.nodes if set(node.outputs).intersection(other.inputs)]
+
+    @property
+    def inputs(self):
+        """Indices of the model's input tensors."""
+        return list(self._inputs)
+
+    @property
+    def outputs(self):
+        """Indices of the model's output tensors."""
+        return list(self._outputs)
 
     def output_node(self, output=0):
         """The node that makes the model's output number `output`, None where it is an input itself."""
@@ -362,6 +391,16 @@ def call_layers(model):
 
     visit(model, "")
     return {path: layer for layer, path in paths.items()}
+
+
+def _wide(operation):
+    """A shell of a layer of half precision that computes in float32; anything else as it is."""
+    if getattr(operation, "compute_dtype", None) not in ("float16", "bfloat16"):
+        return operation
+    shell = object.__new__(type(operation))
+    shell.__dict__.update(operation.__dict__)
+    shell.__dict__["_dtype_policy"] = keras.DTypePolicy("float32")
+    return shell
 
 
 def without_activation(layer):

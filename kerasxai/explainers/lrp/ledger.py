@@ -1,0 +1,76 @@
+"""Where relevance went: what each node was given, handed on, and lost to what."""
+
+import numpy as np
+import tensorflow as tf
+
+LOSSES = ("bias", "stabiliser", "padding", "dead")
+COLUMNS = ("relevance_in", "relevance_out", *LOSSES, "size")
+
+
+class Entries:
+    """Collects the entries of one walk inside a compiled function; sums are per sample, `(copies * batch,)`."""
+
+    def __init__(self):
+        self.rows = []
+        self._open = None
+
+    def open(self, node, given):
+        """Starts the row of a node from the relevance it was given."""
+        given = [one for one in given if one is not None]
+        zeros = tf.zeros(tf.shape(given[0])[:1], given[0].dtype)
+        self._open = dict.fromkeys(COLUMNS, zeros)
+        self._open["relevance_in"] = sum(_total(one) for one in given)
+        self._open["size"] = sum(_total(tf.abs(one)) for one in given)
+        self.rows.append((node, self._open))
+
+    def enter(self, loss, relevance):
+        """Adds lost relevance to the open row."""
+        self._open[loss] += _total(relevance) if relevance.shape.rank else relevance
+
+    def close(self, handed):
+        """Completes the open row by what the node handed on."""
+        handed = [one for one in handed if one is not None]
+        self._open["relevance_out"] = sum(_total(one) for one in handed)
+        self._open["size"] = tf.maximum(self._open["size"], sum(_total(tf.abs(one)) for one in handed))
+
+    def tensor(self):
+        """All rows, `(batch, nodes, columns)`."""
+        rows = [tf.stack([row[column] for column in COLUMNS], axis=-1) for _, row in self.rows]
+        return tf.stack(rows, axis=1)
+
+
+class Ledger:
+    """What became of the relevance at each node, from the output back to the input.
+
+    `relevance_in = relevance_out + bias + stabiliser + padding + dead` at every node: `bias` fell to biases,
+    `stabiliser` to the stabiliser, `padding` to padded positions, `dead` to units without any term.
+
+    Attributes:
+        paths: Path of each node, in the order of the walk.
+        values: Dict column -> array `(samples, nodes)`; `size` is the sum of absolute relevance at the node.
+    """
+
+    def __init__(self, paths, values):
+        self.paths = paths
+        self.values = dict(zip(COLUMNS, np.moveaxis(values, -1, 0)))
+
+    @property
+    def residual(self):
+        """What no column accounts for, as a share of the node's sum of absolute relevance, `(samples, nodes)`."""
+        lost = sum(self.values[loss] for loss in LOSSES)
+        rest = self.values["relevance_in"] - self.values["relevance_out"] - lost
+        return np.abs(rest) / np.maximum(self.values["size"], np.finfo(np.float32).tiny)
+
+    def __str__(self):
+        width = max(len(path) for path in self.paths)
+        columns = ("relevance_in", "relevance_out", *LOSSES)
+        lines = [f"{'node':{width}}" + "".join(f"{column:>15}" for column in columns) + "  (means over samples)"]
+        means = [self.values[column].mean(axis=0) for column in columns]
+        lines += [
+            f"{path:{width}}" + "".join(f"{mean[row]:15.6g}" for mean in means) for row, path in enumerate(self.paths)
+        ]
+        return "\n".join(lines)
+
+
+def _total(tensor):
+    return tf.reduce_sum(tensor, axis=list(range(1, tensor.shape.rank)))

@@ -1,0 +1,190 @@
+"""Which node gets which rule: ordered mappings, whose first matching key wins."""
+
+import fnmatch
+import warnings
+
+import keras
+
+from kerasxai.explainers.lrp.operations import Treatment
+from kerasxai.explainers.lrp.rules import Rule, get_rule, rule_names
+from kerasxai.explainers.lrp.treatments import get_treatment
+from kerasxai.graph.linear import CONVOLUTION, LINEAR
+
+_GROUPS = {"CONVOLUTION": CONVOLUTION, "LINEAR": LINEAR}
+
+
+class ByDepth:
+    """Rules by depth: see `by_depth`."""
+
+    def __init__(self, bounds):
+        bounds = [(bound, get_rule(rule)) for bound, rule in bounds]
+        values = [bound for bound, _ in bounds]
+        fractions = all(isinstance(bound, float) and 0 < bound <= 1 for bound in values)
+        indices = all(isinstance(bound, int) and not isinstance(bound, bool) and bound >= 0 for bound in values)
+        if not bounds or not (fractions or indices) or sorted(set(values)) != values:
+            raise ValueError(
+                "`by_depth` takes (bound, rule) pairs whose bounds increase: fractions (floats, up to 1.0) or indices "
+                f"(ints) of linear layers. Received: bounds {values!r}."
+            )
+        self.bounds = bounds
+
+    def rule(self, index, count):
+        """The rule of the linear layer `index` of `count`, None beyond the last bound."""
+        for bound, rule in self.bounds:
+            place = (index + 1) / count if isinstance(bound, float) else index
+            if place <= bound + 1e-9:
+                return rule
+        return None
+
+    def get_config(self):
+        return {"by_depth": [[bound, rule.get_config()] for bound, rule in self.bounds]}
+
+
+def by_depth(bounds):
+    """Rules by depth, counted in linear layers (convolutions and Dense) from the input, bounds inclusive.
+
+    Args:
+        bounds: Pairs `(bound, rule)`; bounds are fractions of the number of linear layers (floats up to 1.0) or indices
+            of them from 0 (ints).
+
+    Example:
+
+    ```python
+    rules = kerasxai.lrp.by_depth([(0.5, kerasxai.lrp.Gamma()), (1.0, kerasxai.lrp.Zero())])
+    ```
+    """
+    return ByDepth(bounds)
+
+
+class Mapping:
+    """What `rules=` says, resolved against a graph.
+
+    Args:
+        rules: A rule, a preset's name, `by_depth(...)`, or an ordered dict (or list of pairs) key -> rule or treatment.
+        extends: Name of a preset whose keys come after those of `rules`, or None.
+        input_range: Bounds `(low, high)` of the model's input, for presets.
+    """
+
+    def __init__(self, rules, extends=None, input_range=None):
+        from kerasxai.explainers.lrp.presets import preset
+
+        if isinstance(rules, str) and rules not in rule_names():
+            pairs, given = [], preset(rules, input_range)
+        else:
+            given = {} if extends is None else preset(extends, input_range)
+            pairs = _pairs(rules)
+        self._own = len(pairs)
+        self._pairs = [(_key(key), _value(value)) for key, value in [*pairs, *_pairs(given)]]
+
+    def resolve(self, graph, linear, first):
+        """The rule or treatment of every node a key matches.
+
+        Args:
+            graph: The ModelGraph.
+            linear: Its linear nodes in execution order.
+            first: Those reachable from an input without crossing another.
+
+        Returns:
+            Dict node -> Rule or Treatment.
+        """
+        chosen, used = {}, set()
+        for node in graph.nodes:
+            for position, (key, value) in enumerate(self._pairs):
+                if not _matches(key, node, graph, node in linear, node in first):
+                    continue
+                value = value.rule(linear.index(node), len(linear)) if isinstance(value, ByDepth) else value
+                if value is not None:
+                    chosen[node] = value
+                    used.add(position)
+                    break
+        unused = [_shown(key) for index, (key, _) in enumerate(self._pairs[: self._own]) if index not in used]
+        if unused:
+            warnings.warn(
+                f"These keys of `rules` decide for no layer of the model: {', '.join(unused)}. "
+                "The first matching key wins; see lrp.summary().",
+                stacklevel=4,
+            )
+        missing = [node.path for node in linear if node not in chosen]
+        if missing:
+            raise ValueError(
+                f"`rules` must give every linear layer a rule. Without one: {', '.join(missing[:5])}"
+                f"{' ...' if len(missing) > 5 else ''}. Add a last key '*', or extends='epsilon_plus'."
+            )
+        return chosen
+
+    def get_config(self):
+        """The mapping as a list of pairs of plain values (functions as they are), which `rules=` takes."""
+        return [[_key_config(key), value.get_config()] for key, value in self._pairs]
+
+
+def _pairs(rules):
+    if isinstance(rules, dict) and not {"rule", "by_depth"} & set(rules):
+        return list(rules.items())
+    if isinstance(rules, list):
+        if not all(isinstance(pair, (list, tuple)) and len(pair) == 2 for pair in rules):
+            raise ValueError(f"A list of `rules` holds pairs (key, rule). Received: {rules!r}.")
+        return [(tuple(key) if isinstance(key, list) else key, value) for key, value in rules]
+    return [("*", rules)]
+
+
+def _value(value):
+    """A rule, treatment or ByDepth of what stands for it."""
+    if isinstance(value, (Rule, Treatment, ByDepth)):
+        return value
+    if isinstance(value, type) and issubclass(value, Rule):
+        return value()
+    if isinstance(value, dict):
+        if "by_depth" in value:
+            return ByDepth([tuple(pair) for pair in value["by_depth"]])
+        return get_treatment(value) if "treatment" in value else get_rule(value)
+    if isinstance(value, str):
+        return get_rule(value) if value in rule_names() else get_treatment(value)
+    raise TypeError(
+        "`rules` must be a rule, a preset's name, by_depth(...) or a mapping to rules. "
+        f"Received: {value!r}. Rules: {', '.join(rule_names())}."
+    )
+
+
+def _key(key):
+    if isinstance(key, tuple):
+        return tuple(_key(part) for part in key)
+    if isinstance(key, (str, type)) or callable(key):
+        return key
+    raise TypeError(
+        f"A key of `rules` is a path, a glob, a layer class, a tuple of keys or a function. Received: {key!r}."
+    )
+
+
+def _matches(key, node, graph, is_linear, is_first):
+    if isinstance(key, tuple):
+        return any(_matches(part, node, graph, is_linear, is_first) for part in key)
+    if isinstance(key, type):
+        return isinstance(node.operation, key)
+    if callable(key):
+        return is_linear and bool(key(node))
+    if key == node.path or (key == node.operation.name and key not in ("first", "*")):
+        return True
+    if key in ("first", "*"):
+        return is_first if key == "first" else is_linear
+    if key in _GROUPS:
+        return isinstance(node.operation, _GROUPS[key])
+    kind = getattr(keras.layers, key, None) if key.isidentifier() and key[0].isupper() else None
+    if isinstance(kind, type):
+        return isinstance(node.operation, kind)
+    return is_linear and any(letter in key for letter in "*?[") and fnmatch.fnmatchcase(node.path, key)
+
+
+def _key_config(key):
+    for name, group in _GROUPS.items():
+        if key == group:
+            return name
+    if isinstance(key, tuple):
+        return [_key_config(part) for part in key]
+    if isinstance(key, type) and getattr(keras.layers, key.__name__, None) is key:
+        return key.__name__
+    return key
+
+
+def _shown(key):
+    found = _key_config(key)
+    return found if isinstance(found, str) else getattr(found, "__name__", repr(found))

@@ -1,0 +1,215 @@
+"""How relevance passes operations without a kernel. Which operation gets which treatment: `treatments.py`."""
+
+import keras
+import tensorflow as tf
+
+from kerasxai.explainers.lrp.engine import enter_remainder, quotient, repeat
+from kerasxai.explainers.lrp.rules import Epsilon
+
+PADDING = tuple(getattr(keras.layers, f"ZeroPadding{dimensions}D") for dimensions in (1, 2, 3))
+GLOBAL_MAX = tuple(getattr(keras.layers, f"GlobalMaxPooling{dimensions}D") for dimensions in (1, 2, 3))
+
+# Sums have no parameters of their own to blow relevance up; this only keeps them from dividing by 0.
+_SUM = Epsilon(1e-9)
+
+
+class Call:
+    """One call of a node in a backward walk.
+
+    Attributes:
+        node: The `Node`.
+        inputs: Its input tensors, `(batch, ...)`, float32.
+        outputs: Its output tensors.
+        run: Function of the inputs that computes the outputs again.
+        copies: How many copies of the batch the relevance holds.
+    """
+
+    def __init__(self, node, inputs, outputs, run, copies):
+        self.node, self.inputs, self.outputs, self.run, self.copies = node, inputs, outputs, run, copies
+
+    def transpose(self, cotangents):
+        """The backward pass at the inputs: a list of tensors, None for an input that has no gradient."""
+        inputs = [repeat(tensor, self.copies) for tensor in self.inputs]
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(inputs)
+            made = self.run(inputs)
+        given = [tf.zeros_like(one) if c is None else tf.cast(c, one.dtype) for one, c in zip(made, cotangents)]
+        return tape.gradient(made, inputs, output_gradients=given)
+
+
+class Treatment:
+    """How a node without a kernel hands relevance on.
+
+    Attributes:
+        name: How it is called in mappings, summaries and `register_operation`.
+    """
+
+    name = None
+
+    def propagate(self, call, relevances, ledger=None):
+        """Relevance of the inputs.
+
+        Args:
+            call: A `Call`.
+            relevances: Relevance of each output, `(copies * batch, ...)`, None where there is none.
+            ledger: Where losses are entered, or None.
+
+        Returns:
+            One tensor per input, None for an input that gets nothing.
+        """
+        raise NotImplementedError(f"{type(self).__name__} must define propagate(self, call, relevances).")
+
+    def get_config(self):
+        """Its name, or a dict with its options."""
+        return self.name
+
+    def __repr__(self):
+        return self.name
+
+
+class PassOn(Treatment):
+    """To the input at the same place: activations of any kind, dropout, factors held constant."""
+
+    name = "pass"
+
+    def propagate(self, call, relevances, ledger=None):
+        shared = relevances[0] / len(call.inputs) if len(call.inputs) > 1 else relevances[0]
+        return [_summed_to(shared, tensor, call.copies) for tensor in call.inputs]
+
+
+class Gradient(Treatment):
+    """Along the gradient: what selects, moves, joins or cuts values hands each relevance to where its value is from."""
+
+    name = "gradient"
+
+    def propagate(self, call, relevances, ledger=None):
+        handed = call.transpose(relevances)
+        if ledger is not None:
+            for relevance, made in zip(relevances, self._from_inputs(call)):
+                if relevance is not None:
+                    ledger.enter("padding", relevance * (1 - repeat(made, call.copies)))
+        return handed
+
+    def _from_inputs(self, call):
+        """1 where an output value comes from an input, 0 where it is padding."""
+        if not isinstance(call.node.operation, PADDING) and call.node.kind != "Pad":
+            return [tf.ones([], relevance.dtype) for relevance in call.outputs]
+        return call.run([tf.ones_like(tensor[:1]) for tensor in call.inputs])
+
+
+class Proportional(Treatment):
+    """In proportion to what each input adds: `a * VJP(R / s(op(a)))`, for sums and means."""
+
+    name = "proportional"
+
+    def propagate(self, call, relevances, ledger=None):
+        relevance, made = relevances[0], call.outputs[0]
+        cotangent = quotient(_SUM, relevance, made, call.copies)
+        slopes = call.transpose([cotangent])
+        if ledger is not None:
+            constant = call.run([tf.zeros_like(tensor[:1]) for tensor in call.inputs])[0]
+            ledger.enter("bias", cotangent * constant)
+            enter_remainder(ledger, _SUM, relevance, cotangent, repeat(made, call.copies))
+        return [
+            None if slope is None else repeat(tensor, call.copies) * slope for tensor, slope in zip(call.inputs, slopes)
+        ]
+
+
+class AveragePool(Proportional):
+    """Max pooling treated as the average pooling of the same windows."""
+
+    name = "average"
+
+    def propagate(self, call, relevances, ledger=None):
+        layer = call.node.operation
+
+        def run(inputs):
+            if isinstance(layer, GLOBAL_MAX):
+                axes = list(range(1, inputs[0].shape.rank - 1))
+                return [tf.reduce_mean(inputs[0], axes, keepdims=layer.keepdims)]
+            return [keras.ops.average_pool(inputs[0], layer.pool_size, layer.strides, layer.padding, "channels_last")]
+
+        pooled = Call(call.node, call.inputs, run(call.inputs), run, call.copies)
+        return super().propagate(pooled, relevances, ledger)
+
+
+class Gate(Treatment):
+    """A product of two: one operand is a gate, held constant, and the other gets all relevance.
+
+    Args:
+        gate: Which operand is the gate, 0 or 1.
+    """
+
+    name = "gate"
+
+    def __init__(self, gate):
+        if gate not in (0, 1):
+            raise ValueError(f"`gate` must be 0 or 1. Received: gate={gate!r}.")
+        self.gate = gate
+
+    def propagate(self, call, relevances, ledger=None):
+        if len(call.inputs) != 2:
+            raise ValueError(f"A gate needs two operands. Received: {call.node.path} with {len(call.inputs)}.")
+        other = 1 - self.gate
+        handed = [None, None]
+        handed[other] = _summed_to(relevances[0], call.inputs[other], call.copies)
+        return handed
+
+    def get_config(self):
+        return {"treatment": "gate", "gate": self.gate}
+
+    def __repr__(self):
+        return f"gate (operand {self.gate})"
+
+
+class ConstantScale(Treatment):
+    """Layers that normalise a sample by its own mean and deviation: the deviation is held constant, then Epsilon."""
+
+    name = "constant_scale"
+    _rule = Epsilon()
+
+    def propagate(self, call, relevances, ledger=None):
+        layer, x, made = call.node.operation, call.inputs[0], call.outputs[0]
+        factor = _parameter(layer, "gamma", x, 1.0) * tf.math.rsqrt(_moments(layer, x)[1] + layer.epsilon)
+        cotangent = quotient(self._rule, relevances[0], made, call.copies)
+        weighted = cotangent * repeat(factor, call.copies)
+        # Subtracting the mean is its own transpose.
+        handed = repeat(x, call.copies) * (weighted - _moments(layer, weighted)[0])
+        if ledger is not None:
+            ledger.enter("bias", cotangent * _parameter(layer, "beta", x, 0.0))
+            enter_remainder(ledger, self._rule, relevances[0], cotangent, repeat(made, call.copies))
+        return [handed]
+
+
+def _summed_to(relevance, tensor, copies):
+    """Relevance of a product's operand that was broadcast: summed over the axes it was broadcast along."""
+    axes = [
+        axis
+        for axis in range(1, relevance.shape.rank)
+        if tensor.shape.rank == relevance.shape.rank and tensor.shape[axis] == 1 and relevance.shape[axis] != 1
+    ]
+    return tf.reduce_sum(relevance, axes, keepdims=True) if axes else relevance
+
+
+def _moments(layer, x):
+    """Mean and variance a layer or group normalisation subtracts and divides by, broadcastable against `x`."""
+    if isinstance(layer, keras.layers.LayerNormalization):
+        return tf.nn.moments(x, layer.axis, keepdims=True)
+    grouped = tf.reshape(x, [-1, *x.shape[1:-1], layer.groups, x.shape[-1] // layer.groups])
+    axes = [axis for axis in range(1, grouped.shape.rank) if axis != grouped.shape.rank - 2]
+    return tuple(
+        tf.repeat(one[..., 0], x.shape[-1] // layer.groups, axis=-1)
+        for one in tf.nn.moments(grouped, axes, keepdims=True)
+    )
+
+
+def _parameter(layer, name, x, default):
+    """`gamma` or `beta` of a normalisation, broadcastable against `x`."""
+    variable = getattr(layer, name, None)
+    if variable is None:
+        return tf.constant(default, x.dtype)
+    axes = layer.axis if isinstance(layer.axis, (list, tuple)) else [layer.axis]
+    shape = [1] * x.shape.rank
+    for axis in axes:
+        shape[axis] = x.shape[axis]
+    return tf.reshape(tf.cast(tf.convert_to_tensor(variable), x.dtype), shape)

@@ -1,0 +1,135 @@
+"""Which node of a model is treated how: rules for linear layers, treatments for the others, normalisations folded."""
+
+from typing import NamedTuple
+
+from kerasxai.explainers.lrp.operations import PADDING, Gate, PassOn, Treatment
+from kerasxai.explainers.lrp.rules import AbsZ, Epsilon, Pass, Rule
+from kerasxai.explainers.lrp.treatments import treatment_of
+from kerasxai.graph.batch_norm import AFFINE, Folds
+from kerasxai.graph.linear_parts import has_parts
+from kerasxai.graph.signs import non_negative_tensors
+
+BATCH_NORM = {"fold": Epsilon(), "epsilon": Epsilon(), "abs_z": AbsZ(), "pass": Pass()}
+
+
+class Step(NamedTuple):
+    """How one node hands relevance on.
+
+    Attributes:
+        rule: A `Rule` for a linear or affine node, else None.
+        treatment: A `Treatment` for the others, else None.
+        note: What else there is to know, for the summary.
+    """
+
+    rule: Rule | None
+    treatment: Treatment | None
+    note: str = ""
+
+
+class Plan:
+    """How relevance passes every node of a graph.
+
+    Args:
+        graph: A ModelGraph.
+        mapping: A `Mapping`.
+        stripped: Nodes whose activation the score leaves out.
+        batch_norm: What becomes of batch normalisation, a key of `BATCH_NORM`.
+        max_pool: See `treatment_of`.
+
+    Attributes:
+        steps: Dict node -> Step. A node that LRP cannot treat has none; `refusals` says why.
+        folds: The `Folds` in force.
+        first: The first linear nodes: those reachable from an input without crossing another.
+        non_negative: Indices of the tensors that cannot be negative.
+    """
+
+    def __init__(self, graph, mapping, stripped=(), batch_norm="fold", max_pool="winner"):
+        self.graph = graph
+        self.linear = [node for node in graph.nodes if has_parts(node.operation)]
+        self.first = _first(graph, self.linear)
+        self._chosen = chosen = mapping.resolve(graph, self.linear, self.first)
+        affine = [node for node in graph.nodes if isinstance(node.operation, AFFINE)]
+        kept = affine if batch_norm != "fold" else [node for node in affine if node in chosen]
+        self.folds = Folds(graph, kept)
+        self.non_negative = non_negative_tensors(graph)
+        self.refusals = {}
+        self.steps = {}
+        for node in graph.nodes:
+            try:
+                self.steps[node] = self._step(node, chosen.get(node), stripped, BATCH_NORM[batch_norm], max_pool)
+            except ValueError as refusal:
+                self.refusals[node] = refusal
+
+    def step(self, node):
+        """The step of a node; the error that says why where there is none."""
+        if node in self.refusals:
+            raise self.refusals[node]
+        return self.steps[node]
+
+    def check(self, output, until=None):
+        """Raises what would stop a walk from the node `output` back to `until`, or to the inputs."""
+        on_the_way = self.graph.nodes if until is None else self.graph.suffix_nodes(until)
+        reached = {output}
+        for node in reversed(self.graph.nodes):
+            if node in reached and node in on_the_way:
+                treatment = self.step(node).treatment
+                gate = treatment.gate if isinstance(treatment, Gate) else None
+                operands = [tensor for index, tensor in enumerate(node.inputs) if index != gate]
+                reached.update(self.graph.producer(tensor) for tensor in operands)
+
+    def rows(self):
+        """What the summary shows: (path, kind, rule or "", treatment) of every node."""
+        for node in self.graph.nodes:
+            if node in self.refusals:
+                yield node.path, node.kind, "", "none"
+                continue
+            step = self.steps[node]
+            rule, how = ("", repr(step.treatment)) if step.rule is None else (repr(step.rule), "linear")
+            yield node.path, node.kind, rule, f"{how}, {step.note}" if step.note else how
+
+    def lines(self):
+        """The summary as lines of text."""
+        table = [("node", "type", "rule", "treatment"), *self.rows()]
+        widths = [max(len(row[column]) for row in table) for column in range(4)]
+        for row in table:
+            yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip()
+
+    def padding_before(self, node):
+        """The chain of zero paddings right before a node, in execution order."""
+        chain = []
+        producer = self.graph.producer(node.inputs[0])
+        while producer is not None and isinstance(producer.operation, PADDING):
+            chain.insert(0, producer)
+            producer = self.graph.producer(producer.inputs[0])
+        return chain
+
+    def _step(self, node, choice, stripped, batch_norm_rule, max_pool):
+        if isinstance(choice, Treatment):
+            return Step(None, choice)
+        if node in self.folds.folded:
+            return Step(None, PassOn(), f"folded into {self.folds.folded[node].path}")
+        if node in self.linear:
+            return Step(choice, None, "first layer" if node in self.first else "")
+        if isinstance(node.operation, AFFINE):
+            if choice is None and self._feeds_only_fixed_shares(node):
+                return Step(Pass(), None, "input scaling")
+            return Step(choice or batch_norm_rule, None, "scale and shift")
+        if isinstance(choice, Pass):
+            return Step(None, PassOn())
+        if choice is not None:
+            raise ValueError(f"Rule {choice!r} is for linear layers. Received: {node.path} ({node.kind}).")
+        if node in stripped:
+            return Step(None, PassOn(), "left out for the logit")
+        return Step(None, treatment_of(self.graph, node, max_pool))
+
+    def _feeds_only_fixed_shares(self, node):
+        """Whether a scaling of the input leads to rules that share out relevance whatever the input is.
+
+        Such a rule gives a scaled pixel of value 0 its part too, which a share in proportion would blow up.
+        """
+        followers = [self._chosen[one] for one in self.graph.suffix_nodes(node) if one in self.first]
+        return bool(followers) and not any(isinstance(rule, Rule) and rule.scales_with_input for rule in followers)
+
+
+def _first(graph, linear):
+    return [node for node in linear if not graph.ancestors(node).intersection(linear) and graph.reached_inputs(node)]

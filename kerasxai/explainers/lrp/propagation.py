@@ -1,0 +1,169 @@
+"""The walk: forward through the graph keeping every value, then back node by node with the relevance in hand."""
+
+import functools
+
+import tensorflow as tf
+
+from kerasxai.explainers.lrp.engine import Linear, box_of, hand_on
+from kerasxai.explainers.lrp.operations import Call
+from kerasxai.graph.batch_norm import fold_parts, scale_and_shift
+from kerasxai.graph.linear import LINEAR, activation_of, before_activation
+from kerasxai.graph.linear_parts import linear_parts
+from kerasxai.graph.score import as_float
+
+
+class Forward:
+    """A forward pass that is kept.
+
+    Attributes:
+        values: Dict tensor index -> value.
+        before: Dict linear node -> what its fused activation was given.
+    """
+
+    def __init__(self, graph, inputs, overrides):
+        """Runs the graph; `overrides` are those of the score, which leave the final activation out."""
+        self.before = {}
+        fused = [
+            node
+            for node in graph.nodes
+            if isinstance(node.operation, LINEAR) and activation_of(node.operation) and node not in overrides
+        ]
+        split = {node: functools.partial(self._run_in_two, node) for node in fused}
+        self.values = graph.values(inputs, {**split, **overrides})
+
+    def _run_in_two(self, node, *args, **kwargs):
+        self.before[node] = before_activation(node.operation)(*args, **kwargs)
+        return node.operation.activation(self.before[node])
+
+
+class Propagation:
+    """Relevance walked back through a graph.
+
+    Args:
+        plan: A `Plan`.
+        forward: A `Forward` of the same graph.
+        inputs: The model's inputs, a flat list.
+        copies: How many copies of the batch the relevance holds, one after the other.
+        ledger: Where each node's losses are entered, or None.
+    """
+
+    def __init__(self, plan, forward, inputs, copies=1, ledger=None):
+        self.plan, self.graph, self.forward = plan, plan.graph, forward
+        self.inputs, self.copies, self.ledger = inputs, copies, ledger
+
+    def back(self, start, until=None):
+        """Walks back.
+
+        Args:
+            start: Dict tensor index -> relevance to start with, `(copies * batch, ...)`.
+            until: A node at whose output the walk may end, or None.
+
+        Returns:
+            Dict tensor index -> relevance, of every tensor that has any.
+        """
+        relevance = dict(start)
+        nodes = self.graph.nodes if until is None else self.graph.suffix_nodes(until)
+        for node in reversed(nodes):
+            given = [relevance.get(tensor) for tensor in node.outputs]
+            if all(one is None for one in given):
+                continue
+            if self.ledger is not None:
+                self.ledger.open(node, given)
+            handed = self._through(node, given)
+            if self.ledger is not None:
+                self.ledger.close(handed)
+            for tensor, one in zip(node.inputs, handed):
+                if one is not None:
+                    relevance[tensor] = one if relevance.get(tensor) is None else relevance[tensor] + one
+        return relevance
+
+    def _through(self, node, given):
+        step = self.plan.step(node)
+        if step.rule is None:
+            inputs, outputs = self._wide(node.inputs), self._wide(node.outputs)
+            call = Call(node, inputs, outputs, functools.partial(self.graph.call, node), self.copies)
+            return step.treatment.propagate(call, given, self.ledger)
+        if node in self.plan.linear:
+            return [self._through_linear(node, step.rule, given[0])]
+        return [self._through_affine(node, step.rule, given[0])]
+
+    def _through_linear(self, node, rule, relevance):
+        x, output = self._ends(node)
+        parts = linear_parts(node.operation)
+        fold_parts(parts, self.graph, self.plan.folds, node, x)
+        non_negative = self._is_non_negative(node)
+        layers = []
+        for index, part in enumerate(parts):
+            is_last = index == len(parts) - 1
+            layers.append(
+                Linear(
+                    part,
+                    x,
+                    output=output if is_last else None,
+                    non_negative=non_negative and index == 0,
+                    ones=self._ones(node, x) if index == 0 else None,
+                    box=functools.partial(self._box, node, x) if index == 0 else None,
+                    ignore_bias=rule.bias == "ignore",
+                )
+            )
+            x = x if is_last else layers[-1].output
+        for layer in reversed(layers):
+            relevance = hand_on(rule, layer, relevance, self.copies, self.ledger)
+        return relevance
+
+    def _through_affine(self, node, rule, relevance):
+        (x,), (output,) = self._wide(node.inputs), self._wide(node.outputs)
+        scale, shift = (tf.cast(one, x.dtype) for one in scale_and_shift(node.operation, len(node.shape)))
+        layer = Linear(_Diagonal(scale, shift), x, output, ignore_bias=rule.bias == "ignore")
+        return hand_on(rule, layer, relevance, self.copies, self.ledger)
+
+    def _ends(self, node):
+        """What a linear layer with its folded normalisations takes and makes, the activation left out."""
+        folds = self.plan.folds
+        (x,) = self._wide(node.inputs)
+        if node in folds.before:
+            (x,) = self._wide(folds.before[node].inputs)
+            x = as_float(self.graph.run_chain(folds.chains[node], x))
+        if node in self.forward.before:
+            output = self.forward.before[node]
+        else:
+            output = self.forward.values[folds.after.get(node, node).outputs[0]]
+        # What was computed in half precision is computed again rather than divided by.
+        return x, output if output.dtype == x.dtype else None
+
+    def _is_non_negative(self, node):
+        tensor = self.plan.folds.before.get(node, node).inputs[0]
+        return tensor in self.plan.non_negative
+
+    def _ones(self, node, x):
+        """1 for every input of a node, 0 where it is padding that a layer before it added; None for 1 everywhere."""
+        chain = self.plan.padding_before(node)
+        if not chain:
+            return None
+        padded = chain[0].inputs[0]
+        return self.graph.run_chain(chain, tf.ones_like(as_float(self.forward.values[padded])[:1]))
+
+    def _box(self, node, x, low, high):
+        """Bounds of a node's input; of a first layer's, what the model makes of the bounds of its own input."""
+        if node not in self.plan.first:
+            ones = self._ones(node, x)
+            return box_of(x, low, high, tf.ones_like(x[:1]) if ones is None else ones)
+        part = self.graph.evaluate([node.inputs[0]])
+        corners = []
+        for corner in (0, 1):
+            bounds = [box_of(one, low, high, tf.ones_like(one[:1]))[corner] for one in self._wide(self.graph.inputs)]
+            corners.append(as_float(part([tf.broadcast_to(b, tf.shape(x)) for b, x in zip(bounds, self.inputs)])[0]))
+        return tf.minimum(*corners), tf.maximum(*corners)
+
+    def _wide(self, tensors):
+        return [as_float(tf.convert_to_tensor(self.forward.values[tensor])) for tensor in tensors]
+
+
+class _Diagonal:
+    """An elementwise factor as a linear map."""
+
+    def __init__(self, kernel, bias):
+        self.kernel, self.bias = kernel, bias
+
+    def run(self, x, kernel):
+        return x * kernel

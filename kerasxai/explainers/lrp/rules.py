@@ -1,0 +1,379 @@
+"""The rules of Layer-wise Relevance Propagation: how a linear layer hands relevance on to its input.
+
+A rule only says which terms are divided; the engine (`engine.py`) runs them.
+"""
+
+import inspect
+import math
+import numbers
+from typing import Any, NamedTuple
+
+import tensorflow as tf
+
+_RULES = {}
+
+
+def register(name):
+    """Class decorator that makes a rule known under a snake_case name, for configs and the command line.
+
+    Example:
+
+    ```python
+    import tensorflow as tf
+
+
+    @kerasxai.lrp.register("positive_weights")
+    class PositiveWeights(kerasxai.lrp.Rule):
+        def terms(self, layer):
+            return [[kerasxai.lrp.Term(layer.input, tf.nn.relu(layer.kernel), layer.bias)]]
+    ```
+    """
+
+    def keep(cls):
+        cls.name = name
+        _RULES[name] = cls
+        return cls
+
+    return keep
+
+
+def get_rule(config):
+    """The rule of a name, a config dict (`{"rule": "gamma", "gamma": 0.5}`), or a rule as it is.
+
+    Raises:
+        ValueError: No rule has this name.
+    """
+    if isinstance(config, Rule):
+        return config
+    config = {"rule": config} if isinstance(config, str) else dict(config)
+    name = config.pop("rule", None)
+    if name not in _RULES:
+        raise ValueError(f"A rule must be one of {', '.join(sorted(_RULES))}. Received: {name!r}.")
+    return _RULES[name](**config)
+
+
+def rule_names():
+    """Names of all rules, sorted."""
+    return sorted(_RULES)
+
+
+class Term(NamedTuple):
+    """One run of the layer: `y = op(input; kernel) + bias`.
+
+    `input` None stands for an input that is zero everywhere, `bias` None for no bias.
+    """
+
+    input: Any
+    kernel: Any
+    bias: Any = None
+
+
+class Rule:
+    """Base of the rules.
+
+    A rule gives groups of terms. The outputs of a group's terms are summed to a denominator; each unit's relevance (or
+    its share, see `split`) is divided by it, and handed on to every input in proportion to what it put in:
+    `R_in = sum of x * VJP(R / sum of y)` over all terms. Relevance that falls to a bias leaves the sum.
+
+    Args:
+        bias: `"absorb"`: the bias is part of the denominator and takes its share; `"ignore"`: it is left out.
+
+    Attributes:
+        name: Registry name.
+        scales_with_input: Whether an input of 0 always gets 0.
+        eps: Added to denominators, away from 0.
+    """
+
+    name = None
+    scales_with_input = True
+    eps = 0.0
+
+    def __init__(self, bias="absorb"):
+        if bias not in ("absorb", "ignore"):
+            raise ValueError(f'`bias` must be "absorb" or "ignore". Received: bias={bias!r}.')
+        self.bias = bias
+
+    def terms(self, layer):
+        """Groups of terms.
+
+        Args:
+            layer: A `Linear`: `input`, `kernel`, `bias`, `positive_input`, `negative_input`, `ones`, `bounds`.
+
+        Returns:
+            List of lists of `Term`.
+        """
+        raise NotImplementedError(f"{type(self).__name__} must define terms(self, layer).")
+
+    def split(self, relevance, output):
+        """The relevance each group hands on: a list of tensors like `relevance`, given the layer's `output`."""
+        return [relevance]
+
+    @property
+    def keeps_off_zero(self):
+        """Whether `stabilise` never gives 0, so that nothing else need guard the division."""
+        return self.eps >= 1e-12
+
+    def stabilise(self, denominator):
+        """The denominator moved away from 0 by `eps`; 0 itself counts as positive."""
+        return away_from_zero(denominator, tf.constant(self.eps, denominator.dtype)) if self.eps else denominator
+
+    def get_config(self):
+        """The rule as a dict of plain values, which `get_rule` takes."""
+        names = [one for one in inspect.signature(type(self).__init__).parameters if one not in ("self", "kwargs")]
+        options = {name: _plain(getattr(self, name)) for name in dict.fromkeys([*names, "bias"])}
+        if options["bias"] == "absorb":
+            del options["bias"]
+        return {"rule": self.name, **options}
+
+    def __repr__(self):
+        options = {name: value for name, value in self.get_config().items() if name != "rule"}
+        return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in options.items())})"
+
+    def __eq__(self, other):
+        return type(self) is type(other) and self.get_config() == other.get_config()
+
+    def __hash__(self):
+        return hash(repr(self))
+
+
+@register("epsilon")
+class Epsilon(Rule):
+    """LRP-epsilon: in proportion to `a w`; `eps` absorbs what contradictory terms would blow up.
+
+    Args:
+        eps: Added to |z|.
+        relative: Whether `eps` is a multiple of the root mean square of z, per sample and layer.
+        bias: See `Rule`.
+
+    Reference:
+        Bach et al., 2015, https://doi.org/10.1371/journal.pone.0130140
+    """
+
+    def __init__(self, eps=1e-6, relative=False, bias="absorb"):
+        super().__init__(bias)
+        self.eps = _not_negative("eps", eps)
+        self.relative = bool(relative)
+
+    def terms(self, layer):
+        return [[Term(layer.input, layer.kernel, layer.bias)]]
+
+    @property
+    def keeps_off_zero(self):
+        return super().keeps_off_zero and not self.relative  # a layer may be 0 everywhere
+
+    def stabilise(self, denominator):
+        if not self.relative:
+            return super().stabilise(denominator)
+        axes = list(range(1, denominator.shape.rank))
+        size = tf.sqrt(tf.reduce_mean(tf.square(denominator), axes, keepdims=True))
+        return away_from_zero(denominator, self.eps * size)
+
+
+@register("zero")
+class Zero(Epsilon):
+    """LRP-0: in proportion to `a w`, with no stabiliser.
+
+    Reference:
+        Bach et al., 2015, https://doi.org/10.1371/journal.pone.0130140
+    """
+
+    def __init__(self, bias="absorb"):
+        super().__init__(eps=0.0, bias=bias)
+
+
+@register("z_plus")
+class ZPlus(Rule):
+    """LRP-z+: in proportion to the positive terms alone, for inputs of both signs.
+
+    Reference:
+        Montavon et al., 2017, https://doi.org/10.1016/j.patcog.2016.11.008
+    """
+
+    def terms(self, layer):
+        return [_supporting(layer)]
+
+
+@register("alpha_beta")
+class AlphaBeta(Rule):
+    """LRP-alpha-beta: alpha times the positive terms' shares less beta times the negative terms' shares.
+
+    Args:
+        alpha, beta: Weights, `alpha - beta = 1`.
+        bias: See `Rule`.
+
+    Reference:
+        Bach et al., 2015, https://doi.org/10.1371/journal.pone.0130140
+    """
+
+    def __init__(self, alpha=2.0, beta=1.0, bias="absorb"):
+        super().__init__(bias)
+        self.alpha, self.beta = _not_negative("alpha", alpha), _not_negative("beta", beta)
+        if not math.isclose(self.alpha - self.beta, 1.0, abs_tol=1e-9):
+            raise ValueError(f"`alpha - beta` must be 1. Received: alpha={alpha!r}, beta={beta!r}.")
+
+    def terms(self, layer):
+        return [_supporting(layer), _opposing(layer)] if self.beta else [_supporting(layer)]
+
+    def split(self, relevance, output):
+        return [self.alpha * relevance, -self.beta * relevance] if self.beta else [relevance]
+
+
+@register("gamma")
+class Gamma(Rule):
+    """LRP-gamma: terms of the sign of the unit's output count `1 + gamma` times; generalised to inputs of both signs.
+
+    Args:
+        gamma: 0 gives LRP-0; the larger, the nearer to LRP-z+.
+        bias: See `Rule`.
+
+    Reference:
+        Montavon et al., 2019, https://doi.org/10.1007/978-3-030-28954-6_10; both signs as in
+        Andeol et al., 2021, https://arxiv.org/abs/2112.03124
+    """
+
+    def __init__(self, gamma=0.25, bias="absorb"):
+        super().__init__(bias)
+        self.gamma = _not_negative("gamma", gamma)
+
+    def terms(self, layer):
+        more_positive, more_negative = (
+            (None if value is None else value + self.gamma * part(value) for value in (layer.kernel, layer.bias))
+            for part in (positive, negative)
+        )
+        positive_kernel, positive_bias = more_positive
+        negative_kernel, negative_bias = more_negative
+        return [
+            [
+                Term(layer.positive_input, positive_kernel, positive_bias),
+                Term(layer.negative_input, negative_kernel),
+            ],
+            [
+                Term(layer.positive_input, negative_kernel, negative_bias),
+                Term(layer.negative_input, positive_kernel),
+            ],
+        ]
+
+    def split(self, relevance, output):
+        nothing = tf.zeros_like(relevance)
+        return [tf.where(output > 0, relevance, nothing), tf.where(output < 0, relevance, nothing)]
+
+
+@register("z_box")
+class ZBox(Rule):
+    """LRP-z^B: for inputs known to lie in a box, pixels above all.
+
+    Args:
+        low, high: Bounds of the input: a number, or one per channel. In a first layer they are bounds of the model's
+            input. None: each sample's own minimum and maximum per channel.
+        bias: See `Rule`.
+
+    Reference:
+        Montavon et al., 2017, https://doi.org/10.1016/j.patcog.2016.11.008
+    """
+
+    scales_with_input = False
+
+    def __init__(self, low=None, high=None, bias="absorb"):
+        super().__init__(bias)
+        if (low is None) != (high is None):
+            raise ValueError(f"`low` and `high` must be given together. Received: low={low!r}, high={high!r}.")
+        self.low, self.high = low, high
+
+    def terms(self, layer):
+        low, high = layer.bounds(self.low, self.high)
+        return [
+            [
+                Term(layer.input, layer.kernel, layer.bias),
+                Term(-low, positive(layer.kernel)),
+                Term(-high, negative(layer.kernel)),
+            ]
+        ]
+
+
+@register("w_square")
+class WSquare(Rule):
+    """LRP-w^2: in proportion to the squared weights, whatever the input is.
+
+    Reference:
+        Montavon et al., 2017, https://doi.org/10.1016/j.patcog.2016.11.008
+    """
+
+    scales_with_input = False
+
+    def terms(self, layer):
+        return [[Term(layer.ones, tf.square(layer.kernel), None if layer.bias is None else tf.square(layer.bias))]]
+
+
+@register("flat")
+class Flat(Rule):
+    """LRP-flat: evenly over each unit's receptive field; padding gets nothing.
+
+    Reference:
+        Lapuschkin et al., 2019, https://doi.org/10.1038/s41467-019-08987-4
+    """
+
+    scales_with_input = False
+
+    def terms(self, layer):
+        return [[Term(layer.ones, tf.ones_like(layer.kernel))]]
+
+
+@register("abs_z")
+class AbsZ(Rule):
+    """LRP-|z|: in proportion to the size of each term, bias included; for batch normalisation that is not folded.
+
+    Reference:
+        Hui & Binder, 2019, https://doi.org/10.1007/978-3-030-20518-8_16
+    """
+
+    def terms(self, layer):
+        return [[Term(tf.abs(layer.input), tf.abs(layer.kernel), None if layer.bias is None else tf.abs(layer.bias))]]
+
+
+@register("pass")
+class Pass(Rule):
+    """The identity rule: every unit hands its relevance to the input at its own place. Needs equal shapes."""
+
+    def terms(self, layer):
+        return []
+
+
+def positive(tensor):
+    """The positive part of a tensor; None stays None."""
+    return None if tensor is None else tf.nn.relu(tensor)
+
+
+def negative(tensor):
+    """The negative part of a tensor, signed; None stays None."""
+    return None if tensor is None else tf.minimum(tensor, tf.zeros([], tensor.dtype))
+
+
+def away_from_zero(tensor, distance):
+    """`tensor + distance`, minus where it is negative; 0 itself counts as positive."""
+    return tensor + tf.where(tensor < 0, -distance, distance)
+
+
+def _supporting(layer):
+    """The terms that raise a unit's output."""
+    return [
+        Term(layer.positive_input, positive(layer.kernel), positive(layer.bias)),
+        Term(layer.negative_input, negative(layer.kernel)),
+    ]
+
+
+def _opposing(layer):
+    """The terms that lower it."""
+    return [
+        Term(layer.positive_input, negative(layer.kernel), negative(layer.bias)),
+        Term(layer.negative_input, positive(layer.kernel)),
+    ]
+
+
+def _not_negative(name, value):
+    if isinstance(value, bool) or not isinstance(value, numbers.Real) or not 0 <= value < math.inf:
+        raise ValueError(f"`{name}` must be a number, 0 or more. Received: {name}={value!r}.")
+    return float(value)
+
+
+def _plain(value):
+    return value.tolist() if hasattr(value, "tolist") else list(value) if isinstance(value, tuple) else value

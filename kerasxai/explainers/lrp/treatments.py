@@ -1,0 +1,233 @@
+"""Which treatment each kind of layer or operation without a kernel gets, and where users add theirs."""
+
+import keras
+
+from kerasxai.explainers.lrp.operations import (
+    AveragePool,
+    ConstantScale,
+    Gate,
+    Gradient,
+    PassOn,
+    Proportional,
+    Treatment,
+)
+from kerasxai.graph.linear import SIGMOID, SOFTMAX, activation_of
+
+_PASS, _GRADIENT, _PROPORTIONAL = PassOn(), Gradient(), Proportional()
+_SCALE, _AVERAGE = ConstantScale(), AveragePool()
+_BY_NAME = {one.name: one for one in (_PASS, _GRADIENT, _PROPORTIONAL, _SCALE)}
+
+MAX_POOL = ("winner", "average")
+
+
+def _layers(*names):
+    """Keras' layers of these names; `Name*` stands for `Name1D`, `Name2D` and `Name3D`."""
+    full = [name.replace("*", end) for name in names for end in (("1D", "2D", "3D") if "*" in name else ("",))]
+    return tuple(getattr(keras.layers, name) for name in full if hasattr(keras.layers, name))
+
+
+_MAX_POOLING = _layers("MaxPooling*", "GlobalMaxPooling*")
+_LAYERS = [
+    (
+        _layers(
+            *("Activation", "ReLU", "LeakyReLU", "PReLU", "ELU", "Identity", "ActivityRegularization"),
+            *("Dropout", "SpatialDropout*", "AlphaDropout", "GaussianDropout", "GaussianNoise"),
+            *("UnitNormalization", "RMSNormalization"),  # with the scale held constant nothing else is left of them
+        ),
+        _PASS,
+    ),
+    (
+        _layers(
+            *("Flatten", "Reshape", "Permute", "RepeatVector", "Concatenate", "Maximum", "Minimum"),
+            *("ZeroPadding*", "Cropping*", "UpSampling*"),
+        ),
+        _GRADIENT,
+    ),
+    (_MAX_POOLING, _GRADIENT),
+    (
+        _layers("AveragePooling*", "GlobalAveragePooling*", "Add", "Average", "Subtract", "Resizing"),
+        _PROPORTIONAL,
+    ),
+    (_layers("LayerNormalization", "GroupNormalization"), _SCALE),
+]
+
+# Operations of `keras.ops`, and the layers Keras Applications define for themselves, by class name.
+_KERAS_KINDS = {
+    **dict.fromkeys(
+        (
+            "Cast",
+            "Identity",
+            "Relu",
+            "Relu6",
+            "LeakyRelu",
+            "Elu",
+            "Selu",
+            "Celu",
+            "Silu",
+            "Swish",
+            "Gelu",
+            "Mish",
+            "Tanh",
+        ),
+        _PASS,
+    ),
+    **dict.fromkeys(("Sigmoid", "LogSigmoid", "HardSigmoid", "HardSilu", "HardSwish", "HardTanh"), _PASS),
+    **dict.fromkeys(("Softplus", "Softsign", "Exp", "Log", "Sqrt", "Square", "Absolute", "Negative", "Clip"), _PASS),
+    **dict.fromkeys(("LayerScale", "StochasticDepth"), _PASS),
+    **dict.fromkeys(("Reshape", "Transpose", "Squeeze", "ExpandDims", "Concatenate", "Stack", "GetItem"), _GRADIENT),
+    **dict.fromkeys(("Split", "Pad", "Flip", "Repeat", "Tile", "BroadcastTo", "Slice", "Roll", "Ravel"), _GRADIENT),
+    **dict.fromkeys(("Swapaxes", "Moveaxis", "Take", "MaxPool", "Max", "Amax", "Maximum", "Minimum"), _GRADIENT),
+    **dict.fromkeys(("Add", "Subtract", "Mean", "Sum", "AveragePool", "Resize", "CustomScaleLayer"), _PROPORTIONAL),
+    **dict.fromkeys(("Conv", "DepthwiseConv", "SeparableConv", "ConvTranspose"), _PROPORTIONAL),
+}
+_PRODUCTS = (keras.layers.Multiply,)
+_PRODUCT_KINDS = ("Multiply", "Divide", "TrueDivide")
+
+# What makes a gate.
+_BOUNDED = (*SIGMOID, *SOFTMAX, keras.activations.hard_sigmoid, keras.ops.hard_sigmoid, keras.ops.relu6)
+_BOUNDED_KINDS = ("Sigmoid", "HardSigmoid", "Softmax", "Relu6")
+_RESHAPES = ("Reshape", "Cast", "Flatten")
+
+_REGISTERED = {}
+
+
+def register_operation(kind, treatment):
+    """Says how relevance passes a layer or operation this package does not know.
+
+    Args:
+        kind: A layer class; its subclasses count too.
+        treatment: `"pass"` (to the same place: elementwise functions), `"gradient"` (selections and moves),
+            `"proportional"` (sums and means) or an instance of a `kerasxai.lrp.Treatment` of one's own.
+
+    Example:
+
+    ```python
+    import keras
+
+
+    class Shift(keras.layers.Layer):
+        def call(self, x):
+            return x + 1.0
+
+
+    kerasxai.lrp.register_operation(Shift, "proportional")
+    ```
+    """
+    if not isinstance(kind, type):
+        raise TypeError(f"`kind` must be a class. Received: {kind!r}.")
+    _REGISTERED[kind] = get_treatment(treatment)
+
+
+def get_treatment(config):
+    """The treatment of a name, a config dict, or a treatment as it is."""
+    if isinstance(config, Treatment):
+        return config
+    if isinstance(config, dict) and config.get("treatment") == "gate":
+        return Gate(config.get("gate"))
+    if isinstance(config, str) and config in _BY_NAME:
+        return _BY_NAME[config]
+    raise ValueError(f"A treatment must be one of {', '.join(_BY_NAME)}, or a Treatment. Received: {config!r}.")
+
+
+def treatment_of(graph, node, max_pool="winner"):
+    """The treatment of a node that is no linear layer.
+
+    Args:
+        graph: The ModelGraph.
+        node: A node.
+        max_pool: `"winner"`: the maximum of a window takes all; `"average"`: as average pooling.
+
+    Raises:
+        ValueError: The operation is unknown, or a product whose gate cannot be told.
+    """
+    operation = node.operation
+    for kind in type(operation).__mro__:
+        if kind in _REGISTERED:
+            return _REGISTERED[kind]
+    if is_product(node):
+        return _product(graph, node)
+    if activation_of(operation) in SOFTMAX or _is_group_norm_of_another_axis(operation):
+        raise ValueError(_unknown(node))
+    if isinstance(operation, keras.layers.LayerNormalization) and getattr(operation, "rms_scaling", False):
+        return _PASS
+    if isinstance(operation, _MAX_POOLING) and max_pool == "average":
+        return _AVERAGE
+    if getattr(operation, "interpolation", "nearest") != "nearest":
+        return _PROPORTIONAL
+    for kinds, treatment in _LAYERS:
+        if isinstance(operation, kinds) and _is_own_call(operation, kinds):
+            return treatment
+    if type(operation).__module__.startswith("keras.") and node.kind in _KERAS_KINDS:
+        return _KERAS_KINDS[node.kind]
+    if node.kind == "Cast":
+        return _PASS
+    raise ValueError(_unknown(node))
+
+
+def is_product(node):
+    """Whether a node multiplies or divides."""
+    is_operation = not isinstance(node.operation, keras.Layer) and node.kind in _PRODUCT_KINDS
+    return isinstance(node.operation, _PRODUCTS) or is_operation
+
+
+def _product(graph, node):
+    operands = node.inputs
+    if len(operands) == 1 or len(set(operands)) == 1:
+        return _PASS
+    if len(operands) > 2:
+        raise ValueError(_ask_for_gate(node, "more than two operands"))
+    if node.kind in ("Divide", "TrueDivide"):
+        return Gate(1)
+    sigmoid_like = [_is_sigmoid_like(graph, tensor) for tensor in operands]
+    gates = [one or _has_one_position(graph, tensor) for one, tensor in zip(sigmoid_like, operands)]
+    for signs in (gates, sigmoid_like):
+        if sum(signs) == 1:
+            return Gate(signs.index(True))
+    which = "both operands look" if all(gates) else "neither operand looks"
+    raise ValueError(_ask_for_gate(node, f"{which} like a gate (one position, or made by a sigmoid)"))
+
+
+def _has_one_position(graph, tensor):
+    producer = graph.producer(tensor)
+    shape = producer.shape if producer is not None else graph.input_shapes[graph.inputs.index(tensor)]
+    return all(size == 1 for size in shape[1:-1])
+
+
+def _is_sigmoid_like(graph, tensor):
+    """Whether a tensor is made by a function that runs between two bounds, reshaped or scaled at most."""
+    node = graph.producer(tensor)
+    while node is not None and len(node.inputs) == 1 and (is_product(node) or node.kind in _RESHAPES):
+        node = graph.producer(node.inputs[0])
+    if node is None:
+        return False
+    operation = node.operation
+    if not isinstance(operation, keras.Layer):
+        return node.kind in _BOUNDED_KINDS
+    capped = isinstance(operation, keras.layers.ReLU) and operation.max_value is not None
+    return capped or isinstance(operation, keras.layers.Softmax) or activation_of(operation) in _BOUNDED
+
+
+def _is_own_call(operation, kinds):
+    """Whether a layer runs Keras' own `call`: a subclass that overrides it may do anything."""
+    if not isinstance(operation, keras.Layer):
+        return True
+    return any(isinstance(operation, kind) and type(operation).call is kind.call for kind in kinds)
+
+
+def _is_group_norm_of_another_axis(operation):
+    return isinstance(operation, keras.layers.GroupNormalization) and operation.axis != -1
+
+
+def _unknown(node):
+    return (
+        f'LRP has no treatment for {node.path} ({node.kind}). Name one in the rules, {{{node.path!r}: "pass"}} '
+        '("pass" for elementwise functions, "gradient" for selections and moves, "proportional" for sums), or for all '
+        f"of its kind: kerasxai.lrp.register_operation({node.kind}, ...)."
+    )
+
+
+def _ask_for_gate(node, what):
+    return (
+        f"Product {node.path} ({node.kind}): {what}, so LRP cannot tell which one is held constant. Say so in the "
+        f"rules: {{{node.path!r}: kerasxai.lrp.Gate(1)}} makes the second one the gate."
+    )

@@ -1,0 +1,149 @@
+"""Elementwise affine layers as scale and shift, and batch normalisation folded into a linear neighbour.
+
+Folding changes no weight: it says which neighbour takes which factors, and `fold_parts` applies them to tensors.
+"""
+
+import keras
+import tensorflow as tf
+
+from kerasxai.graph.linear import CONVOLUTION, activation_of
+from kerasxai.graph.linear_parts import has_parts
+from kerasxai.graph.score import as_float
+
+AFFINE = (keras.layers.BatchNormalization, keras.layers.Normalization, keras.layers.Rescaling)
+
+_SAME_VALUES = (
+    keras.layers.Dropout,
+    keras.layers.Identity,
+    keras.layers.SpatialDropout1D,
+    keras.layers.SpatialDropout2D,
+    keras.layers.SpatialDropout3D,
+)
+_RESHAPING = (*_SAME_VALUES, keras.layers.Flatten, keras.layers.Reshape)
+_TRANSPOSED = tuple(cls for cls in CONVOLUTION if cls.__name__.endswith("Transpose"))
+
+
+def scale_and_shift(operation, rank):
+    """`(scale, shift)` of an elementwise affine layer in inference mode, `y = scale * x + shift`.
+
+    Args:
+        operation: A layer of the types `AFFINE`.
+        rank: Rank of its input, batch axis included.
+
+    Returns:
+        Two float32 tensors (float64 stays), broadcastable against the input.
+    """
+    if isinstance(operation, keras.layers.Rescaling):
+        return tf.constant(operation.scale, tf.float32), tf.constant(operation.offset, tf.float32)
+    if isinstance(operation, keras.layers.Normalization):
+        mean, variance = as_float(tf.convert_to_tensor(operation.mean)), tf.convert_to_tensor(operation.variance)
+        deviation = tf.maximum(tf.sqrt(as_float(variance)), keras.config.epsilon())
+        return (deviation, mean) if operation.invert else (1 / deviation, -mean / deviation)
+    scale = tf.math.rsqrt(_value(operation.moving_variance) + operation.epsilon)
+    scale = scale if operation.gamma is None else scale * _value(operation.gamma)
+    shift = -_value(operation.moving_mean) * scale
+    shift = shift if operation.beta is None else shift + _value(operation.beta)
+    shape = [1] * rank
+    shape[operation.axis] = -1
+    return tf.reshape(scale, shape), tf.reshape(shift, shape)
+
+
+class Folds:
+    """Which batch normalisations of a graph fold into which linear layers.
+
+    A normalisation folds into the linear layer before it when that layer's output goes nowhere else; failing that,
+    forward into a Dense layer or a convolution without padding, with nothing but reshaping between.
+
+    Attributes:
+        after: Dict linear node -> the normalisation that follows and is folded into it.
+        before: Dict linear node -> the normalisation that precedes and is folded into it.
+        chains: Dict linear node -> the reshaping nodes between it and the one `before` it.
+    """
+
+    def __init__(self, graph, kept=()):
+        """Finds them; `kept` are normalisation nodes to leave as they are."""
+        self.after, self.before, self.chains = {}, {}, {}
+        for node in graph.nodes:
+            if not isinstance(node.operation, keras.layers.BatchNormalization) or node in kept:
+                continue
+            if node.operation.axis not in (-1, len(node.shape) - 1):
+                continue
+            linear = graph.producer(node.inputs[0])
+            if linear is not None and _takes_factors(linear.operation) and _flows_only_into(graph, linear, node):
+                self.after[linear] = node
+            else:
+                self._fold_forward(graph, node)
+
+    def _fold_forward(self, graph, node):
+        chain = graph.chain(node)
+        for index, follower in enumerate(chain):
+            if has_parts(follower.operation):
+                between = chain[:index]
+                if _admits(follower, between):
+                    self.before[follower], self.chains[follower] = node, between
+                return
+            if not isinstance(follower.operation, _RESHAPING):
+                return
+
+    @property
+    def folded(self):
+        """The folded normalisations: a dict node -> the linear node it is folded into."""
+        return {bn: linear for folds in (self.after, self.before) for linear, bn in folds.items()}
+
+
+def fold_parts(parts, graph, folds, node, x):
+    """Takes the factors of the folded normalisations into the parts of a linear node, in place.
+
+    Args:
+        parts: What `linear_parts` gives.
+        graph: The ModelGraph.
+        folds: Its `Folds`.
+        node: The linear node.
+        x: What the first part runs on: the input of the normalisation before it, reshaped.
+    """
+    if node in folds.before:
+        bn = folds.before[node]
+        scale, shift = scale_and_shift(bn.operation, len(bn.shape))
+        scale, shift = (_through(graph, folds.chains[node], bn, factor) for factor in (scale, shift))
+        first = parts[0]
+        constant = first.run(tf.zeros_like(x[:1]) + shift, first.kernel)
+        constant = tf.reshape(constant, [-1, constant.shape[-1]])[0]
+        first.bias = constant if first.bias is None else first.bias + constant
+        first.scale_inputs(scale)
+    if node in folds.after:
+        bn = folds.after[node]
+        scale, shift = (tf.reshape(one, [-1]) for one in scale_and_shift(bn.operation, len(bn.shape)))
+        last = parts[-1]
+        last.scale_outputs(scale)
+        last.bias = shift if last.bias is None else last.bias * scale + shift
+
+
+def _through(graph, chain, bn, factor):
+    """A factor per channel of `bn` as one per channel of the linear layer after the reshaping nodes `chain`."""
+    if any(not isinstance(node.operation, _SAME_VALUES) for node in chain):
+        factor = graph.run_chain(chain, tf.broadcast_to(factor, [1, *bn.shape[1:]]))
+    return tf.reshape(factor, [-1])
+
+
+def _takes_factors(operation):
+    known = has_parts(operation) and not isinstance(operation, keras.layers.EinsumDense)
+    return known and activation_of(operation) is None
+
+
+def _flows_only_into(graph, node, follower):
+    return graph.consumers(node) == [follower] and not graph.is_output(node)
+
+
+def _admits(linear, between):
+    """Whether factors per input channel are exact for a linear layer that follows the reshaping `between`."""
+    operation = linear.operation
+    reshaped = any(not isinstance(node.operation, _SAME_VALUES) for node in between)
+    if isinstance(operation, keras.layers.Dense):
+        return len(linear.shape) == 2 or not reshaped
+    if reshaped or isinstance(operation, (*_TRANSPOSED, keras.layers.EinsumDense)):
+        return False
+    return operation.padding == "valid" or all(size == 1 for size in operation.kernel_size)
+
+
+def _value(variable):
+    return as_float(tf.convert_to_tensor(variable))
