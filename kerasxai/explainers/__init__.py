@@ -13,15 +13,9 @@ from kerasxai.explainers.cam import (
 )
 from kerasxai.explainers.eigen_cam import EigenCAM, EigenGradCAM
 from kerasxai.explainers.full_grad import FullGrad, GuidedGradCAM
-from kerasxai.explainers.gradient import (
-    ExpectedGradients,
-    Gradient,
-    GradientExplainer,
-    GradientXInput,
-    IntegratedGradients,
-    Sensitivity,
-)
+from kerasxai.explainers.gradient import Gradient, GradientExplainer, GradientXInput, Sensitivity
 from kerasxai.explainers.gradient_free_cam import AblationCAM, ScoreCAM, SmoothGradCAMPlusPlus
+from kerasxai.explainers.integrated_gradients import ExpectedGradients, IntegratedGradients
 from kerasxai.explainers.lrp import LRP
 from kerasxai.explainers.noise import NoiseExplainer, NoisePercentiles, SmoothGrad, SmoothGradSquared, VarGrad
 from kerasxai.explainers.rectified import DeconvNet, GuidedBackprop

@@ -1,14 +1,10 @@
-"""Gradient family: the gradient of the score and what multiplies or integrates it. Noise around it: `noise.py`."""
+"""Gradient family: the gradient of the score and what multiplies it. Along a path: `integrated_gradients.py`."""
 
 import keras
-import numpy as np
 import tensorflow as tf
 
-from kerasxai import spatial
 from kerasxai.explainers.base import Explainer
-from kerasxai.explainers.options import positive_integer, seed_number
 from kerasxai.explainers.registry import register
-from kerasxai.explainers.streaming import accumulate, like, merge, split
 
 
 class GradientExplainer(Explainer):
@@ -49,7 +45,7 @@ class GradientExplainer(Explainer):
             )
         found = iter(found)
         gradients = [next(found) if tensor.dtype.is_floating else None for tensor in inputs]
-        return [_zeros(tensor) if value is None else value for tensor, value in zip(inputs, gradients)]
+        return [zeros_of(tensor) if value is None else value for tensor, value in zip(inputs, gradients)]
 
     def finish(self, arrays, structure):
         return pack_inputs(arrays, structure)
@@ -104,243 +100,19 @@ class GradientXInput(GradientExplainer):
     """
 
     def attribute(self, inputs, target):
-        return [gradient * _as(gradient, x) for gradient, x in zip(self.gradients(inputs, target), inputs)]
+        return [gradient * in_type_of(gradient, x) for gradient, x in zip(self.gradients(inputs, target), inputs)]
 
 
-@register("integrated_gradients")
-class IntegratedGradients(GradientExplainer):
-    """Integrated gradients along the straight line from a baseline; they sum to `S(x) - S(baseline)`.
-
-    Signed `(samples, *input_shape)`. ReLU kinks and pooling ties limit how fast the sum converges with `steps`;
-    `completeness_residual` tells what is missing.
-
-    Args:
-        model: A built Keras model.
-        baseline: Where the path starts, in the model's input range: a number, an array that broadcasts against one
-            sample, `"blur"` (the sample blurred), a dict input name -> baseline, or a list of these, whose
-            attributions are averaged.
-        steps: Number of points on the path.
-        quadrature: `"gauss_legendre"` or `"trapezoid"` (end points included).
-        **kwargs: `score`, `batch_size`, `verbose`, see `Explainer`.
-
-    Reference:
-        Sundararajan et al., 2017, https://arxiv.org/abs/1703.01365
-
-    Example:
-
-    ```python
-    explainer = kerasxai.explainers.IntegratedGradients(model, steps=20)
-    maps = explainer(images)
-    residual = explainer.completeness_residual(images, maps)  # (samples,), near 0
-    ```
-    """
-
-    passes = "F + steps (F + B)"
-
-    def __init__(self, model, baseline=0.0, steps=50, quadrature="gauss_legendre", **kwargs):
-        super().__init__(model, **kwargs)
-        # An array is one baseline; in a config, which holds it as a list, it must not pass for several.
-        self.baseline = [baseline] if isinstance(baseline, (np.ndarray, tf.Tensor)) else baseline
-        self.steps = positive_integer("steps", steps)
-        self.quadrature = quadrature
-        self._positions, self._weights = _quadrature(quadrature, self.steps)
-        if isinstance(baseline, (list, tuple)) and not len(baseline):
-            raise ValueError("`baseline` must hold at least one baseline. Received: an empty list.")
-        self._check_baselines()
-
-    def attribute(self, inputs, target):
-        target = self.resolve_target(inputs, target)
-        baselines = self._baselines(inputs)
-        pairs = len(baselines) * self.steps
-        positions = tf.tile(tf.constant(self._positions), [len(baselines)])
-        weights = tf.tile(tf.constant(self._weights / len(baselines)), [len(baselines)])
-        stacked = [tf.stack(of_input) for of_input in zip(*baselines)]  # (baselines, batch, *input)
-
-        def step(sums, indices):
-            starts = [tf.gather(baseline, indices // self.steps) for baseline in stacked]
-            alphas = tf.gather(positions, indices)
-            points = [start + like(alphas, x) * (x - start) if _is_real(x) else x[tf.newaxis] + tf.zeros_like(start)
-                      for x, start in zip(inputs, starts)]  # fmt: skip
-            count = tf.size(indices)
-            gradients = self.gradients([merge(point) for point in points], target.tile(count))
-            shares = [
-                tf.reduce_sum(
-                    like(tf.gather(weights, indices), x) * split(gradient, count) * _as(gradient, x - start), 0
-                )
-                if _is_real(x)
-                else 0.0
-                for gradient, x, start in zip(gradients, inputs, starts)
-            ]
-            return [total + share for total, share in zip(sums, shares)]
-
-        return accumulate(pairs, self.chunk(inputs), step, [_zeros(x) for x in inputs])
-
-    def completeness_residual(self, x, attributions, target=None, y=None):
-        """What the attributions lack: `S(x) - S(baseline) - sum(attributions)`, from two forward passes.
-
-        Args:
-            x: What was explained, as arrays.
-            attributions: What this explainer returned for it.
-            target: The target it was explained for.
-            y: Labels, for `target="true"`.
-
-        Returns:
-            Array `(samples,)`.
-        """
-        differences = _ScoreDifference(self)(x, target, y)
-        parts = [np.asarray(part, np.float64) for part in keras.tree.flatten(attributions)]
-        return differences - sum(part.reshape(len(part), -1).sum(axis=1) for part in parts)
-
-    def _baselines(self, inputs):
-        """One list of tensors shaped like `inputs` for every baseline."""
-        return [[self._baseline(one, index, x) for index, x in enumerate(inputs)] for one in _listed(self.baseline)]
-
-    def _baseline(self, baseline, index, x):
-        if isinstance(baseline, dict):
-            baseline = baseline.get(self.graph.input_names[index], 0.0)
-        if not _is_real(x):
-            return x
-        if isinstance(baseline, str):
-            return spatial.blur(x)
-        return tf.zeros_like(x) + tf.constant(np.asarray(baseline), x.dtype)
-
-    def _check_baselines(self):
-        names = getattr(self.graph, "input_names", None)
-        for baseline in _listed(self.baseline):
-            if isinstance(baseline, dict) and (names is None or not set(baseline) <= set(names)):
-                raise ValueError(f"`baseline` must name inputs of the model: {names}. Received: {list(baseline)}.")
-            parts = baseline.items() if isinstance(baseline, dict) else [(names[0] if names else "x", baseline)]
-            for name, part in parts:
-                if isinstance(part, str):
-                    if part != "blur":
-                        raise ValueError(f'`baseline` must be a number, an array or "blur". Received: {part!r}.')
-                    continue
-                _check_finite("baseline", part)
-                if names is not None:
-                    _check_broadcast(np.shape(part), self.graph.input_shapes[names.index(name)][1:])
-
-
-class _ScoreDifference(Explainer):
-    """`S(x) - S(baseline)` of an IntegratedGradients explainer, averaged over its baselines."""
-
-    def __init__(self, explainer):
-        super().__init__(explainer.model, score=explainer.score, batch_size=explainer.batch_size)
-        self._explainer = explainer
-
-    def explain_batch(self, inputs, target):
-        target = self.resolve_target(inputs, target)
-        scores, _ = self.scores(inputs, target)
-        starts = [self.scores(baseline, target)[0] for baseline in self._explainer._baselines(inputs)]
-        return scores - sum(starts) / len(starts)
-
-
-@register("expected_gradients")
-class ExpectedGradients(GradientExplainer):
-    """Expected gradients: integrated gradients averaged over baselines drawn from data.
-
-    Each draw takes one baseline of `background` and one point of the path to it. Signed `(samples, *input_shape)`.
-
-    Args:
-        model: A built Keras model with one input.
-        background: Array `(any number, *input_shape)` of baselines, e.g. some training samples.
-        n_samples: Number of draws, the same for all samples.
-        seed: Seed of the draws.
-        **kwargs: `score`, `batch_size`, `verbose`, see `Explainer`.
-
-    Reference:
-        Erion et al., 2021, https://arxiv.org/abs/1906.10670
-    """
-
-    passes = "F + n_samples (F + B)"
-
-    def __init__(self, model, background=None, n_samples=50, seed=0, **kwargs):
-        super().__init__(model, **kwargs)
-        names = getattr(self.graph, "input_names", ["x"])
-        if len(names) > 1:
-            raise ValueError(f"ExpectedGradients takes models with one input. Received: inputs {', '.join(names)}.")
-        expected = getattr(self.graph, "input_shapes", [None])[0]
-        ranks = [len(expected)] if expected else range(2, 6)
-        if background is None or np.ndim(background) not in ranks or len(background) == 0:
-            shape = "nothing" if background is None else f"an array of shape {np.shape(background)}"
-            raise ValueError(
-                "`background` must be an array (any number, *input_shape) of baselines, e.g. x_train[:100]. "
-                f"Received: {shape}."
-            )
-        if expected:
-            _check_broadcast(np.shape(background)[1:], expected[1:], "background")
-        _check_finite("background", background)
-        self.background = background
-        self.n_samples = positive_integer("n_samples", n_samples)
-        self.seed = seed_number(seed)
-        draws = np.random.default_rng(self.seed)
-        self._rows = draws.integers(len(background), size=self.n_samples)
-        self._alphas = draws.uniform(size=self.n_samples)
-
-    def attribute(self, inputs, target):
-        (x,) = inputs
-        target = self.resolve_target(inputs, target)
-        background = tf.constant(np.asarray(self.background), x.dtype)
-
-        def step(sums, indices):
-            starts = tf.gather(background, tf.gather(tf.constant(self._rows), indices))[:, tf.newaxis]
-            alphas = like(tf.gather(tf.constant(self._alphas), indices), x)
-            count = tf.size(indices)
-            (gradients,) = self.gradients([merge(starts + alphas * (x - starts))], target.tile(count))
-            return [sums[0] + tf.reduce_sum(split(gradients, count) * _as(gradients, x - starts), axis=0)]
-
-        (total,) = accumulate(self.n_samples, self.chunk(inputs), step, [_zeros(x)])
-        return [total / self.n_samples]
-
-
-def _listed(baseline):
-    """Several baselines are a list; an array is one."""
-    return list(baseline) if isinstance(baseline, (list, tuple)) else [baseline]
-
-
-def _quadrature(rule, steps):
-    """Points on 0 ... 1 and their weights, which sum to 1."""
-    if rule == "gauss_legendre":
-        positions, weights = np.polynomial.legendre.leggauss(steps)
-        return (positions + 1.0) / 2.0, weights / 2.0
-    if rule == "trapezoid":
-        if steps < 2:
-            raise ValueError("The trapezoid rule includes both ends, so `steps` must be at least 2. Received: 1.")
-        weights = np.full(steps, 1.0 / (steps - 1))
-        weights[[0, -1]] /= 2.0
-        return np.linspace(0.0, 1.0, steps), weights
-    raise ValueError(f'`quadrature` must be "gauss_legendre" or "trapezoid". Received: quadrature={rule!r}.')
-
-
-def _check_broadcast(shape, input_shape, option="baseline"):
-    known = tuple(size or 1 for size in input_shape)
-    try:
-        fits = all(
-            wanted is None or size == wanted
-            for size, wanted in zip(np.broadcast_shapes(shape, known), input_shape)
-            if len(shape) <= len(input_shape)
-        ) and len(shape) <= len(input_shape)
-    except ValueError:
-        fits = False
-    if not fits:
-        raise ValueError(
-            f"`{option}` must broadcast against one sample of shape {tuple(input_shape)}. Received: shape {shape}."
-        )
-
-
-def _check_finite(option, values):
-    if not np.isfinite(np.asarray(values, np.float64)).all():
-        shown = repr(values) if np.ndim(values) == 0 else "an array with NaN or infinite values"
-        raise ValueError(f"`{option}` must be made of finite numbers. Received: {shown}.")
-
-
-def _is_real(tensor):
+def is_real(tensor):
+    """Whether a tensor can have a gradient."""
     return tensor.dtype.is_floating
 
 
-def _zeros(tensor):
-    dtype = tensor.dtype if tensor.dtype == tf.float64 else tf.float32
-    return tf.zeros_like(tensor, dtype)
+def zeros_of(tensor):
+    """Zeros like a tensor, in the type sums are held in."""
+    return tf.zeros_like(tensor, tf.float64 if tensor.dtype == tf.float64 else tf.float32)
 
 
-def _as(gradient, tensor):
+def in_type_of(gradient, tensor):
+    """`tensor` in the type of `gradient`."""
     return tf.cast(tensor, gradient.dtype)
