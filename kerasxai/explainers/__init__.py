@@ -16,7 +16,7 @@ from kerasxai.explainers.full_grad import FullGrad, GuidedGradCAM
 from kerasxai.explainers.gradient import Gradient, GradientExplainer, GradientXInput, Sensitivity
 from kerasxai.explainers.gradient_free_cam import AblationCAM, ScoreCAM, SmoothGradCAMPlusPlus
 from kerasxai.explainers.integrated_gradients import ExpectedGradients, IntegratedGradients
-from kerasxai.explainers.lrp import LRP
+from kerasxai.explainers.lrp import LRP, BayesianLRP, RelevanceCAM
 from kerasxai.explainers.noise import NoiseExplainer, NoisePercentiles, SmoothGrad, SmoothGradSquared, VarGrad
 from kerasxai.explainers.rectified import DeconvNet, GuidedBackprop
 from kerasxai.explainers.registry import build, from_config, get, names, register
@@ -26,6 +26,7 @@ __all__ = [
     "LRP",
     "AblationCAM",
     "ActivationGradientCAM",
+    "BayesianLRP",
     "ClassActivationMapping",
     "DeconvNet",
     "EigenCAM",
@@ -45,6 +46,7 @@ __all__ = [
     "LayerCAM",
     "NoiseExplainer",
     "NoisePercentiles",
+    "RelevanceCAM",
     "ScoreCAM",
     "Sensitivity",
     "SmoothGrad",

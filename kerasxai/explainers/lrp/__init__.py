@@ -1,5 +1,7 @@
 """Layer-wise Relevance Propagation: rules, the mapping of layers to them, and the walk; also `kerasxai.lrp`."""
 
+from kerasxai.explainers.lrp.bayesian import BayesianLRP
+from kerasxai.explainers.lrp.cam import RelevanceCAM
 from kerasxai.explainers.lrp.explainer import LRP
 from kerasxai.explainers.lrp.ledger import Ledger
 from kerasxai.explainers.lrp.mapping import by_depth
@@ -33,6 +35,7 @@ __all__ = [
     "LRP",
     "AbsZ",
     "AlphaBeta",
+    "BayesianLRP",
     "Call",
     "Epsilon",
     "Flat",
@@ -40,6 +43,7 @@ __all__ = [
     "Gate",
     "Ledger",
     "Pass",
+    "RelevanceCAM",
     "Rule",
     "Term",
     "Treatment",

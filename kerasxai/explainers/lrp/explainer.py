@@ -1,7 +1,6 @@
 """LRP: the explainer, its start at the output, and what it shows of itself."""
 
 import dataclasses
-import functools
 
 import numpy as np
 import tensorflow as tf
@@ -22,8 +21,11 @@ from kerasxai.targets import resolve, select
 STARTS = ("logit", "one")
 
 
-class RelevanceExplainer(Explainer):
-    """Base of the methods that walk relevance back from the output.
+@register("lrp")
+class LRP(Explainer):
+    """Layer-wise Relevance Propagation: the score handed back layer by layer, each by the rule it is given.
+
+    Signed `(samples, *input_shape)`; at another node, that node's shape.
 
     Args:
         model: A built Sequential or functional Keras model; never changed.
@@ -36,93 +38,10 @@ class RelevanceExplainer(Explainer):
             `"epsilon"`), `"epsilon"`, `"abs_z"` or `"pass"` everywhere.
         max_pool: `"winner"` takes all, or `"average"`: treated as average pooling.
         input_range: Bounds `(low, high)` of the model's input for box rules; numbers, or one per channel.
-        contrast: None, or `"others"`: the other classes start with minus the target's share, divided among them.
-        **kwargs: `batch_size`, `verbose`, see `Explainer`; the score is the logit.
-    """
-
-    family = "relevance"
-    needs_graph = True
-    takes_all_ranks = True
-
-    def __init__(
-        self,
-        model,
-        rules="epsilon_plus",
-        extends=None,
-        batch_norm="fold",
-        max_pool="winner",
-        input_range=None,
-        contrast=None,
-        **kwargs,
-    ):
-        super().__init__(model, **kwargs)
-        check_one_of("score", self.score, ("logit",))
-        check_one_of("batch_norm", batch_norm, tuple(BATCH_NORM))
-        check_one_of("max_pool", max_pool, MAX_POOL)
-        check_one_of("contrast", contrast, (None, "others"))
-        if input_range is not None and (len(input_range) != 2 or not np.all(np.less(*map(np.asarray, input_range)))):
-            raise ValueError(f"`input_range` must be (low, high), low < high. Received: input_range={input_range!r}.")
-        mapping = Mapping(rules, extends, input_range)
-        self.plan = Plan(self.graph, mapping, self.scorer.overrides, batch_norm, max_pool)
-        self.rules = rules if isinstance(rules, str) else mapping.get_config()
-        self.extends = None  # part of `rules` now
-        self.batch_norm, self.max_pool, self.input_range = batch_norm, max_pool, input_range
-        self.contrast = contrast
-        if len(self.graph.output_names) == 1:
-            self.plan.check(self.graph.output_node(), self.until)
-
-    @property
-    def until(self):
-        """The node at whose output the walk ends; None for the model's inputs."""
-        return None
-
-    def relevance(self, inputs, target, start="logit", ledger=None):
-        """One walk: a dict tensor index -> relevance `(copies * batch, ...)`, and the `Forward` that was kept."""
-        forward = Forward(self.graph, inputs, self.scorer.overrides)
-        copies = _copies(target)
-        begin = self._start(forward, _one_after_the_other(target), start, copies)
-        walk = Propagation(self.plan, forward, inputs, copies, ledger)
-        return walk.back({self.graph.outputs[target.output]: begin}, self.until), forward
-
-    def _start(self, forward, target, start, copies):
-        """Relevance of the explained output: the logit (or 1) at the target's unit, 0 elsewhere."""
-        raw = [as_float(repeat(forward.values[tensor], copies)) for tensor in self.graph.outputs]
-        with tf.GradientTape(watch_accessed_variables=False) as tape:
-            tape.watch(raw)
-            outputs = self.scorer.of_outputs(raw)
-            scores = select(self.scorer, outputs, target)
-        slope = tape.gradient(scores, raw[target.output])
-        if slope is None:
-            raise ValueError(f"The target does not depend on output {self.graph.output_names[target.output]!r}.")
-        begin = slope if start == "one" else slope * raw[target.output]
-        if self.contrast is None:
-            return begin
-        units = begin.shape[-1]
-        if target.function is not None or begin.shape.rank != 2 or units < 2:
-            raise ValueError(
-                f'contrast="others" needs a class target and an output of two classes or more. Received: output '
-                f"{tuple(begin.shape)}."
-            )
-        chosen = tf.one_hot(resolve(self.scorer, outputs, target).classes, units, dtype=begin.dtype)
-        return tf.reduce_sum(begin, axis=-1, keepdims=True) * (chosen - (1 - chosen) / (units - 1))
-
-
-@register("lrp")
-class LRP(RelevanceExplainer):
-    """Layer-wise Relevance Propagation: the score handed back layer by layer, each by the rule it is given.
-
-    Signed `(samples, *input_shape)`; at another node, that node's shape.
-
-    Args:
-        model: A built Sequential or functional Keras model; never changed.
-        rules: Which layer gets which rule: a `Rule`, a preset's name (`kerasxai.lrp.preset_names()`),
-            `kerasxai.lrp.by_depth(...)`, or an ordered dict whose first matching key wins. A key is a node's path, a
-            glob on it, a layer class, `kerasxai.lrp.CONVOLUTION` or `LINEAR`, a tuple of keys, `"first"`, `"*"` or a
-            function of the node; its value a rule or, for nodes without a kernel, a treatment.
         start: What the target's unit starts with: its `"logit"`, or `"one"`.
+        contrast: None, or `"others"`: the other classes start with minus the target's share, divided among them.
         relevance_at: Path of the node whose relevance is wanted; None: the input's.
-        **kwargs: `extends`, `batch_norm`, `max_pool`, `input_range`, `contrast`, see `RelevanceExplainer`;
-            `batch_size`, `verbose`, see `Explainer`.
+        **kwargs: `batch_size`, `verbose`, see `Explainer`; the score is always the logit.
 
     Raises:
         ValueError: A layer without a rule, an operation without a treatment, an option out of range.
@@ -141,25 +60,95 @@ class LRP(RelevanceExplainer):
     passes = "F + B to 2 F + 2 B, by rules"
     reduce = "sum"
 
-    def __init__(self, model, rules="epsilon_plus", start="logit", relevance_at=None, **kwargs):
-        self._given_at = relevance_at
-        super().__init__(model, rules=rules, **kwargs)
-        check_one_of("start", start, STARTS)
-        self.start = start
-        self.relevance_at = None if self.until is None else self.until.path
+    family = "relevance"
+    needs_graph = True
+    takes_all_ranks = True
 
-    @functools.cached_property
-    def until(self):
-        return None if self._given_at is None else self.graph.node(self._given_at)
+    def __init__(
+        self,
+        model,
+        rules="epsilon_plus",
+        extends=None,
+        batch_norm="fold",
+        max_pool="winner",
+        input_range=None,
+        start="logit",
+        contrast=None,
+        relevance_at=None,
+        **kwargs,
+    ):
+        super().__init__(model, **kwargs)
+        check_one_of("score", self.score, ("logit",))
+        check_one_of("batch_norm", batch_norm, tuple(BATCH_NORM))
+        check_one_of("max_pool", max_pool, MAX_POOL)
+        check_one_of("start", start, STARTS)
+        check_one_of("contrast", contrast, (None, "others"))
+        _check_range(input_range)
+        mapping = Mapping(rules, extends, input_range)
+        self.plan = Plan(self.graph, mapping, self.scorer.overrides, batch_norm, max_pool)
+        self.rules = rules if isinstance(rules, str) else mapping.get_config()
+        self.extends = None  # part of `rules` by now
+        self.batch_norm, self.max_pool, self.input_range = batch_norm, max_pool, input_range
+        self.start, self.contrast = start, contrast
+        self._ends = [] if relevance_at is None else [self.graph.node(relevance_at)]
+        self.relevance_at = self._ends[0].path if self._ends else None
+        if len(self.graph.output_names) == 1:
+            self.plan.check(self.graph.output_node(), self._ends)
 
     def explain_batch(self, inputs, target):
-        relevance, forward = self.relevance(inputs, target, self.start)
-        wanted = self.graph.inputs if self.until is None else [self.until.outputs[0]]
+        return self.attribute(inputs, target)
+
+    def attribute(self, inputs, target, overrides=None):
+        """Relevance of each input (or of `relevance_at`): a list of tensors; `overrides` as `relevance` takes them."""
+        relevance, forward = self.relevance(inputs, target, self.start, self.contrast, self._ends, overrides=overrides)
+        wanted = [node.outputs[0] for node in self._ends] or self.graph.inputs
         copies = _copies(target)
         return [_by_sample(_found(relevance, tensor, forward, copies), target) for tensor in wanted]
 
     def finish(self, arrays, structure):
-        return arrays[0] if self.until is not None else pack_inputs(arrays, structure)
+        return arrays[0] if self._ends else pack_inputs(arrays, structure)
+
+    def relevance(self, inputs, target, start="logit", contrast=None, until=(), ledger=None, overrides=None):
+        """One walk back from the output.
+
+        Args:
+            inputs: Flat list of tensors.
+            target: A `Target`, perhaps of several classes a sample.
+            start, contrast: See the class.
+            until: Nodes at whose outputs the walk may end; none: it goes on to the inputs.
+            ledger: An `Entries`, or None.
+            overrides: Dict node -> what runs in its place in the forward pass.
+
+        Returns:
+            Dict tensor index -> relevance `(copies * batch, ...)`, and the `Forward` that was kept.
+        """
+        forward = Forward(self.graph, inputs, {**self.scorer.overrides, **(overrides or {})})
+        copies = _copies(target)
+        begin = self._start(forward, _one_after_the_other(target), start, contrast, copies)
+        walk = Propagation(self.plan, forward, inputs, copies, ledger)
+        return walk.back({self.graph.outputs[target.output]: begin}, until), forward
+
+    def _start(self, forward, target, start, contrast, copies):
+        """Relevance of the explained output: the logit (or 1) at the target's unit, 0 elsewhere."""
+        raw = [as_float(repeat(forward.values[tensor], copies)) for tensor in self.graph.outputs]
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(raw)
+            outputs = self.scorer.of_outputs(raw)
+            scores = select(self.scorer, outputs, target)
+        slope = tape.gradient(scores, raw[target.output])
+        if slope is None:
+            raise ValueError(f"The target does not depend on output {self.graph.output_names[target.output]!r}.")
+        begin = slope if start == "one" else slope * raw[target.output]
+        if contrast is None:
+            return begin
+        units = begin.shape[-1]
+        if target.function is not None or begin.shape.rank != 2 or units < 2:
+            raise ValueError(
+                f'contrast="others" needs a class target and an output of two classes or more. Received: output '
+                f"{tuple(begin.shape)}."
+            )
+        chosen = tf.one_hot(resolve(self.scorer, outputs, target).classes, units, dtype=begin.dtype)
+        return tf.reduce_sum(begin, axis=-1, keepdims=True) * (chosen - (1 - chosen) / (units - 1))
 
     def ledger(self, x, target=None, y=None):
         """Where relevance goes: per node what it was given, handed on, and lost, and to what.
@@ -195,12 +184,19 @@ class _Book(LRP):
 
     def explain_batch(self, inputs, target):
         entries = Entries()
-        self.relevance(inputs, target, self.start, ledger=entries)
+        self.relevance(inputs, target, self.start, self.contrast, self._ends, ledger=entries)
         self.paths = [node.path for node, _ in entries.rows]
         return entries.tensor()
 
     def finish(self, arrays, structure):
         return arrays
+
+
+def _check_range(input_range):
+    if input_range is None:
+        return
+    if not isinstance(input_range, (list, tuple)) or len(input_range) != 2 or not np.all(np.less(*input_range)):
+        raise ValueError(f"`input_range` must be (low, high), low < high. Received: input_range={input_range!r}.")
 
 
 def _copies(target):

@@ -66,9 +66,14 @@ class Plan:
             raise self.refusals[node]
         return self.steps[node]
 
-    def check(self, output, until=None):
-        """Raises what would stop a walk from the node `output` back to `until`, or to the inputs."""
-        on_the_way = self.graph.nodes if until is None else self.graph.suffix_nodes(until)
+    def nodes_after(self, ends=()):
+        """The nodes a walk back to the outputs of `ends` crosses, in execution order; all where there are no ends."""
+        found = {after for end in ends for after in self.graph.suffix_nodes(end)}
+        return [node for node in self.graph.nodes if not ends or node in found]
+
+    def check(self, output, ends=()):
+        """Raises what would stop a walk from the node `output` back to `ends`, or to the inputs."""
+        on_the_way = self.nodes_after(ends)
         reached = {output}
         for node in reversed(self.graph.nodes):
             if node in reached and node in on_the_way:

@@ -51,19 +51,18 @@ class Propagation:
         self.plan, self.graph, self.forward = plan, plan.graph, forward
         self.inputs, self.copies, self.ledger = inputs, copies, ledger
 
-    def back(self, start, until=None):
+    def back(self, start, until=()):
         """Walks back.
 
         Args:
             start: Dict tensor index -> relevance to start with, `(copies * batch, ...)`.
-            until: A node at whose output the walk may end, or None.
+            until: Nodes at whose outputs the walk may end; none: it goes on to the inputs.
 
         Returns:
             Dict tensor index -> relevance, of every tensor that has any.
         """
         relevance = dict(start)
-        nodes = self.graph.nodes if until is None else self.graph.suffix_nodes(until)
-        for node in reversed(nodes):
+        for node in reversed(self.plan.nodes_after(until)):
             given = [relevance.get(tensor) for tensor in node.outputs]
             if all(one is None for one in given):
                 continue
