@@ -11,6 +11,7 @@ from kerasxai.explainers.cam import (
     LayerCAM,
     XGradCAM,
 )
+from kerasxai.explainers.deep_lift import DeepLift
 from kerasxai.explainers.eigen_cam import EigenCAM, EigenGradCAM
 from kerasxai.explainers.full_grad import FullGrad, GuidedGradCAM
 from kerasxai.explainers.gradient import Gradient, GradientExplainer, GradientXInput, Sensitivity
@@ -29,6 +30,7 @@ __all__ = [
     "BayesianLRP",
     "ClassActivationMapping",
     "DeconvNet",
+    "DeepLift",
     "EigenCAM",
     "EigenGradCAM",
     "ExpectedGradients",

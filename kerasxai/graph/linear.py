@@ -131,6 +131,50 @@ _POSITION_LAYERS = tuple(
 )
 
 
+# Functions of one value by another name than `keras.activations` has them.
+_ELEMENTWISE_FUNCTIONS = {
+    getattr(module, name)
+    for module in (keras.ops, tf.nn)
+    for name in (
+        "relu",
+        "relu6",
+        "sigmoid",
+        "tanh",
+        "elu",
+        "selu",
+        "silu",
+        "gelu",
+        "softplus",
+        "softsign",
+        "leaky_relu",
+    )
+    if hasattr(module, name)
+}
+_ELEMENTWISE_KINDS = ("Relu", "Relu6", "LeakyRelu", "Elu", "Selu", "Silu", "Gelu", "Mish", "Tanh", "Sigmoid")
+_ELEMENTWISE_KINDS += ("HardSigmoid", "HardSilu", "Softplus", "Softsign", "Exp", "Log", "Sqrt", "Square", "Absolute")
+
+
+def is_elementwise(operation):
+    """Whether an operation or function without a kernel maps each value by itself."""
+    if operation in _ELEMENTWISE_ACTIVATIONS or operation in _ELEMENTWISE_FUNCTIONS:
+        return True
+    if isinstance(operation, keras.layers.Activation):
+        return is_elementwise(operation.activation)
+    if isinstance(operation, keras.Layer):
+        return isinstance(operation, (*_ELEMENTWISE_LAYERS, keras.layers.PReLU))
+    return type(operation).__module__.startswith("keras.") and type(operation).__name__ in _ELEMENTWISE_KINDS
+
+
+_MAXIMUM_KINDS = ("Max", "Amax", "Maximum", "MaxPool")
+
+
+def is_maximum(operation):
+    """Whether an operation hands on the largest of several values."""
+    if isinstance(operation, keras.Layer):
+        return isinstance(operation, keras.layers.Maximum) or "MaxPooling" in type(operation).__name__
+    return type(operation).__module__.startswith("keras.") and type(operation).__name__ in _MAXIMUM_KINDS
+
+
 def is_channelwise(operation):
     """Whether a call works on each channel by itself, and leaves the channels the fastest axis."""
     if isinstance(operation, keras.layers.BatchNormalization):

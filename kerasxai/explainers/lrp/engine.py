@@ -138,7 +138,7 @@ def repeat(tensor, copies):
 def box_of(x, low, high, ones):
     """Bounds of `x`: given ones, 0 at padding, or each sample's minimum and maximum per channel."""
     if low is None:
-        axes = list(range(1, x.shape.rank - 1))
+        axes = list(range(1, max(x.shape.rank - 1, 2)))  # features without positions count as one channel
         return tf.reduce_min(x, axes, keepdims=True) * ones, tf.reduce_max(x, axes, keepdims=True) * ones
     return tf.constant(low, x.dtype) * ones, tf.constant(high, x.dtype) * ones
 

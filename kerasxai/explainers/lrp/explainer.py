@@ -11,10 +11,11 @@ from kerasxai.explainers.lrp.engine import repeat
 from kerasxai.explainers.lrp.ledger import Entries, Ledger
 from kerasxai.explainers.lrp.mapping import Mapping
 from kerasxai.explainers.lrp.plan import BATCH_NORM, Plan
-from kerasxai.explainers.lrp.propagation import Forward, Propagation
+from kerasxai.explainers.lrp.propagation import Propagation
 from kerasxai.explainers.lrp.treatments import MAX_POOL
 from kerasxai.explainers.options import check_one_of
 from kerasxai.explainers.registry import register
+from kerasxai.graph.forward import Forward
 from kerasxai.graph.score import as_float
 from kerasxai.targets import resolve, select
 

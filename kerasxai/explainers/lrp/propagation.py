@@ -7,33 +7,8 @@ import tensorflow as tf
 from kerasxai.explainers.lrp.engine import Linear, box_of, hand_on
 from kerasxai.explainers.lrp.operations import Call
 from kerasxai.graph.batch_norm import fold_parts, scale_and_shift
-from kerasxai.graph.linear import LINEAR, activation_of, before_activation
 from kerasxai.graph.linear_parts import linear_parts
 from kerasxai.graph.score import as_float
-
-
-class Forward:
-    """A forward pass that is kept.
-
-    Attributes:
-        values: Dict tensor index -> value.
-        before: Dict linear node -> what its fused activation was given.
-    """
-
-    def __init__(self, graph, inputs, overrides):
-        """Runs the graph; `overrides` are those of the score, which leave the final activation out."""
-        self.before = {}
-        fused = [
-            node
-            for node in graph.nodes
-            if isinstance(node.operation, LINEAR) and activation_of(node.operation) and node not in overrides
-        ]
-        split = {node: functools.partial(self._run_in_two, node) for node in fused}
-        self.values = graph.values(inputs, {**split, **overrides})
-
-    def _run_in_two(self, node, *args, **kwargs):
-        self.before[node] = before_activation(node.operation)(*args, **kwargs)
-        return node.operation.activation(self.before[node])
 
 
 class Propagation:
@@ -79,7 +54,7 @@ class Propagation:
     def _through(self, node, given):
         step = self.plan.step(node)
         if step.rule is None:
-            inputs, outputs = self._wide(node.inputs), self._wide(node.outputs)
+            inputs, outputs = self.forward.wide(node.inputs), self.forward.wide(node.outputs)
             call = Call(node, inputs, outputs, functools.partial(self.graph.call, node), self.copies)
             return step.treatment.propagate(call, given, self.ledger)
         if node in self.plan.linear:
@@ -111,7 +86,7 @@ class Propagation:
         return relevance
 
     def _through_affine(self, node, rule, relevance):
-        (x,), (output,) = self._wide(node.inputs), self._wide(node.outputs)
+        (x,), (output,) = self.forward.wide(node.inputs), self.forward.wide(node.outputs)
         scale, shift = (tf.cast(one, x.dtype) for one in scale_and_shift(node.operation, len(node.shape)))
         layer = Linear(_Diagonal(scale, shift), x, output, ignore_bias=rule.bias == "ignore")
         return hand_on(rule, layer, relevance, self.copies, self.ledger)
@@ -119,9 +94,9 @@ class Propagation:
     def _ends(self, node):
         """What a linear layer with its folded normalisations takes and makes, the activation left out."""
         folds = self.plan.folds
-        (x,) = self._wide(node.inputs)
+        (x,) = self.forward.wide(node.inputs)
         if node in folds.before:
-            (x,) = self._wide(folds.before[node].inputs)
+            (x,) = self.forward.wide(folds.before[node].inputs)
             x = as_float(self.graph.run_chain(folds.chains[node], x))
         if node in self.forward.before:
             output = self.forward.before[node]
@@ -150,12 +125,11 @@ class Propagation:
         part = self.graph.evaluate([node.inputs[0]])
         corners = []
         for corner in (0, 1):
-            bounds = [box_of(one, low, high, tf.ones_like(one[:1]))[corner] for one in self._wide(self.graph.inputs)]
+            bounds = [
+                box_of(one, low, high, tf.ones_like(one[:1]))[corner] for one in self.forward.wide(self.graph.inputs)
+            ]
             corners.append(as_float(part([tf.broadcast_to(b, tf.shape(x)) for b, x in zip(bounds, self.inputs)])[0]))
         return tf.minimum(*corners), tf.maximum(*corners)
-
-    def _wide(self, tensors):
-        return [as_float(tf.convert_to_tensor(self.forward.values[tensor])) for tensor in tensors]
 
 
 class _Diagonal:

@@ -236,12 +236,8 @@ class Gamma(Rule):
         self.gamma = _not_negative("gamma", gamma)
 
     def terms(self, layer):
-        more_positive, more_negative = (
-            (None if value is None else value + self.gamma * part(value) for value in (layer.kernel, layer.bias))
-            for part in (positive, negative)
-        )
-        positive_kernel, positive_bias = more_positive
-        negative_kernel, negative_bias = more_negative
+        positive_kernel, positive_bias = self._more(layer, positive)
+        negative_kernel, negative_bias = self._more(layer, negative)
         return [
             [
                 Term(layer.positive_input, positive_kernel, positive_bias),
@@ -256,6 +252,10 @@ class Gamma(Rule):
     def split(self, relevance, output):
         nothing = tf.zeros_like(relevance)
         return [tf.where(output > 0, relevance, nothing), tf.where(output < 0, relevance, nothing)]
+
+    def _more(self, layer, part):
+        """Kernel and bias with `gamma` times the part of one sign added."""
+        return [None if value is None else value + self.gamma * part(value) for value in (layer.kernel, layer.bias)]
 
 
 @register("z_box")
