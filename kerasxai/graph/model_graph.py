@@ -173,6 +173,54 @@ class ModelGraph:
         self._execute([node], values, (), None, {} if call is None else {node: call})
         return [values[tensor] for tensor in node.outputs]
 
+    def suffix(self, cut):
+        """The model after `cut`: a function `([activation, *crossing tensors], overrides=None) -> outputs`."""
+        node = self.node(cut)
+        given = [node.outputs[0], *self.crossing(node)]
+        nodes = self.suffix_nodes(node)
+
+        def run_suffix(tensors, overrides=None):
+            values = dict(zip(given, tensors))
+            self._execute(nodes, values, (), None, overrides or {})
+            return [values[tensor] for tensor in self._outputs]
+
+        return run_suffix
+
+    def suffix_nodes(self, cut):
+        """The nodes that depend on the output of `cut`, in execution order."""
+        reached = {self.node(cut).outputs[0]}
+        nodes = []
+        for node in self.nodes:
+            if reached.intersection(node.inputs):
+                nodes.append(node)
+                reached.update(node.outputs)
+        return nodes
+
+    def chain(self, cut):
+        """The nodes after `cut` that follow one another, each the only one to take the output of the one before."""
+        nodes, last = [], self.node(cut)
+        while not self.is_output(last):
+            followers = self.consumers(last)
+            if len(followers) != 1 or len(followers[0].inputs) != 1:
+                break
+            last = followers[0]
+            nodes.append(last)
+        return nodes
+
+    def run_chain(self, nodes, tensor):
+        """Runs nodes of a `chain`, the first on `tensor`, each on the output of the one before."""
+        values = {nodes[0].inputs[0]: tensor} if nodes else {}
+        self._execute(nodes, values, (), None, {})
+        return values[nodes[-1].outputs[0]] if nodes else tensor
+
+    def producer(self, tensor):
+        """The node that makes a tensor, None for a model input."""
+        return self._producer.get(tensor)
+
+    def consumers(self, node):
+        """The nodes that take an output of `node`."""
+        return [other for other in self.nodes if set(node.outputs).intersection(other.inputs)]
+
     @property
     def inputs(self):
         """Indices of the model's input tensors."""
