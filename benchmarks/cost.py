@@ -29,7 +29,7 @@ IMAGE_NETS = ("VGG16", "ResNet50", "MobileNetV2")
 SIGNAL_NET = "MNIST-1D"
 REPEATS = 8  # path steps and noise draws, where a method repeats
 
-# method -> (options, floor, passes of the floor)
+# row -> (options, floor, passes of the floor); the row is the method unless the options name it
 METHODS = {
     "grad_cam": ({}, "forward", 1),
     "grad_cam_plus_plus": ({}, "forward", 1),
@@ -55,6 +55,12 @@ METHODS = {
     "var_grad": ({"n_samples": REPEATS}, "forward+backward", REPEATS),
     "noise_percentiles": ({"n_samples": REPEATS}, "forward+backward", REPEATS),
     "smooth_grad_cam_plus_plus": ({"n_samples": REPEATS}, "forward", REPEATS),
+    **{
+        f"lrp {rules}": ({"method": "lrp", "rules": rules}, "forward+backward", 1)
+        for rules in ("epsilon", "epsilon_plus", "epsilon_alpha2_beta1", "epsilon_gamma_box")
+    },
+    "relevance_cam": ({}, "forward", 1),
+    "deep_lift": ({}, "forward+backward", 1),
 }
 
 
@@ -84,7 +90,8 @@ def cost_of_net(name, methods, rounds):
         if method == "expected_gradients":
             settings = {**settings, "background": x[:4]}
         try:
-            explainer = kerasxai.explainers.get(method)(model, batch_size=batch, **settings)
+            config = {"method": method, "batch_size": batch, **settings}
+            explainer = kerasxai.explainers.from_config(config, model)
         except ValueError as error:  # e.g. CAM on a net that ends otherwise
             table.add_row(method, f"not for this net: {str(error).split('.')[0]}", "", "", "", "")
             continue
