@@ -107,7 +107,7 @@ def _add_explain(commands):
     parser.add_argument("--classes", metavar="FILE", help="class names, one a line or a JSON list")
     parser.add_argument("--out", required=True, metavar="DIR", help="folder for the results")
     parser.add_argument("--overwrite", action="store_true", help="replace what is in --out")
-    parser.add_argument("--batch-size", type=_positive, default=32, metavar="N", help="samples at once (32)")
+    parser.add_argument("--batch-size", type=_positive, default=8, metavar="N", help="samples at once (8)")
     parser.add_argument("--unsafe", action="store_true", help="let the model file run its own code (Lambda layers)")
 
     def run(options):

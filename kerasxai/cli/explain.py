@@ -9,6 +9,7 @@ import numpy as np
 
 from kerasxai.cli.gallery import MapArchive, figure, output_folder, sample_section, versions, write_json, write_page
 from kerasxai.cli.inputs import Inputs
+from kerasxai.cli.pictures import save_pictures
 
 PREDICTIONS_SHOWN = 4
 
@@ -107,12 +108,11 @@ def _explain_all(options, inputs, explainers, predictor, names, target, folder):
                 results = explainers(x, target=None if classes is None else classes[:, 0])
             for row, sample in enumerate(chunk):
                 explained = [] if classes is None else [int(index) for index in classes[row]]
-                files = {}
+                told_apart = [names.names[index] for index in explained] if _is_top(target) else None
+                pictures = {}
                 for method, maps in results.items():
                     archives[method].add(sample.name, maps[row])
-                    files[method] = f"pictures/{sample.name}__{method}.png"
-                    titles = [names.names[index] for index in explained] if _is_top(target) else None
-                    _draw(sample, maps[row], explainers.explainers[method], titles).savefig(folder / files[method])
+                    pictures[method] = _draw(sample, maps[row], explainers.explainers[method], told_apart, folder)
                 label = names.label(sample.folder)
                 best = [int(index) for index in np.argsort(-probabilities[row], kind="stable")]
                 if label is not None:
@@ -120,10 +120,11 @@ def _explain_all(options, inputs, explainers, predictor, names, target, folder):
                 shown = [
                     (names.names[c], float(probabilities[row, c]), c in explained) for c in best[:PREDICTIONS_SHOWN]
                 ]
-                samples.append(_entry(sample, probabilities[row], explained, label, files, names))
-                wide = _is_top(target) or np.ndim(sample.shown) < 3
-                figures = [figure(file, method.replace("_", " "), wide) for method, file in files.items()]
-                sections.append(sample_section(sample.name, shown, figures))
+                samples.append(_entry(sample, probabilities[row], explained, label, pictures, names))
+                wide = np.ndim(sample.shown) < 3
+                figures = [[figure(*picture, wide) for picture in several] for several in pictures.values()]
+                rows = figures if _is_top(target) else [itertools.chain(*figures)]
+                sections.append(sample_section(sample.name, shown, rows))
     report = {
         "model": str(options.model),
         "target": options.target,
@@ -138,27 +139,25 @@ def _explain_all(options, inputs, explainers, predictor, names, target, folder):
     return report
 
 
-def _draw(sample, maps, explainer, titles):
-    """The picture of one sample under one explainer: one map, or one for each of several classes."""
-    from kerasxai import plots, to_heatmap
+def _draw(sample, maps, explainer, class_names, folder):
+    """Saves the pictures of one sample under one explainer; `class_names` if the maps are those of several classes."""
+    from kerasxai import to_heatmap
 
-    rank = np.ndim(sample.shown)
-    maps = maps[np.newaxis] if titles is None else maps
-    if maps.ndim == rank + 1:
+    maps = maps if class_names else maps[np.newaxis]
+    if maps.ndim > np.ndim(sample.shown):
         maps = to_heatmap(maps, explainer.reduce or "sum")
-    shown = np.repeat(sample.shown[np.newaxis], len(maps), axis=0)
-    draw = plots.overlay if rank == 3 else plots.signal
-    return draw(shown, maps, titles=titles, columns=len(maps))
+    name = f"pictures/{sample.name}__{explainer.name}"
+    return save_pictures(folder, name, sample.shown, maps, explainer.name.replace("_", " "), class_names)
 
 
-def _entry(sample, probabilities, explained, label, files, names):
+def _entry(sample, probabilities, explained, label, pictures, names):
     return {
         "name": sample.name,
         "probabilities": [round(float(value), 6) for value in probabilities],
         "predicted": names.names[int(probabilities.argmax())],
         "explained": [names.names[index] for index in explained],
         "label": None if label is None else names.names[label],
-        "pictures": files,
+        "pictures": {method: [file for file, _ in several] for method, several in pictures.items()},
     }
 
 

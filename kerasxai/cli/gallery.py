@@ -16,10 +16,11 @@ STYLE = """
 body { font: 15px/1.45 system-ui, sans-serif; margin: 2rem auto; max-width: 1200px; padding: 0 1rem; color: #1b1b1b }
 h1 { font-size: 1.5rem } h2 { font-size: 1.15rem; margin-top: 2rem } p.facts { color: #555 }
 section.sample { border-top: 1px solid #ddd; padding: .8rem 0; display: flex; flex-wrap: wrap; gap: .8rem }
-section.sample > div { width: 14rem }
+section.sample > div { flex: 1 1 20rem } section.sample > div.name { flex: 0 0 14rem }
+div.row { display: flex; flex-wrap: wrap; gap: .8rem; margin-bottom: .4rem }
 section.sample h3 { font-size: .95rem; margin: 0 0 .3rem; overflow-wrap: anywhere }
-figure { margin: 0; flex: 0 1 auto } figure img { display: block; max-width: 100%; height: auto }
-figure.wide img { width: 100% } figcaption { color: #555; font-size: .85rem }
+figure { margin: 0; max-width: 28rem } figure.wide { max-width: none }
+figure img { display: block; max-width: 100%; height: auto } figcaption { color: #555; font-size: .85rem }
 table { border-collapse: collapse; font-size: .85rem } td { padding: 0 .5rem 0 0 } td.bar { width: 6rem }
 td.bar div { background: #2b6cb0; height: .6rem } tr.explained { font-weight: 600 }
 """
@@ -27,7 +28,7 @@ td.bar div { background: #2b6cb0; height: .6rem } tr.explained { font-weight: 60
 
 @contextlib.contextmanager
 def output_folder(path, overwrite=False):
-    """A new folder to write into; renamed to `path` at the end, removed if anything goes wrong.
+    """A new folder to write into; becomes `path` at the end, is removed if anything goes wrong.
 
     Args:
         path: Where the results go; must not exist, or be an empty folder, unless `overwrite`.
@@ -38,27 +39,57 @@ def output_folder(path, overwrite=False):
         OSError: It cannot be written.
     """
     path = Path(path)
-    in_use = path.exists() and not (path.is_dir() and not any(path.iterdir()))
-    if in_use and not overwrite:
+    if path.exists() and not path.is_dir():
+        raise ValueError(f"{path} is no folder. Choose another --out.")
+    if path.is_dir() and any(path.iterdir()) and not overwrite:
         raise ValueError(f"{path} exists and is not empty. Choose another --out, or add --overwrite.")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".partial", dir=path.parent))
+    # What exists is filled rather than replaced: it may be a mount, a link or the working directory.
+    place = path if path.is_dir() else path.parent
+    missing = [folder for folder in (place, *place.parents) if not folder.exists()]
+    partial = None
     try:
-        partial.chmod(0o777 & ~_umask())
+        partial = _new_folder(place, path.name)
         yield partial
-        if path.is_dir():
-            shutil.rmtree(path)
-        partial.replace(path)
+        if place == path:
+            _fill(path, partial)
+        else:
+            partial.replace(path)
     except BaseException:
-        shutil.rmtree(partial, ignore_errors=True)
+        if partial is not None:
+            shutil.rmtree(partial, ignore_errors=True)
+        for folder in missing:
+            with contextlib.suppress(OSError):
+                folder.rmdir()
         raise
+
+
+def _new_folder(place, name):
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+        folder = Path(tempfile.mkdtemp(prefix=f".{name}.", suffix=".partial", dir=place))
+    except OSError as error:
+        raise OSError(f"{place} cannot be written: {error.strerror}. Choose another --out.") from error
+    folder.chmod(0o777 & ~_umask())
+    return folder
+
+
+def _fill(path, partial):
+    """Moves what is in `partial` one up, to `path`, in the place of all else there."""
+    for old in set(path.iterdir()) - {partial}:
+        if old.is_dir() and not old.is_symlink():
+            shutil.rmtree(old)
+        else:
+            old.unlink()
+    for new in list(partial.iterdir()):
+        new.replace(path / new.name)
+    partial.rmdir()
 
 
 class MapArchive:
     """Raw maps of one method as an `.npz` with an array per sample, written as they come."""
 
     def __init__(self, path):
-        self._file = zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1)
+        self._file = zipfile.ZipFile(path, "w")
 
     def __enter__(self):
         return self
@@ -91,21 +122,22 @@ def write_page(path, title, facts, sections):
     )
 
 
-def sample_section(name, predictions, figures):
+def sample_section(name, predictions, rows):
     """One sample: its name, its best predictions as bars, and its pictures.
 
     Args:
         name: Name of the sample.
         predictions: List of (class name, probability, whether it is explained).
-        figures: HTML made by `figure`.
+        rows: Lists of HTML made by `figure`, one for each row of pictures.
     """
-    rows = "".join(
+    bars = "".join(
         f'<tr class="{"explained" if explained else ""}"><td>{html.escape(label)}</td><td>{probability:.3f}</td>'
         f'<td class="bar"><div style="width:{100 * min(max(probability, 0), 1):.1f}%"></div></td></tr>'
         for label, probability, explained in predictions
     )
-    heading = f"<div><h3>{html.escape(name)}</h3><table>{rows}</table></div>"
-    return f'<section class="sample">{heading}{"".join(figures)}</section>'
+    heading = f'<div class="name"><h3>{html.escape(name)}</h3><table>{bars}</table></div>'
+    pictures = "".join(f'<div class="row">{"".join(row)}</div>' for row in rows)
+    return f'<section class="sample">{heading}<div>{pictures}</div></section>'
 
 
 def figure(file, caption, wide=False):

@@ -1,5 +1,6 @@
 """What a user names on the command line (images, folders, arrays, tables) as samples a model takes."""
 
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -123,8 +124,10 @@ def _names(files):
     """A name for every file: its path below the folder the user named, and that folder where two would be alike."""
     short = ["__".join(path.relative_to(root).parts) for path, root in files]
     long = [f"{root.resolve().name}__{name}" for (_, root), name in zip(files, short)]
-    names = [name if short.count(name) == 1 else other for name, other in zip(short, long)]
-    return [name if names.count(name) == 1 else f"{index}__{name}" for index, name in enumerate(names)]
+    uses = Counter(short)
+    names = [name if uses[name] == 1 else other for name, other in zip(short, long)]
+    uses = Counter(names)
+    return [name if uses[name] == 1 else f"{index}__{name}" for index, name in enumerate(names)]
 
 
 def _is_image(path):

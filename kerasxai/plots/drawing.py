@@ -43,17 +43,28 @@ class Images:
 
     def draw_map(self, axes, index, values, limits, colormap=None):
         """Draws one image and its map (H, W); returns the map's AxesImage."""
+        picture, values, look = self._layers(index, values, limits, colormap)
+        self._draw_picture(axes, picture)
+        return axes.imshow(values, **look)
+
+    def map_pixels(self, index, values, limits, colormap=None):
+        """What `draw_map` draws as pixels of the image's own size: RGB in uint8, (H, W, 3)."""
+        picture, values, look = self._layers(index, values, limits, colormap)
+        colour, opacity = np.split(look["cmap"](look["norm"](values)), [3], axis=-1)
+        return np.rint(255 * (picture + opacity * (colour - picture))).astype("uint8")
+
+    def finish(self, table, grid, top=0.0):
+        """Images have no ticks and no legend."""
+
+    def _layers(self, index, values, limits, colormap):
+        """One image as RGB within 0..1, its map with what has no colour masked, and the map's colormap and norm."""
         picture = colours.displayable(self.batch[index])
         strength = np.linspace(0, 1, colours.COLORMAP_STEPS)
         if limits[0] < 0:
             picture = colours.pale_grey(picture)
             strength = np.abs(2 * strength - 1)
-        self._draw_picture(axes, picture)
         look = colours.colours(limits, colormap, colours.IMAGE_SEQUENTIAL, opacity=self.alpha * strength)
-        return axes.imshow(np.ma.masked_invalid(values).clip(*limits), **look)
-
-    def finish(self, table, grid, top=0.0):
-        """Images have no ticks and no legend."""
+        return picture, np.ma.masked_invalid(values).clip(*limits), look
 
     def _draw_picture(self, axes, picture):
         axes.imshow(picture)

@@ -1,4 +1,6 @@
-"""Attribution maps over their images, each normalised by itself."""
+"""Attribution maps over their images, each normalised by itself: as a Figure, or as bare pixels."""
+
+import numpy as np
 
 from kerasxai.plots import checks, colours, drawing
 from kerasxai.plots.layout import Table
@@ -46,14 +48,11 @@ def overlay(images, maps, titles=None, alpha=0.5, colormap=None, columns=4, colo
     figure = plots.overlay(images, maps, titles=["cat", "dog"])
     ```
     """
-    checks.check_opacity(alpha)
     checks.check_count(columns, "columns")
-    images, is_single = checks.image_batch(images)
-    maps = checks.map_batch(maps, images, "images", is_single)
+    panels, maps = _checked(images, maps, alpha)
     titles = checks.texts(titles, len(maps), "titles", "sample")
     titles = [f"{title} {colours.note(values)}".strip() for title, values in zip(titles, maps)]
 
-    panels = drawing.Images(images, alpha)
     limits = [panels.limits(values) for values in maps]
     beside = drawing.scale_width(limits) if colorbar else 0.0
     table = Table(titles, columns, panels.height, beside=beside)
@@ -63,3 +62,21 @@ def overlay(images, maps, titles=None, alpha=0.5, colormap=None, columns=4, colo
         if colorbar:
             drawing.draw_scale(axes, drawn, limits[index])
     return figure
+
+
+def overlay_pixels(images, maps, alpha=0.5, colormap=None):
+    """The pictures of `overlay` without a Figure, many times faster: RGB in uint8, `(N, H, W, 3)`.
+
+    Arguments as those of `overlay`. Pixels carry no title: what a map does not show, `colours.note` tells.
+    """
+    panels, maps = _checked(images, maps, alpha)
+    return np.stack(
+        [panels.map_pixels(index, values, panels.limits(values), colormap) for index, values in enumerate(maps)]
+    )
+
+
+def _checked(images, maps, alpha):
+    """Images ready to be drawn, and their maps (N, H, W)."""
+    checks.check_opacity(alpha)
+    images, is_single = checks.image_batch(images)
+    return drawing.Images(images, alpha), checks.map_batch(maps, images, "images", is_single)

@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import re
+from urllib.parse import quote, unquote
 
 import keras
 import numpy as np
@@ -12,6 +13,7 @@ from PIL import Image
 
 import kerasxai
 from kerasxai import cli
+from kerasxai.plots.overlays import overlay_pixels
 
 layers = keras.layers
 CLASSES = ("cat", "dog", "cow")
@@ -76,8 +78,6 @@ def test_folder_of_images(tmp_path, image_model, pictures, capsys):
     assert report["classes"] == sorted(CLASSES)
     assert report["versions"]["keras"] == keras.__version__
     page = (out / "index.html").read_text()
-    from urllib.parse import unquote
-
     sources = [unquote(source) for source in re.findall(r'img src="([^"]+)"', page)]
     assert len(sources) == 12
     for source in sources:
@@ -95,6 +95,23 @@ def test_top_classes_get_an_axis(tmp_path, image_model, pictures):
     expected = kerasxai.explain(image_model, x, "grad_cam", target="top2", relu=False)
     with np.load(out / "grad_cam.npz") as archive:
         np.testing.assert_allclose(np.stack([archive[name] for name in pictures]), expected, rtol=1e-4, atol=1e-6)
+    page = (out / "index.html").read_text()
+    for sample, maps in zip(json.loads((out / "report.json").read_text())["samples"], expected, strict=True):
+        assert len(sample["pictures"]["grad_cam"]) == 2
+        for file, name, values in zip(sample["pictures"]["grad_cam"], sample["explained"], maps, strict=True):
+            assert f'<img src="{quote(file)}" alt="grad cam: {name}"' in page
+            with Image.open(out / file) as picture:
+                drawn = np.asarray(picture)[::12, ::12]
+            np.testing.assert_array_equal(drawn, overlay_pixels(pictures[sample["name"]], values)[0])
+
+
+def test_captions_say_what_a_map_does_not_show(tmp_path, image_model, pictures):
+    image_model.set_weights([np.zeros_like(weights) for weights in image_model.get_weights()])
+    image_model.save(tmp_path / "net.keras")
+    out = tmp_path / "out"
+    arguments = (tmp_path / "net.keras", tmp_path / "images", "--preprocess", "0-1", "--out", out)
+    assert run(*arguments, "--target", "cow") == 0
+    assert (out / "index.html").read_text().count("<figcaption>grad cam (all zero)</figcaption>") == len(pictures)
 
 
 @pytest.mark.parametrize("target", ["cow", "1", "CO"])
@@ -180,12 +197,10 @@ def test_bad_command_line(case, tmp_path, monkeypatch, image_model, signal_model
     [(KeyboardInterrupt(), "interrupted"), (OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), "No space left")],
 )
 def test_interrupted_or_full_disk_leaves_nothing(error, message, tmp_path, image_model, pictures, capsys, monkeypatch):
-    from matplotlib.figure import Figure
-
     def fail(*_, **__):
         raise error
 
-    monkeypatch.setattr(Figure, "savefig", fail)
+    monkeypatch.setattr(Image.Image, "save", fail)
     assert run(tmp_path / "net.keras", tmp_path / "images", "--preprocess", "0-1", "--out", tmp_path / "out") == 1
     assert message in capsys.readouterr().err.splitlines()[-1]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["images", "net.keras"]

@@ -25,6 +25,16 @@ def pixel(axes, row, column):
     return rendered[rendered.shape[0] - 1 - int(y), int(x), :3] / 255
 
 
+def all_pixels(axes):
+    """RGB within 0..1 of the rendered figure at every pixel of the axes' picture: (H, W, 3)."""
+    canvas = FigureCanvasAgg(axes.figure)
+    canvas.draw()
+    rendered = np.asarray(canvas.buffer_rgba())
+    rows, columns = np.indices(axes.images[0].get_array().shape[:2])
+    places = axes.transData.transform(np.stack([columns.ravel(), rows.ravel()], axis=1)).astype(int)
+    return rendered[len(rendered) - 1 - places[:, 1], places[:, 0], :3].reshape(*rows.shape, 3) / 255
+
+
 def blend(below, colormap, position, opacity):
     return (1 - opacity) * np.asarray(below) + opacity * np.array(matplotlib.colormaps[colormap](position)[:3])
 

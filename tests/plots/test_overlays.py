@@ -6,8 +6,10 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from kerasxai import plots
+from kerasxai.plots.overlays import overlay_pixels
 from tests.plots.rendering import (
     ROUNDING,
+    all_pixels,
     assert_texts_are_readable,
     blend,
     drawn_texts,
@@ -215,3 +217,38 @@ def test_pictures_fill_their_figure_and_keep_their_shape(height, width):
         assert box.height / box.width == pytest.approx(height / width)
         used = figure.get_tightbbox()
         assert used.width > figure.get_figwidth() - 0.2 and used.height > figure.get_figheight() - 0.2
+
+
+# Pixels without a Figure
+
+
+def drawable_maps():
+    """Maps (6, 8, 8) of every kind: without negative values, signed, all zero, constant, not finite in part or all."""
+    rising = np.linspace(0.5, 7.0, 64).reshape(8, 8)
+    broken = rising - 4
+    broken[3, 3], broken[5, 6] = np.nan, np.inf
+    return np.stack([rising, 3 - rising, 0 * rising, 0 * rising + 2, broken, np.full((8, 8), np.nan)])
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("options", [{}, {"alpha": 1.0}, {"alpha": 0.3, "colormap": "magma"}])
+def test_pixels_are_those_of_the_figure(options):
+    images, maps = random_images(6), drawable_maps()
+    found = overlay_pixels(images, maps, **options)
+    assert found.shape == (6, 8, 8, 3) and found.dtype == np.uint8
+    for axes, picture in zip(plots.overlay(images, maps, **options).axes, found, strict=True):
+        np.testing.assert_allclose(picture / 255, all_pixels(axes), atol=ROUNDING)
+
+
+def test_pixels_of_a_bare_image_are_its_own():
+    images = np.random.default_rng(0).integers(0, 256, size=(2, 12, 40, 3), dtype="uint8")
+    np.testing.assert_array_equal(overlay_pixels(images, np.zeros((2, 12, 40))), images)
+
+
+@pytest.mark.parametrize(
+    ("images_shape", "maps_shape"), [((8, 6), (8, 6)), ((8, 6, 1), (1, 8, 6)), ((1, 8, 6, 3), (1, 8, 6, 3))]
+)
+def test_pixels_take_the_shapes_that_the_figure_takes(images_shape, maps_shape):
+    assert overlay_pixels(np.ones(images_shape), np.ones(maps_shape)).shape == (1, 8, 6, 3)
+    with pytest.raises(ValueError, match="`maps` must have shape"):
+        overlay_pixels(np.ones(images_shape), np.ones(maps_shape)[..., :5, :2])
