@@ -4,6 +4,8 @@ import argparse
 import os
 import sys
 
+from kerasxai.cli import rules
+
 
 def main(arguments=None):
     """Runs the command.
@@ -72,6 +74,8 @@ def _add_explain(commands):
         epilog="examples:\n"
         "  kerasxai explain HMT.h5 tiles/ --preprocess 0-1 --method grad_cam --method gradient_x_input --out out\n"
         "  kerasxai explain resnet.keras cat.jpg --target top4 --out cat\n"
+        "  kerasxai explain HMT.h5 tiles/ --preprocess 0-1 --method lrp --rules epsilon_gamma_box --input-range 0 1 "
+        "--out lrp\n"
         "  kerasxai explain net1d.keras signals.csv --method integrated_gradients --option steps=100 --out signals\n",
     )
     parser.add_argument("model", metavar="MODEL", help="a .keras or .h5 file")
@@ -97,6 +101,7 @@ def _add_explain(commands):
         metavar="NAME=VALUE",
         help="option of the methods, e.g. noise_level=0.2; repeatable",
     )
+    rules.add_arguments(parser)
     parser.add_argument(
         "--preprocess",
         default="auto",
@@ -120,9 +125,12 @@ def _add_explain(commands):
 
 def _add_layers(commands):
     parser = commands.add_parser(
-        "layers", help="the layers of a saved model, the one a CAM reads by default, and what each method can do"
+        "layers",
+        help="the layers of a saved model, the one a CAM reads by default, and what each method can do; with --rules, "
+        "which rule of lrp each layer gets",
     )
     parser.add_argument("model", metavar="MODEL", help="a .keras or .h5 file, or a SavedModel folder")
+    rules.add_arguments(parser)
 
     def run(options):
         from kerasxai.cli import tables

@@ -7,6 +7,7 @@ import re
 
 import numpy as np
 
+from kerasxai.cli import rules
 from kerasxai.cli.gallery import MapArchive, figure, output_folder, sample_section, versions, write_json, write_page
 from kerasxai.cli.inputs import Inputs
 from kerasxai.cli.pictures import save_pictures
@@ -198,7 +199,7 @@ def _target(text, names, classes):
 
 
 def _settings(options):
-    settings = {"batch_size": options.batch_size, "verbose": 0}
+    settings = {"batch_size": options.batch_size, "verbose": 0, **rules.settings(options)}
     if options.layer:
         settings["layer"] = options.layer if len(options.layer) > 1 else options.layer[0]
     for text in options.option or ():

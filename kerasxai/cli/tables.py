@@ -4,13 +4,18 @@ import re
 
 
 def layers(options):
-    """The layers of a saved model, and which methods can explain it."""
+    """The layers of a saved model, and which methods can explain it; with rules, which layer gets which."""
     from rich.console import Console
     from rich.table import Table
 
     import kerasxai
+    from kerasxai.cli import rules
 
     model = kerasxai.load_model(options.model)
+    settings = rules.settings(options)
+    if settings:
+        kerasxai.explainers.LRP(model, **settings).summary()
+        return
     kerasxai.layer_table(model)
     table = Table("method", "on this model", title="What each method can do")
     for name in kerasxai.explainers.names():
