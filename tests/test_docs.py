@@ -72,7 +72,7 @@ def test_docstring_example_runs(name, namespace, capsys):
         exec(EXAMPLES[name], namespace)
     finally:
         for registered in ("my_cam", "max_cam"):
-            explainers.registry._CLASSES.pop(registered, None)
+            explainers.registry._REGISTRY._classes.pop(registered, None)
 
 
 def test_readme_snippets_run_in_order(namespace, monkeypatch):
@@ -80,7 +80,7 @@ def test_readme_snippets_run_in_order(namespace, monkeypatch):
     for code in blocks((ROOT / "README.md").read_text()):
         exec(code, namespace)
     assert namespace["maps"].shape == (4, 40)
-    explainers.registry._CLASSES.pop("max_cam")
+    explainers.registry._REGISTRY._classes.pop("max_cam")
 
 
 def test_readme_lists_every_method():

@@ -1,23 +1,22 @@
 """Explainer: the public call, batches, targets, and one compiled function; what a method computes is elsewhere."""
 
 import abc
-import inspect
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from kerasxai.batches import Batches, Collector, Progress
 from kerasxai.explainers.options import positive_integer
 from kerasxai.graph import ModelGraph, Score, view
 from kerasxai.graph.score import as_float
+from kerasxai.registry import Configurable, refuse_unknown_options
 from kerasxai.targets import Target, TargetPlan, ranked_classes, resolve, select
 
 # Lifts float16 gradients out of the range where they become 0; divided out again in float32.
 _HALF_PRECISION_SCALE = 1024.0
 
 
-class Explainer(abc.ABC):
+class Explainer(Configurable, abc.ABC):
     """A method of explanation bound to a model.
 
     A subclass gives `explain_batch(inputs, target)` in pure TensorFlow operations. The base class checks the input,
@@ -41,7 +40,7 @@ class Explainer(abc.ABC):
         trace_count: How many times the method was traced so far.
     """
 
-    name = None
+    config_key = "method"
     family = None
     passes = None
     reduce = None
@@ -49,11 +48,7 @@ class Explainer(abc.ABC):
     takes_all_ranks = False
 
     def __init__(self, model, *, score="logit", batch_size=32, verbose="auto", **unknown):
-        if unknown:
-            raise TypeError(
-                f"{type(self).__name__} has the options {', '.join(self.option_names())}. "
-                f"Received: {', '.join(f'{name}={value!r}' for name, value in unknown.items())}."
-            )
+        refuse_unknown_options(self, unknown)
         if verbose not in ("auto", 0, 1):
             raise ValueError(f'`verbose` must be "auto", 0 or 1. Received: verbose={verbose!r}.')
         self.model = model
@@ -153,26 +148,6 @@ class Explainer(abc.ABC):
         """How many copies of the whole batch fit into one run of the model: a scalar int32 tensor, at least 1."""
         return tf.maximum(1, self.batch_size // tf.shape(inputs[0])[0])
 
-    def get_config(self):
-        """The options as a dict of plain values; `from_config(config, model)` rebuilds the explainer."""
-        return {"method": self.name, **{name: _plain(getattr(self, name)) for name in self.option_names()}}
-
-    @classmethod
-    def from_config(cls, config, model):
-        """The explainer that `get_config` describes, on `model`."""
-        options = {name: value for name, value in config.items() if name != "method"}
-        return cls(model, **options)
-
-    @classmethod
-    def option_names(cls):
-        """Names of all options of the constructor, the class's own first."""
-        found = {}
-        for ancestor in cls.__mro__:
-            parameters = inspect.signature(ancestor.__init__).parameters.values()
-            named = [one for one in parameters if one.kind in (one.POSITIONAL_OR_KEYWORD, one.KEYWORD_ONLY)]
-            found.update(dict.fromkeys(one.name for one in named if one.name not in ("self", "model")))
-        return list(found)
-
     @property
     def _computes_in_half(self):
         nodes = self.graph.nodes if isinstance(self.graph, ModelGraph) else ()
@@ -227,16 +202,3 @@ class Explainer(abc.ABC):
 
 def _free_batch(tensor):
     return tf.TensorSpec([None, *tensor.shape[1:]], tensor.dtype)
-
-
-def _plain(value):
-    """An option as it goes into a config: arrays as lists, paths as strings, explainers as configs."""
-    if isinstance(value, Explainer):
-        return value.get_config()
-    if isinstance(value, dict):
-        return {key: _plain(part) for key, part in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(part) for part in value]
-    if isinstance(value, (np.ndarray, np.generic, tf.Tensor)):
-        return np.asarray(value).tolist()
-    return value

@@ -1,8 +1,10 @@
 """Names and classes of explainers: "grad_cam" <-> GradCAM, and config dicts."""
 
-import difflib
+from kerasxai.registry import Registry
 
-_CLASSES = {}
+_REGISTRY = Registry("method")
+get = _REGISTRY.get
+names = _REGISTRY.names
 
 
 def register(name):
@@ -17,36 +19,7 @@ def register(name):
             return tf.reduce_max(gradients * activations, axis=-1)
     ```
     """
-
-    def keep(cls):
-        cls.name = name
-        _CLASSES[name] = cls
-        return cls
-
-    return keep
-
-
-def get(name):
-    """The explainer class of a registry name.
-
-    Args:
-        name: E.g. `"grad_cam"`; a class is returned as it is.
-
-    Raises:
-        ValueError: No explainer has this name.
-    """
-    if isinstance(name, type):
-        return name
-    if name in _CLASSES:
-        return _CLASSES[name]
-    close = difflib.get_close_matches(str(name), _CLASSES, n=3, cutoff=0.4)
-    hint = f" Did you mean {' or '.join(close)}?" if close else ""
-    raise ValueError(f"`method` must be one of {', '.join(sorted(_CLASSES))}. Received: {name!r}.{hint}")
-
-
-def names():
-    """All registry names, sorted."""
-    return sorted(_CLASSES)
+    return _REGISTRY.register(name)
 
 
 def from_config(config, model):

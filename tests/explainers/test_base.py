@@ -497,7 +497,7 @@ def test_registry(model):
 def test_register_makes_a_method_known(model, monkeypatch):
     from kerasxai.explainers import registry
 
-    monkeypatch.setattr(registry, "_CLASSES", dict(registry._CLASSES))
+    monkeypatch.setattr(registry._REGISTRY, "_classes", dict(registry._REGISTRY._classes))
 
     @explainers.register("peak_cam")
     class PeakCAM(explainers.ActivationGradientCAM):

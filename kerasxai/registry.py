@@ -1,0 +1,100 @@
+"""Names of classes ("grad_cam" <-> GradCAM), and objects that round-trip through a dict of their options."""
+
+import difflib
+import inspect
+
+import numpy as np
+import tensorflow as tf
+
+
+class Registry:
+    """Classes under snake_case names.
+
+    Args:
+        option: The option that takes such a name, for error messages.
+    """
+
+    def __init__(self, option):
+        self._option = option
+        self._classes = {}
+
+    def register(self, name):
+        """Class decorator that makes a class known as `name`."""
+
+        def keep(cls):
+            cls.name = name
+            self._classes[name] = cls
+            return cls
+
+        return keep
+
+    def get(self, name):
+        """The class of a name; a class is returned as it is.
+
+        Raises:
+            ValueError: Nothing has this name.
+        """
+        if isinstance(name, type):
+            return name
+        if name in self._classes:
+            return self._classes[name]
+        close = difflib.get_close_matches(str(name), self._classes, n=3, cutoff=0.4)
+        hint = f" Did you mean {' or '.join(close)}?" if close else ""
+        raise ValueError(f"`{self._option}` must be one of {', '.join(self.names())}. Received: {name!r}.{hint}")
+
+    def names(self):
+        """All names, sorted."""
+        return sorted(self._classes)
+
+
+class Configurable:
+    """An object whose options are attributes of the same names.
+
+    Attributes:
+        config_key: The key of a config that holds the registry name.
+    """
+
+    config_key = "name"
+    name = None
+
+    def get_config(self):
+        """The options as a dict of plain values; `from_config` rebuilds the object."""
+        return {self.config_key: self.name, **{name: _plain(getattr(self, name)) for name in self.option_names()}}
+
+    @classmethod
+    def from_config(cls, config, *required):
+        """The object that `get_config` describes; `required` are arguments that no config holds."""
+        options = {name: value for name, value in config.items() if name != cls.config_key}
+        return cls(*required, **options)
+
+    @classmethod
+    def option_names(cls):
+        """Names of all options of the constructor, the class's own first."""
+        found = {}
+        for ancestor in cls.__mro__:
+            parameters = inspect.signature(ancestor.__init__).parameters.values()
+            named = [one for one in parameters if one.kind in (one.POSITIONAL_OR_KEYWORD, one.KEYWORD_ONLY)]
+            found.update(dict.fromkeys(one.name for one in named if one.name not in ("self", "model")))
+        return list(found)
+
+
+def refuse_unknown_options(owner, unknown):
+    """The error for options a constructor does not have."""
+    if unknown:
+        raise TypeError(
+            f"{type(owner).__name__} has the options {', '.join(owner.option_names())}. "
+            f"Received: {', '.join(f'{name}={value!r}' for name, value in unknown.items())}."
+        )
+
+
+def _plain(value):
+    """An option as it goes into a config: arrays as lists, paths as strings, objects as configs."""
+    if isinstance(value, Configurable):
+        return value.get_config()
+    if isinstance(value, dict):
+        return {key: _plain(part) for key, part in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(part) for part in value]
+    if isinstance(value, (np.ndarray, np.generic, tf.Tensor)):
+        return np.asarray(value).tolist()
+    return value
