@@ -8,7 +8,7 @@ if keras.backend.backend() != "tensorflow":
         f'Received: KERAS_BACKEND={keras.backend.backend()}. Set the environment variable KERAS_BACKEND="tensorflow".'
     )
 
-from kerasxai import datasets, explainers, graph, models, plots
+from kerasxai import datasets, evaluators, explainers, graph, models, plots
 from kerasxai.explain import explain
 from kerasxai.explainers import lrp
 from kerasxai.graph import layer_table
@@ -19,6 +19,7 @@ from kerasxai.version import __version__
 __all__ = [
     "__version__",
     "datasets",
+    "evaluators",
     "explain",
     "explainers",
     "graph",

@@ -94,6 +94,10 @@ class Score:
         """Whether an output is one sigmoid unit."""
         return self.units(output) == 1 and self._heads[output] in ("sigmoid", "carried")
 
+    def is_value(self, output):
+        """Whether an output is one unit that is no probability: a regression, or a logit without its sigmoid."""
+        return self.units(output) == 1 and not self.is_binary(output)
+
     def outputs(self, inputs, taps=(), on_tap=None, overrides=None):
         """Runs the model: flat list of scored outputs, list of tapped tensors (see `ModelGraph.run`)."""
         raw, tapped = self._run(inputs, taps, on_tap, overrides)

@@ -1,0 +1,279 @@
+"""Perturbation curves: the score while positions change in the order of their relevance; one engine, four presets."""
+
+import numpy as np
+import tensorflow as tf
+from scipy.integrate import trapezoid
+
+from kerasxai.evaluators.base import Evaluator, ranks
+from kerasxai.evaluators.registry import register
+from kerasxai.explainers.options import check_one_of, positive_integer
+from kerasxai.explainers.streaming import accumulate, merge, split
+from kerasxai.spatial import blur
+
+ORDERS = ("morf", "lerf", "random")
+REPLACEMENTS = ("zero", "mean", "blur", "uniform_noise")
+
+
+class PerturbationCurve(Evaluator):
+    """Base of the metrics that change more and more positions of a sample, in the order of a map.
+
+    A curve has one entry per step, the unchanged and the last one included: `curve` `(samples, steps + 1)` and the
+    share of positions changed, `fraction` `(steps + 1,)`.
+
+    Args:
+        order: `"morf"` (most relevant first), `"lerf"` (least relevant first), or `"random"`. Ties row-major in both.
+        replace: What changed positions become, in the model's input space: `"zero"`, `"mean"` (the sample's own, per
+            channel), `"blur"`, `"uniform_noise"` (over the sample's own range), or a number.
+        draws: Number of draws of noise that are averaged.
+        **kwargs: `batch_size`, `seed`, see `Evaluator`.
+    """
+
+    def __init__(self, order="morf", replace="zero", draws=1, **kwargs):
+        super().__init__(**kwargs)
+        check_one_of("order", order, ORDERS)
+        if not isinstance(replace, (int, float)) or isinstance(replace, bool):
+            check_one_of("replace", replace, REPLACEMENTS)
+        self.order, self.replace = order, replace
+        self.draws = positive_integer("draws", draws)
+
+    def curve(self, case, place, thresholds, order=None, insert=False):
+        """Scores of the samples with their first positions changed.
+
+        Args:
+            case: A `Case`.
+            place: int32 `(samples, *spatial)`: the place of each position in the order of change.
+            thresholds: int array `(steps + 1,)`, not falling: how many places are changed; the first must be 0 and
+                the last all there are, or the engine scores them as any other.
+            insert: Whether the replaced sample is the start and the sample's own positions come back.
+
+        Returns:
+            float64 `(samples, steps + 1)`, NaN where the map is not finite.
+        """
+        samples = case.samples
+        total = np.zeros((len(samples), len(thresholds)))
+        for draw in range(self.draws if self.replace == "uniform_noise" else 1):
+            total += self._curve_of_draw(samples, place, thresholds, draw, insert)
+        total /= self.draws if self.replace == "uniform_noise" else 1
+        total[~case.is_finite] = np.nan
+        return total
+
+    def _curve_of_draw(self, samples, place, thresholds, draw, insert):
+        replaced = samples.keep(("replaced", self.replace, self.seed, draw), lambda: self._replaced(samples.x, draw))
+        everything = samples.keep(
+            ("replaced scores", self.replace, self.seed, draw), lambda: samples.scores([replaced])
+        )
+        first, last = (everything, samples.originals) if insert else (samples.originals, everything)
+        count = int(place.max()) + 1
+        inner = [k for k in thresholds if 0 < k < count]
+        below, above = (samples.x, replaced) if insert else (replaced, samples.x)
+        scores = np.empty((len(samples), 0))
+        if inner:
+            steps = np.asarray(sorted(set(inner)), np.int32)
+            key = ("curve", self.batch_size, tuple(steps.tolist()))
+            made = samples.run(key, lambda: self._engine(samples.scored, steps), [below, above, place])
+            scores = made[:, np.searchsorted(steps, inner)]
+        start = [first[:, np.newaxis]] * sum(k <= 0 for k in thresholds)
+        end = [last[:, np.newaxis]] * sum(k >= count for k in thresholds)
+        return np.concatenate([*start, scores, *end], axis=1).astype(np.float64)
+
+    def _engine(self, scored, steps):
+        """The function `([below, above, place], target) -> (batch, steps)`, streamed in chunks of the batch size."""
+        steps = tf.constant(steps)
+
+        def run(tensors, target):
+            below, above, place = tensors
+            batch = tf.shape(place)[0]
+
+            def step(state, indices):
+                limits = tf.reshape(tf.gather(steps, indices), [-1, *[1] * (place.shape.rank + 1)])
+                changed = place[tf.newaxis, ..., tf.newaxis] < limits  # (chunk, batch, *spatial, 1)
+                mixed = merge(tf.where(changed, below[tf.newaxis], above[tf.newaxis]))
+                scores = split(scored.values([mixed], target.tile(tf.size(indices))), tf.size(indices))
+                return [tf.tensor_scatter_nd_update(state[0], indices[:, tf.newaxis], scores)]
+
+            chunk = tf.maximum(1, self.batch_size // batch)
+            empty = tf.ensure_shape(tf.zeros([len(steps), batch]), [len(steps), None])
+            (scores,) = accumulate(len(steps), chunk, step, [empty])
+            return tf.transpose(scores)
+
+        return run
+
+    def _replaced(self, x, draw):
+        """What the samples become when every position is changed."""
+        axes = tuple(range(1, x.ndim - 1))
+        if self.replace == "blur":
+            return np.concatenate([blur(tf.constant(x[i : i + 32])).numpy() for i in range(0, len(x), 32)])
+        if self.replace == "mean":
+            return np.broadcast_to(x.mean(axis=axes, keepdims=True, dtype=np.float64).astype(x.dtype), x.shape)
+        if self.replace == "uniform_noise":
+            every = tuple(range(1, x.ndim))
+            low, high = x.min(axis=every, keepdims=True), x.max(axis=every, keepdims=True)
+            noise = np.random.default_rng([self.seed, draw]).random(x.shape[1:], np.float32)
+            return (low + noise * (high - low)).astype(x.dtype)
+        return np.full_like(x, 0 if self.replace == "zero" else self.replace)
+
+    def _drawn_place(self, shape):
+        """A random order of positions, the same for all samples."""
+        order = np.random.default_rng([self.seed, 1 << 20]).permutation(int(np.prod(shape[1:]))).astype(np.int32)
+        return np.broadcast_to(order.reshape(shape[1:]), shape)
+
+
+class _Regions:
+    """Square regions of the positions, from 0 on, the last of an axis cut at the border."""
+
+    def __init__(self, spatial, sizes):
+        along = [np.arange(length) // size for length, size in zip(spatial, sizes)]
+        counts = [int(index[-1]) + 1 for index in along]
+        grid = np.meshgrid(*along, indexing="ij")
+        self.count = int(np.prod(counts))
+        self.of_position = np.ravel_multi_index(grid, counts).astype(np.int32)  # (*spatial)
+
+    def sums(self, heatmaps):
+        """Summed relevance of each region `(samples, regions)`."""
+        rows = heatmaps.reshape(len(heatmaps), -1)
+        found = np.zeros((len(rows), self.count))
+        np.add.at(found, (slice(None), self.of_position.ravel()), rows)
+        return found
+
+    def place(self, order):
+        """The place of each position given the place of each region `(samples, regions)`."""
+        return order[:, self.of_position]
+
+
+@register("aopc")
+class AOPC(PerturbationCurve):
+    """Area over the perturbation curve: how fast the score falls as the most relevant regions are replaced.
+
+    `1 / (L + 1) sum_{k = 0 ... L} f(x) - f(x with k regions replaced)`, and the whole `curve`. Regions are squares
+    (1-D: windows) from position 0 on, the last cut at the border, ranked by summed relevance; a step replaces one.
+    `abpc` is the AOPC most relevant first minus the AOPC least relevant first, `aopc_above_random` that above a random
+    order of the same regions.
+
+    Args:
+        patch_size: Side of a region; None: 9 of 224, else a 25th of the longest side.
+        steps: Number of regions replaced at most; None: all.
+        **kwargs: `order`, `replace`, `draws`, see `PerturbationCurve`; `batch_size`, `seed`, see `Evaluator`.
+
+    Reference:
+        Samek et al., 2017, https://doi.org/10.1109/TNNLS.2016.2599820
+    """
+
+    directions = {"aopc": "higher", "abpc": "higher", "aopc_above_random": "higher"}
+
+    def __init__(self, patch_size=None, steps=None, replace="uniform_noise", **kwargs):
+        super().__init__(replace=replace, **kwargs)
+        self.patch_size = None if patch_size is None else positive_integer("patch_size", patch_size)
+        self.steps = None if steps is None else positive_integer("steps", steps)
+
+    def measure(self, case):
+        spatial = case.heatmaps.shape[1:]
+        side = self.patch_size or (9 if max(spatial) == 224 else max(1, max(spatial) // 25))
+        regions = _Regions(spatial, [min(side, length) for length in spatial])
+        sums = regions.sums(case.heatmaps)
+        last = min(self.steps or regions.count, regions.count)
+        thresholds = np.arange(last + 1)
+        drawn = self._drawn_place((len(sums), regions.count))
+        curves = {
+            order: self.curve(case, regions.place(places), thresholds)
+            for order, places in (("morf", ranks(-sums)), ("lerf", ranks(sums)), ("random", drawn))
+        }
+        area = {order: (curve[:, :1] - curve).mean(axis=1) for order, curve in curves.items()}
+        return {
+            "aopc": area[self.order],
+            "abpc": area["morf"] - area["lerf"],
+            "aopc_above_random": area[self.order] - area["random"],
+            "curve": curves[self.order],
+            "random_curve": curves["random"],
+            "fraction": thresholds / regions.count,
+        }
+
+
+class _PositionCurve(PerturbationCurve):
+    """Base of the curves over single positions, in a number of steps."""
+
+    insert = False
+
+    def __init__(self, steps=50, **kwargs):
+        super().__init__(**kwargs)
+        self.steps = positive_integer("steps", steps)
+
+    def measure(self, case):
+        place = {"morf": lambda: case.ranks, "lerf": lambda: case.ascending_ranks}.get(
+            self.order, lambda: self._drawn_place(case.heatmaps.shape)
+        )()
+        positions = int(np.prod(case.heatmaps.shape[1:]))
+        thresholds = np.round(np.arange(self.steps + 1) * positions / self.steps).astype(int)
+        curve = self.curve(case, place, thresholds, insert=self.insert)
+        fraction = thresholds / positions
+        return {self.name: trapezoid(curve, fraction, axis=1), "curve": curve, "fraction": fraction}
+
+
+@register("deletion")
+class Deletion(_PositionCurve):
+    """Deletion: the area under the score as the most relevant positions are set to the baseline, 0 by default.
+
+    Trapezoid over the share of positions changed, both ends included, so that it does not depend on the image's size.
+
+    Args:
+        steps: Number of steps; at step k `round(k n / steps)` of n positions are changed.
+        **kwargs: `order`, `replace`, `draws`, see `PerturbationCurve`; `batch_size`, `seed`, see `Evaluator`.
+
+    Reference:
+        Petsiuk et al., 2018, https://arxiv.org/abs/1806.07421
+    """
+
+    directions = {"deletion": "lower"}
+
+
+@register("insertion")
+class Insertion(_PositionCurve):
+    """Insertion: the area under the score as the most relevant positions come back into a blurred image.
+
+    Args:
+        steps: See `Deletion`.
+        **kwargs: `order`, `replace`, `draws`, see `PerturbationCurve`; `batch_size`, `seed`, see `Evaluator`.
+
+    Reference:
+        Petsiuk et al., 2018, https://arxiv.org/abs/1806.07421
+    """
+
+    directions = {"insertion": "higher"}
+    insert = True
+
+    def __init__(self, replace="blur", **kwargs):
+        super().__init__(replace=replace, **kwargs)
+
+
+@register("pixel_flipping")
+class PixelFlipping(PerturbationCurve):
+    """Pixel flipping: the curve of the score as small patches go to 0, the most relevant first.
+
+    `pixel_flipping` is the mean of the curve: the steeper it falls, the lower.
+
+    Args:
+        patch_size: Side of a patch.
+        steps: Number of patches at most; None: all.
+        **kwargs: `order`, `replace`, `draws`, see `PerturbationCurve`; `batch_size`, `seed`, see `Evaluator`.
+
+    Reference:
+        Bach et al., 2015, https://doi.org/10.1371/journal.pone.0130140
+    """
+
+    directions = {"pixel_flipping": "lower"}
+
+    def __init__(self, patch_size=4, steps=None, **kwargs):
+        super().__init__(**kwargs)
+        self.patch_size = positive_integer("patch_size", patch_size)
+        self.steps = None if steps is None else positive_integer("steps", steps)
+
+    def measure(self, case):
+        spatial = case.heatmaps.shape[1:]
+        regions = _Regions(spatial, [min(self.patch_size, length) for length in spatial])
+        sums = regions.sums(case.heatmaps)
+        places = {"morf": lambda: ranks(-sums), "lerf": lambda: ranks(sums)}.get(
+            self.order, lambda: self._drawn_place(sums.shape)
+        )()
+        last = min(self.steps or regions.count, regions.count)
+        thresholds = np.arange(last + 1)
+        curve = self.curve(case, regions.place(places), thresholds)
+        return {"pixel_flipping": curve.mean(axis=1), "curve": curve, "fraction": thresholds / regions.count}

@@ -1,0 +1,37 @@
+"""Names and classes of evaluators: "aopc" <-> AOPC, and config dicts."""
+
+from kerasxai.registry import Registry
+
+_REGISTRY = Registry("evaluator")
+get = _REGISTRY.get
+names = _REGISTRY.names
+
+
+def register(name):
+    """Class decorator that makes an evaluator known under a snake_case name.
+
+    Example:
+
+    ```python
+    @kerasxai.evaluators.register("largest_value")
+    class LargestValue(kerasxai.evaluators.Evaluator):
+        directions = {"largest_value": None}
+
+        def measure(self, case):
+            return {"largest_value": case.heatmaps.reshape(len(case.heatmaps), -1).max(axis=1)}
+    ```
+    """
+    return _REGISTRY.register(name)
+
+
+def build(evaluator):
+    """An evaluator from a registry name, a config dict, a class or an instance."""
+    if isinstance(evaluator, dict):
+        if "evaluator" not in evaluator:
+            raise ValueError(f'An evaluator\'s config is a dict with the key "evaluator". Received: {evaluator!r}.')
+        return get(evaluator["evaluator"]).from_config(evaluator)
+    if isinstance(evaluator, (str, type)):
+        return get(evaluator)()
+    if hasattr(evaluator, "measure"):
+        return evaluator
+    raise TypeError(f"An evaluator is given as a name, a config dict, a class or an instance. Received: {evaluator!r}.")

@@ -1,0 +1,187 @@
+"""The probability of the target that evaluators score with, compiled once per model."""
+
+import numpy as np
+import tensorflow as tf
+
+from kerasxai.batches import Batches
+from kerasxai.graph import Score, view
+from kerasxai.targets import Target, TargetPlan, resolve, select
+
+
+class ScoredModel:
+    """A model as evaluators see it: the score of each sample's target.
+
+    The score is the model's own probability, the softmax of two or more linear units, the value of one linear unit.
+
+    Args:
+        model: A built Keras model.
+        sigmoid: Whether one linear unit stands for the logit of a probability.
+    """
+
+    def __init__(self, model, sigmoid=False):
+        self.graph = view(model)
+        self.score = Score(self.graph, "probability")
+        self.sigmoid = sigmoid
+        self._functions = {}
+        self.trace_count = 0
+
+    def samples(self, x, y=None, target=None, batch_size=32):
+        """The samples to evaluate on, their target fixed from the original input.
+
+        Args:
+            x: Array `(samples, *input_shape)`, a list or dict of several inputs, or a dataset, which is read once.
+            y: Labels, for `target="true"`.
+            target: See `Explainer.__call__`; one class a sample.
+            batch_size: Most samples the model runs on at once.
+
+        Returns:
+            `Samples`.
+        """
+        batches = Batches(x, y, batch_size, self.graph)
+        parts, classes, rows, plan = [], [], [], None
+        for inputs, labels in batches:
+            if plan is None:
+                if not self.score.is_ready:
+                    self.score.inspect(inputs, batches.structure)
+                plan = TargetPlan(target, self.score)
+                if plan.count is not None:
+                    raise ValueError(f"An evaluator scores one class of a sample. Received: target={target!r}.")
+            given, data = plan.batch(sum(map(len, classes)), int(inputs[0].shape[0]), labels)
+            if plan.function is None:
+                given = self._resolved(inputs, plan, given)
+            parts.append([tensor.numpy() for tensor in inputs])
+            classes.append(given)
+            rows.append(data)
+        plan.check_length(sum(map(len, classes)))
+        inputs = [np.concatenate(of_input) for of_input in zip(*parts)]
+        data = None if rows[0] is None else np.concatenate(rows)
+        return Samples(self, inputs, np.concatenate(classes), data, plan, batch_size)
+
+    def values(self, inputs, target):
+        """Scores `(batch,)` of a batch, in TensorFlow operations: float32."""
+        outputs, _ = self.score.outputs(inputs)
+        values = select(self.score, outputs, target)
+        return tf.sigmoid(values) if self.sigmoid and self.score.is_value(target.output) else values
+
+    def compiled(self, key, make, signature):
+        """A compiled function made once per key: `make()` gives the Python function."""
+        if key not in self._functions:
+            function = make()
+
+            def traced(*arguments):
+                self.trace_count += 1
+                return function(*arguments)
+
+            self._functions[key] = tf.function(traced, autograph=False).get_concrete_function(*signature)
+        return self._functions[key]
+
+    def _resolved(self, inputs, plan, classes):
+        def make():
+            def run(inputs, classes):
+                outputs, _ = self.score.outputs(list(inputs))
+                return resolve(self.score, outputs, Target(plan.output, None, classes)).classes
+
+            return run
+
+        signature = ([free(tensor) for tensor in inputs], tf.TensorSpec([None], tf.int32))
+        function = self.compiled(("classes", plan.output, shapes(inputs)), make, signature)
+        return function(inputs, tf.constant(classes)).numpy()
+
+
+class Samples:
+    """Samples under evaluation with their fixed targets; what was once scored is kept.
+
+    Attributes:
+        inputs: Flat list of arrays.
+        classes: int32 array `(samples,)`.
+    """
+
+    def __init__(self, scored, inputs, classes, data, plan, batch_size):
+        self.scored, self.inputs, self.classes = scored, inputs, classes
+        self.batch_size = batch_size
+        self._data, self._plan = data, plan
+        self._kept = {}
+
+    def __len__(self):
+        return len(self.classes)
+
+    @property
+    def x(self):
+        """The one input; evaluators that perturb need a model with one."""
+        if len(self.inputs) != 1:
+            raise ValueError(f"This evaluator perturbs models with one input. Received: {len(self.inputs)} inputs.")
+        return self.inputs[0]
+
+    @property
+    def target(self):
+        """The target in the form explainers take: the classes of the original input, or the user's function."""
+        plan = self._plan
+        if plan.function is not None:
+            return plan.function if self._data is None else (plan.function, self._data)
+        names = self.scored.graph.output_names
+        return self.classes if len(names or ()) < 2 else (names[plan.output], self.classes)
+
+    @property
+    def are_values(self):
+        """Whether the scores are values of a regression unit rather than probabilities."""
+        plan = self._plan
+        return plan.function is None and self.scored.score.is_value(plan.output) and not self.scored.sigmoid
+
+    @property
+    def originals(self):
+        """Scores of the samples as they are, float32 `(samples,)`."""
+        return self.keep("originals", lambda: self.scores(self.inputs))
+
+    def keep(self, key, compute):
+        """What `compute()` gave the first time it was asked for under this key."""
+        if key not in self._kept:
+            self._kept[key] = compute()
+        return self._kept[key]
+
+    def scores(self, inputs):
+        """Scores of other inputs of the same samples, under the same targets, float32 `(samples,)`."""
+
+        def make():
+            return lambda inputs, target: self.scored.values(list(inputs), target)
+
+        return self.run("scores", make, inputs)
+
+    def run(self, purpose, make, arrays):
+        """Runs a compiled function batch by batch.
+
+        Args:
+            purpose: What the function is, hashable; it is compiled once per purpose and shape.
+            make: Gives the function `(tensors, target) -> tensor with a leading batch axis`.
+            arrays: List of arrays with a leading axis of samples.
+
+        Returns:
+            Array with a leading axis of samples.
+        """
+        plan, results = self._plan, []
+        for start in range(0, len(self), self.batch_size):
+            piece = slice(start, start + self.batch_size)
+            tensors = [tf.convert_to_tensor(array[piece]) for array in arrays]
+            rows = [] if self._data is None else [tf.convert_to_tensor(self._data[piece])]
+            classes = tf.constant(self.classes[piece])
+            key = (purpose, plan.output, plan.function, shapes([*tensors, *rows]))
+            signature = ([free(t) for t in tensors], tf.TensorSpec([None], tf.int32), *map(free, rows))
+            function = self.scored.compiled(key, lambda: _with_target(make(), plan), signature)
+            results.append(function(tensors, classes, *rows).numpy())
+        return np.concatenate(results)
+
+
+def free(tensor):
+    """The specification of a tensor with a free batch axis."""
+    return tf.TensorSpec([None, *tensor.shape[1:]], tensor.dtype)
+
+
+def shapes(tensors):
+    """What tells two signatures apart."""
+    return tuple((tuple(tensor.shape[1:]), tensor.dtype.name) for tensor in tensors)
+
+
+def _with_target(function, plan):
+    def run(tensors, classes, *rows):
+        return function(list(tensors), Target(plan.output, plan.function, classes, *rows))
+
+    return run
