@@ -23,11 +23,16 @@ _RESHAPING = (*_SAME_VALUES, keras.layers.Flatten, keras.layers.Reshape)
 _TRANSPOSED = tuple(cls for cls in CONVOLUTION if cls.__name__.endswith("Transpose"))
 
 
+def is_scaling(operation):
+    """Whether an operation is a layer of `AFFINE`; a subclass with a `call` of its own may do anything."""
+    return _runs_call_of(operation, AFFINE)
+
+
 def scale_and_shift(operation, rank):
     """`(scale, shift)` of an elementwise affine layer in inference mode, `y = scale * x + shift`.
 
     Args:
-        operation: A layer of the types `AFFINE`.
+        operation: A layer that `is_scaling`.
         rank: Rank of its input, batch axis included.
 
     Returns:
@@ -64,7 +69,7 @@ class Folds:
         """Finds them; `kept` are normalisation nodes to leave as they are."""
         self.after, self.before, self.chains = {}, {}, {}
         for node in graph.nodes:
-            if not isinstance(node.operation, keras.layers.BatchNormalization) or node in kept:
+            if not _runs_call_of(node.operation, (keras.layers.BatchNormalization,)) or node in kept:
                 continue
             if node.operation.axis not in (-1, len(node.shape) - 1):
                 continue
@@ -82,7 +87,7 @@ class Folds:
                 if _admits(follower, between):
                     self.before[follower], self.chains[follower] = node, between
                 return
-            if not isinstance(follower.operation, _RESHAPING):
+            if not _runs_call_of(follower.operation, _RESHAPING):
                 return
 
     @property
@@ -123,6 +128,10 @@ def _through(graph, chain, bn, factor):
     if any(not isinstance(node.operation, _SAME_VALUES) for node in chain):
         factor = graph.run_chain(chain, tf.broadcast_to(factor, [1, *bn.shape[1:]]))
     return tf.reshape(factor, [-1])
+
+
+def _runs_call_of(operation, kinds):
+    return any(isinstance(operation, kind) and type(operation).call is kind.call for kind in kinds)
 
 
 def _takes_factors(operation):

@@ -3,7 +3,7 @@
 import keras
 import tensorflow as tf
 
-from kerasxai.graph.linear import SIGMOID, SOFTMAX, activation_of
+from kerasxai.graph.linear import LINEAR, SIGMOID, SOFTMAX, activation_of
 
 _RECTIFIED = (*SIGMOID, *SOFTMAX, keras.activations.hard_sigmoid, keras.activations.softplus)
 _RECTIFIED += tuple(
@@ -55,13 +55,13 @@ def non_negative_tensors(graph):
 
 def _rectifies(node):
     operation = node.operation
-    if isinstance(operation, keras.layers.ReLU):
-        return not operation.negative_slope and not operation.threshold
-    if isinstance(operation, keras.layers.Softmax):
+    if not isinstance(operation, keras.Layer):
+        return node.kind in _RECTIFIED_KINDS
+    if isinstance(operation, keras.layers.ReLU) and (operation.negative_slope or operation.threshold):
+        return False
+    if _runs_call_of(operation, (keras.layers.ReLU, keras.layers.Softmax)):
         return True
-    if isinstance(operation, keras.Layer):
-        return activation_of(operation) in _RECTIFIED
-    return node.kind in _RECTIFIED_KINDS
+    return _runs_call_of(operation, (*LINEAR, keras.layers.Activation)) and activation_of(operation) in _RECTIFIED
 
 
 def _keeps_sign(node):
@@ -69,5 +69,10 @@ def _keeps_sign(node):
     if isinstance(operation, keras.layers.UpSampling2D) and operation.interpolation not in ("nearest", "bilinear"):
         return False  # bicubic and lanczos overshoot
     if isinstance(operation, keras.Layer):
-        return any(isinstance(operation, kind) and type(operation).call is kind.call for kind in _KEEPING_LAYERS)
+        return _runs_call_of(operation, _KEEPING_LAYERS)
     return node.kind in _KEEPING_KINDS
+
+
+def _runs_call_of(operation, kinds):
+    """Whether a layer runs the `call` of one of these classes: a subclass with a call of its own may do anything."""
+    return any(isinstance(operation, kind) and type(operation).call is kind.call for kind in kinds)

@@ -5,7 +5,7 @@ from typing import NamedTuple
 from kerasxai.explainers.lrp.operations import PADDING, Gate, PassOn, Treatment
 from kerasxai.explainers.lrp.rules import AbsZ, Epsilon, Pass, Rule
 from kerasxai.explainers.lrp.treatments import treatment_of
-from kerasxai.graph.batch_norm import AFFINE, Folds
+from kerasxai.graph.batch_norm import Folds, is_scaling
 from kerasxai.graph.linear_parts import has_parts
 from kerasxai.graph.signs import non_negative_tensors
 
@@ -48,7 +48,7 @@ class Plan:
         self.linear = [node for node in graph.nodes if has_parts(node.operation)]
         self.first = _first(graph, self.linear)
         self._chosen = chosen = mapping.resolve(graph, self.linear, self.first)
-        affine = [node for node in graph.nodes if isinstance(node.operation, AFFINE)]
+        affine = [node for node in graph.nodes if is_scaling(node.operation)]
         kept = affine if batch_norm != "fold" else [node for node in affine if node in chosen]
         self.folds = Folds(graph, kept)
         self.non_negative = non_negative_tensors(graph)
@@ -115,7 +115,7 @@ class Plan:
             return Step(None, PassOn(), f"folded into {self.folds.folded[node].path}")
         if node in self.linear:
             return Step(choice, None, "first layer" if node in self.first else "")
-        if isinstance(node.operation, AFFINE):
+        if is_scaling(node.operation):
             if choice is None and self._feeds_only_fixed_shares(node):
                 return Step(Pass(), None, "input scaling")
             return Step(choice or batch_norm_rule, None, "scale and shift")

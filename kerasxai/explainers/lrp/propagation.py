@@ -122,13 +122,16 @@ class Propagation:
         if node not in self.plan.first:
             ones = self._ones(node, x)
             return box_of(x, low, high, tf.ones_like(x[:1]) if ones is None else ones)
-        part = self.graph.evaluate([node.inputs[0]])
+        folds = self.plan.folds
+        tensor, chain = folds.before.get(node, node).inputs[0], folds.chains.get(node, [])
+        part = self.graph.evaluate([tensor])
         corners = []
         for corner in (0, 1):
             bounds = [
                 box_of(one, low, high, tf.ones_like(one[:1]))[corner] for one in self.forward.wide(self.graph.inputs)
             ]
-            corners.append(as_float(part([tf.broadcast_to(b, tf.shape(x)) for b, x in zip(bounds, self.inputs)])[0]))
+            (made,) = part([tf.broadcast_to(b, tf.shape(x)) for b, x in zip(bounds, self.inputs)])
+            corners.append(as_float(self.graph.run_chain(chain, made)))
         return tf.minimum(*corners), tf.maximum(*corners)
 
 
