@@ -9,6 +9,8 @@ if keras.backend.backend() != "tensorflow":
     )
 
 from kerasxai import datasets, evaluators, explainers, graph, models, plots
+from kerasxai.comparison import Comparison
+from kerasxai.evaluate import evaluate
 from kerasxai.explain import explain
 from kerasxai.explainers import lrp
 from kerasxai.graph import layer_table
@@ -17,8 +19,10 @@ from kerasxai.saved_models import load_model
 from kerasxai.version import __version__
 
 __all__ = [
+    "Comparison",
     "__version__",
     "datasets",
+    "evaluate",
     "evaluators",
     "explain",
     "explainers",

@@ -2,9 +2,20 @@
 Matplotlib without pyplot: no display, no global figures. Maps are normalised here, for display only."""
 
 from kerasxai.plots.grids import grid, top_classes
+from kerasxai.plots.metrics import comparison, curves, training
 from kerasxai.plots.overlays import overlay
 from kerasxai.plots.predictions import prediction_bars
 from kerasxai.plots.reports import classification_report
 from kerasxai.plots.signals import signal
 
-__all__ = ["classification_report", "grid", "overlay", "prediction_bars", "signal", "top_classes"]
+__all__ = [
+    "classification_report",
+    "comparison",
+    "curves",
+    "grid",
+    "overlay",
+    "prediction_bars",
+    "signal",
+    "top_classes",
+    "training",
+]

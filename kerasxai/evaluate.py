@@ -1,0 +1,88 @@
+"""`kerasxai.evaluate`: several explainers under several evaluators on the same samples, as one table."""
+
+import numpy as np
+
+from kerasxai.batches import Progress
+from kerasxai.comparison import Comparison
+from kerasxai.evaluators import Case, build
+from kerasxai.evaluators.controls import control_maps
+from kerasxai.evaluators.scoring import ScoredModel
+from kerasxai.explainers.registry import build as build_explainer
+
+EXPLAINERS = ("grad_cam", "gradient_x_input", "integrated_gradients")
+EVALUATORS = ("drop_increase", "aopc", "deletion", "insertion")
+
+
+def evaluate(
+    model,
+    x,
+    explainers=EXPLAINERS,
+    evaluators=EVALUATORS,
+    target=None,
+    y=None,
+    *,
+    controls=True,
+    masks=None,
+    reference_model=None,
+    batch_size=32,
+    seed=0,
+    verbose="auto",
+):
+    """Evaluates explainers on samples of a model: every evaluator on every explainer, nothing computed twice.
+
+    Targets are fixed once from the original samples, the maps of an explainer are made once for all evaluators, and
+    rankings and the scores of unchanged and wholly changed samples are shared.
+
+    Args:
+        model: A built Keras model; never changed.
+        x: Samples, as arrays or a dataset, which is read once.
+        explainers: List of names, config dicts, classes, functions of the model or explainers on it; or a dict
+            row name -> one of these.
+        evaluators: List of names, config dicts, classes or evaluators.
+        target: What is explained, see `Explainer.__call__`; one class a sample.
+        y: Labels, for `target="true"`.
+        controls: Whether maps that know nothing of the model are evaluated beside: random, smooth random, centre,
+            edges of the input.
+        masks: Where the evidence is, for metrics of localization.
+        reference_model: Another model, for metrics that compare with one.
+        batch_size: Most samples the model runs on at once.
+        seed: Seed of the controls.
+        verbose: Progress bar: `"auto"`, 0 or 1.
+
+    Returns:
+        `Comparison`.
+
+    Example:
+
+    ```python
+    comparison = kerasxai.evaluate(model, images, explainers=["grad_cam", "gradient"], evaluators=["deletion"])
+    print(comparison.to_markdown())
+    ```
+    """
+    rows = _named(explainers, model)
+    measures = [build(one) for one in evaluators]
+    if not rows or not measures:
+        raise ValueError("`explainers` and `evaluators` must hold at least one each. Received: an empty list.")
+    samples = ScoredModel(model).samples(x, y, target, batch_size)
+    maps = control_maps(samples.x, seed) if controls else {}
+    results, progress = {}, Progress(len(rows) + len(maps), verbose)
+    for label in [*rows, *maps]:
+        case = Case(model, samples, maps.get(label), rows.get(label), masks, reference_model)
+        fitting = [one for one in measures if "explainer" not in one.needs or case.explainer is not None]
+        results[label] = {one.name: one.evaluate(case) for one in fitting}
+        progress.add(1)
+    return Comparison(results, controls=list(maps), samples=len(samples))
+
+
+def _named(explainers, model):
+    """Dict row name -> explainer; a name that comes again gets a number."""
+    if isinstance(explainers, dict) and "method" not in explainers:
+        return {label: build_explainer(one, model) for label, one in explainers.items()}
+    if isinstance(explainers, (str, type, dict)) or not np.iterable(explainers):
+        explainers = [explainers]
+    rows = {}
+    for one in explainers:
+        built = build_explainer(one, model)
+        again = sum(label == built.name or label.startswith(f"{built.name}#") for label in rows)
+        rows[built.name if not again else f"{built.name}#{again + 1}"] = built
+    return rows
