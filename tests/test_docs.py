@@ -1,4 +1,4 @@
-"""The examples in docstrings and in the README run as they stand."""
+"""The examples in docstrings, in the README and in the pages of docs/ run as they stand."""
 
 import inspect
 import os
@@ -83,6 +83,35 @@ def test_readme_snippets_run_in_order(namespace, monkeypatch):
     explainers.registry._REGISTRY._classes.pop("max_cam")
 
 
+@pytest.fixture
+def registries(monkeypatch):
+    """What a page registers is known to that page only."""
+    from kerasxai.explainers.lrp import rules, treatments
+
+    for holder, name in ((explainers.registry._REGISTRY, "_classes"), (rules, "_RULES"), (treatments, "_REGISTERED")):
+        monkeypatch.setattr(holder, name, dict(getattr(holder, name)))
+
+
+@pytest.mark.parametrize("page", sorted(path.name for path in (ROOT / "docs").glob("*.md")))
+def test_page_snippets_run_in_order(page, registries, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    own = {}
+    for code in blocks((ROOT / "docs" / page).read_text()):
+        exec(code, own)
+
+
+@pytest.mark.parametrize("page", sorted(path.name for path in (ROOT / "docs").glob("*.md")))
+def test_page_links_lead_somewhere(page):
+    for target in re.findall(r"\]\((?!http)([^)#]+)\)", (ROOT / "docs" / page).read_text()):
+        assert (ROOT / "docs" / target).exists(), target
+
+
+def test_lrp_page_lists_every_rule_and_preset():
+    text = (ROOT / "docs" / "lrp.md").read_text()
+    rules = [name for name in kerasxai.lrp.rule_names() if f"`{name}`" not in text]
+    assert rules + [name for name in kerasxai.lrp.preset_names() if f"`{name}`" not in text] == []
+
+
 def test_readme_lists_every_method():
     text = (ROOT / "README.md").read_text()
     assert [name for name in explainers.names() if f"`{name}`" not in text] == []
@@ -93,13 +122,20 @@ def test_readme_links_lead_somewhere():
         assert (ROOT / target).exists(), target
 
 
+FAST = {"lrp_rule_calibration.py": ("--epochs", "1")}
+
+
 @pytest.mark.parametrize("script", sorted(path.name for path in (ROOT / "examples").glob("*.py")))
 def test_example_script_runs(script, tmp_path):
     import subprocess
 
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run(
-        [sys.executable, ROOT / "examples" / script], cwd=tmp_path, env=environment, capture_output=True, text=True
+        [sys.executable, ROOT / "examples" / script, *FAST.get(script, ())],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
     )
     assert done.returncode == 0, done.stderr[-2000:]
     assert list(tmp_path.glob("*.png"))

@@ -52,7 +52,7 @@ class Linear:
 
     @property
     def ones(self):
-        return tf.ones_like(self.input[:1]) if self._ones is None else self._ones
+        return one_sample(tf.ones_like(self.input[:1])) if self._ones is None else self._ones
 
     def bounds(self, low, high):
         """Bounds of the input, broadcastable against it: of numbers, one per channel, or (None) of the data."""
@@ -133,6 +133,11 @@ def repeat(tensor, copies):
     if copies == 1 or tensor.shape.rank == 0 or tensor.shape[0] == 1:
         return tensor
     return tf.tile(tensor, [copies, *[1] * (tensor.shape.rank - 1)])
+
+
+def one_sample(tensor):
+    """A tensor that holds one sample, with a static shape that says so."""
+    return tf.ensure_shape(tensor, [1, *tensor.shape[1:]])
 
 
 def box_of(x, low, high, ones):

@@ -90,7 +90,8 @@ class Plan:
                 continue
             step = self.steps[node]
             rule, how = ("", repr(step.treatment)) if step.rule is None else (repr(step.rule), "linear")
-            yield node.path, node.kind, rule, f"{how}, {step.note}" if step.note else how
+            remark = "" if step.rule is None else step.rule.remark
+            yield node.path, node.kind, rule, ", ".join(filter(None, (how, step.note, remark)))
 
     def lines(self):
         """The summary as lines of text."""

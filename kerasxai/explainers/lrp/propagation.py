@@ -4,7 +4,7 @@ import functools
 
 import tensorflow as tf
 
-from kerasxai.explainers.lrp.engine import Linear, box_of, hand_on
+from kerasxai.explainers.lrp.engine import Linear, box_of, hand_on, one_sample
 from kerasxai.explainers.lrp.operations import Call
 from kerasxai.graph.batch_norm import fold_parts, scale_and_shift
 from kerasxai.graph.linear_parts import linear_parts
@@ -115,13 +115,13 @@ class Propagation:
         if not chain:
             return None
         padded = chain[0].inputs[0]
-        return self.graph.run_chain(chain, tf.ones_like(as_float(self.forward.values[padded])[:1]))
+        return one_sample(self.graph.run_chain(chain, tf.ones_like(as_float(self.forward.values[padded])[:1])))
 
     def _box(self, node, x, low, high):
         """Bounds of a node's input; of a first layer's, what the model makes of the bounds of its own input."""
         if node not in self.plan.first:
             ones = self._ones(node, x)
-            return box_of(x, low, high, tf.ones_like(x[:1]) if ones is None else ones)
+            return box_of(x, low, high, one_sample(tf.ones_like(x[:1])) if ones is None else ones)
         folds = self.plan.folds
         tensor, chain = folds.before.get(node, node).inputs[0], folds.chains.get(node, [])
         part = self.graph.evaluate([tensor])

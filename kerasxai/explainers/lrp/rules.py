@@ -81,11 +81,13 @@ class Rule:
     Attributes:
         name: Registry name.
         scales_with_input: Whether an input of 0 always gets 0.
+        remark: What the summary adds, e.g. on values taken from the data.
         eps: Added to denominators, away from 0.
     """
 
     name = None
     scales_with_input = True
+    remark = ""
     eps = 0.0
 
     def __init__(self, bias="absorb"):
@@ -278,6 +280,7 @@ class ZBox(Rule):
         if (low is None) != (high is None):
             raise ValueError(f"`low` and `high` must be given together. Received: low={low!r}, high={high!r}.")
         self.low, self.high = low, high
+        self.remark = "bounds of each sample's own" if low is None else ""
 
     def terms(self, layer):
         low, high = layer.bounds(self.low, self.high)
