@@ -41,6 +41,7 @@ def _parser():
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     _add_demo(commands)
     _add_explain(commands)
+    _add_evaluate(commands)
     _add_layers(commands)
     _add_list(commands)
     return parser
@@ -78,6 +79,57 @@ def _add_explain(commands):
         "--out lrp\n"
         "  kerasxai explain net1d.keras signals.csv --method integrated_gradients --option steps=100 --out signals\n",
     )
+    _add_model_and_inputs(parser)
+    parser.add_argument(
+        "--target",
+        default="predicted",
+        metavar="CLASS",
+        help="number or name of a class, `top4` for the four best, or `predicted` (default)",
+    )
+    parser.add_argument("--classes", metavar="FILE", help="class names, one a line or a JSON list")
+
+    def run(options):
+        from kerasxai.cli import explain
+
+        explain.run(options)
+
+    parser.set_defaults(run=run)
+
+
+def _add_evaluate(commands):
+    parser = commands.add_parser(
+        "evaluate",
+        help="how good the explanations of a saved model are, with control rows",
+        description="Evaluates explainers on samples of a saved model: every metric on every method, and on maps that "
+        "know nothing of the model. Prints a table and writes it as .csv and .json, figures and a page.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog="examples:\n"
+        "  kerasxai evaluate HMT.h5 tiles/ --preprocess 0-1 --samples 40 --out quality\n"
+        "  kerasxai evaluate net1d.keras signals.npy --method lrp --method gradient --metric deletion --out quality\n",
+    )
+    _add_model_and_inputs(parser)
+    parser.add_argument(
+        "--metric", action="append", metavar="NAME", help="may be repeated; see `kerasxai list evaluators`"
+    )
+    parser.add_argument(
+        "--metric-option",
+        action="append",
+        metavar="NAME=VALUE",
+        help="option of the metrics, e.g. fraction=0.9; repeatable",
+    )
+    parser.add_argument(
+        "--samples", type=_positive, default=100, metavar="N", help="evaluate on N of them, evenly spaced (100)"
+    )
+
+    def run(options):
+        from kerasxai.cli import evaluate
+
+        evaluate.run(options)
+
+    parser.set_defaults(run=run)
+
+
+def _add_model_and_inputs(parser):
     parser.add_argument("model", metavar="MODEL", help="a .keras or .h5 file")
     parser.add_argument(
         "input",
@@ -86,13 +138,7 @@ def _add_explain(commands):
         help="images, folders of images (class sub-folders too), .npy/.npz arrays, .csv of signals, one a row",
     )
     parser.add_argument(
-        "--method", action="append", metavar="NAME", help="may be repeated; see `kerasxai list explainers` (grad_cam)"
-    )
-    parser.add_argument(
-        "--target",
-        default="predicted",
-        metavar="CLASS",
-        help="number or name of a class, `top4` for the four best, or `predicted` (default)",
+        "--method", action="append", metavar="NAME", help="may be repeated; see `kerasxai list explainers`"
     )
     parser.add_argument("--layer", action="append", metavar="PATH", help="layer a CAM reads; see `kerasxai layers`")
     parser.add_argument(
@@ -109,18 +155,10 @@ def _add_explain(commands):
         help="pixels to model input: `auto` (default: what Keras Applications prescribes for this model; arrays as "
         "they are), a module of Keras Applications such as `vgg16`, `0-1`, or `none`",
     )
-    parser.add_argument("--classes", metavar="FILE", help="class names, one a line or a JSON list")
     parser.add_argument("--out", required=True, metavar="DIR", help="folder for the results")
     parser.add_argument("--overwrite", action="store_true", help="replace what is in --out")
     parser.add_argument("--batch-size", type=_positive, default=8, metavar="N", help="samples at once (8)")
     parser.add_argument("--unsafe", action="store_true", help="let the model file run its own code (Lambda layers)")
-
-    def run(options):
-        from kerasxai.cli import explain
-
-        explain.run(options)
-
-    parser.set_defaults(run=run)
 
 
 def _add_layers(commands):
@@ -141,13 +179,13 @@ def _add_layers(commands):
 
 
 def _add_list(commands):
-    parser = commands.add_parser("list", help="the explainers there are")
-    parser.add_argument("what", choices=["explainers"])
+    parser = commands.add_parser("list", help="the explainers or evaluators there are")
+    parser.add_argument("what", choices=["explainers", "evaluators"])
 
     def run(options):
         from kerasxai.cli import tables
 
-        tables.explainers(options)
+        getattr(tables, options.what)(options)
 
     parser.set_defaults(run=run)
 

@@ -7,33 +7,19 @@ import re
 
 import numpy as np
 
-from kerasxai.cli import rules
 from kerasxai.cli.gallery import MapArchive, figure, output_folder, sample_section, versions, write_json, write_page
-from kerasxai.cli.inputs import Inputs
 from kerasxai.cli.pictures import save_pictures
+from kerasxai.cli.session import explainer_settings, open_model
 
 PREDICTIONS_SHOWN = 4
 
 
 def run(options):
     """Carries out the command; `options` are its parsed arguments."""
-    import kerasxai
     from kerasxai.explain import SeveralExplainers
-    from kerasxai.graph import ModelGraph
 
-    model = kerasxai.load_model(options.model, safe_mode=not options.unsafe)
-    graph = ModelGraph(model)
-    if len(graph.input_names) > 1 or len(graph.output_names) > 1:
-        raise ValueError(
-            "The command explains models with one input and one output. Received: inputs "
-            f"{', '.join(graph.input_names)}, outputs {', '.join(graph.output_names)}. "
-            "Use kerasxai.explain in Python for this one."
-        )
-    inputs = Inputs(options.input, graph.input_shapes[0])
-    if inputs.has_images or options.preprocess != "auto":
-        inputs.preprocess = _preprocess(options.preprocess, model)
-    inputs.preprocess_arrays = options.preprocess != "auto"
-    settings = _settings(options)
+    model, inputs = open_model(options)
+    settings = explainer_settings(options)
     explainers = SeveralExplainers(model, options.method or ["grad_cam"], **settings)
     predictor = Predictor(model)
     names = ClassNames(options.classes, inputs, predictor.classes)
@@ -196,32 +182,6 @@ def _target(text, names, classes):
             raise ValueError(f"--target {text}: the model has the classes 0 to {(classes or 1) - 1}.")
         return int(text)
     return names.index(text)
-
-
-def _settings(options):
-    settings = {"batch_size": options.batch_size, "verbose": 0, **rules.settings(options)}
-    if options.layer:
-        settings["layer"] = options.layer if len(options.layer) > 1 else options.layer[0]
-    for text in options.option or ():
-        name, equals, value = text.partition("=")
-        if not equals:
-            raise ValueError(f"--option must be NAME=VALUE. Received: {text!r}.")
-        try:
-            settings[name] = json.loads(value)
-        except json.JSONDecodeError:
-            settings[name] = value
-    return settings
-
-
-def _preprocess(choice, model):
-    """The function from pixels to the model's input that --preprocess names."""
-    if choice == "none":
-        return None
-    if choice == "0-1":
-        return lambda pixels: pixels / np.float32(255)
-    from kerasxai.models import find_preprocess_input
-
-    return find_preprocess_input(model if choice == "auto" else choice)
 
 
 def _read_names(file):

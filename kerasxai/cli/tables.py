@@ -39,11 +39,41 @@ def explainers(options):
         table.add_column(heading, overflow="fold")
     for name in kerasxai.explainers.names():
         cls = kerasxai.explainers.get(name)
-        first = cls.__doc__.strip().splitlines()[0].split(": ", 1)[-1]
-        paper = re.search(r"Reference:\s+(.+)", cls.__doc__)
         needs = "yes" if cls.needs_graph else ""
-        table.add_row(name, cls.family, "1-D, 2-D", cls.passes, needs, first, paper.group(1) if paper else "")
+        table.add_row(name, cls.family, "1-D, 2-D", cls.passes, needs, _first_line(cls), _paper(cls))
     Console().print(table)
+
+
+def evaluators(options):
+    """Every evaluator: what it returns, which way is better, what it needs, paper."""
+    from rich.console import Console
+    from rich.table import Table
+
+    import kerasxai
+
+    table = Table(title="Evaluators")
+    for heading in ("name", "results", "better", "needs", "what it is", "paper"):
+        table.add_column(heading, overflow="fold")
+    for name in kerasxai.evaluators.names():
+        cls = kerasxai.evaluators.get(name)
+        directions = _directions(cls)
+        needs = ", ".join([*(["maps"] if cls.needs_maps else []), *cls.needs])
+        better = "\n".join(direction or "-" for direction in directions.values())
+        table.add_row(name, "\n".join(directions), better, needs, _first_line(cls), _paper(cls))
+    Console().print(table)
+
+
+def _directions(cls):
+    return cls.directions if isinstance(cls.directions, dict) else cls().directions
+
+
+def _first_line(cls):
+    return cls.__doc__.strip().splitlines()[0].split(": ", 1)[-1]
+
+
+def _paper(cls):
+    found = re.search(r"Reference:\s+(.+)", cls.__doc__)
+    return found.group(1) if found else ""
 
 
 def _verdict(cls, model):

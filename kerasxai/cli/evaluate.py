@@ -1,0 +1,105 @@
+"""`kerasxai evaluate`: a saved model and samples in; how good its explanations are, as table, files and figures."""
+
+import itertools
+import json
+
+import numpy as np
+
+from kerasxai.cli.gallery import figure, output_folder, versions, write_json, write_page
+from kerasxai.cli.session import explainer_settings, open_model
+
+METHODS = ("grad_cam", "gradient_x_input", "integrated_gradients", "lrp")
+METRICS = ("drop_increase", "aopc", "deletion", "insertion")
+
+
+def run(options):
+    """Carries out the command; `options` are its parsed arguments."""
+    import kerasxai
+    from kerasxai.explain import SeveralExplainers
+
+    model, inputs = open_model(options)
+    explainers = SeveralExplainers(model, options.method or list(METHODS), **explainer_settings(options)).explainers
+    metrics = [_metric(name, options) for name in options.metric or METRICS]
+    x = _samples(inputs, options.samples)
+    with output_folder(options.out, options.overwrite) as folder:
+        comparison = kerasxai.evaluate(model, x, explainers, metrics, batch_size=options.batch_size)
+        _write(folder, comparison, options, explainers)
+    _print(comparison)
+    print(f"{len(x)} samples. Open {options.out}/index.html")
+
+
+def _metric(name, options):
+    from kerasxai import evaluators
+
+    cls = evaluators.get(name)
+    settings = {}
+    for text in options.metric_option or ():
+        key, equals, value = text.partition("=")
+        if not equals:
+            raise ValueError(f"--metric-option must be NAME=VALUE. Received: {text!r}.")
+        if key in cls.option_names():
+            settings[key] = _value(value)
+    return cls(**{"batch_size": options.batch_size, **settings})
+
+
+def _value(text):
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError:
+        return text
+
+
+def _samples(inputs, count):
+    """Up to `count` samples, evenly spaced, so that every class folder has its share."""
+    chosen = set(np.linspace(0, len(inputs) - 1, min(count, len(inputs))).round().astype(int).tolist())
+    taken = (sample.x for index, sample in enumerate(itertools.islice(inputs, max(chosen) + 1)) if index in chosen)
+    return np.stack(list(taken))
+
+
+def _write(folder, comparison, options, explainers):
+    from kerasxai import plots
+
+    comparison.to_csv(folder / "comparison.csv")
+    comparison.to_json(folder / "comparison.json")
+    comparison.plot().savefig(folder / "comparison.png", dpi=120)
+    sections = [figure("comparison.png", "Means and 95 % confidence intervals; controls grey", wide=True)]
+    for name in dict.fromkeys(
+        name for row in comparison.results.values() for name, one in row.items() if "curve" in one
+    ):
+        of_rows = {row: found[name] for row, found in comparison.results.items() if name in found}
+        plots.curves(of_rows, title=name).savefig(folder / f"{name}.png", dpi=120)
+        sections.append(figure(f"{name}.png", f"{name}: mean curve and 95 % band"))
+    made = versions()
+    write_json(
+        folder / "report.json",
+        {
+            "model": str(options.model),
+            "preprocess": options.preprocess,
+            "samples": comparison.samples,
+            "explainers": [explainer.get_config() for explainer in explainers.values()],
+            "versions": made,
+        },
+    )
+    facts = [
+        f"{comparison.samples} samples; the class predicted is explained and scored.",
+        "Controls know nothing of the model: a method that does not beat them says nothing by this metric.",
+        ", ".join(f"{name} {version}" for name, version in made.items()) + ".",
+    ]
+    write_page(folder / "index.html", f"Explanations of {options.model} evaluated", facts, sections)
+
+
+def _print(comparison):
+    from rich.console import Console
+    from rich.table import Table
+
+    from kerasxai.comparison import ARROWS
+
+    table = Table(caption="Means; confidence intervals are in the files. Rows in italics are controls.")
+    table.add_column("", no_wrap=True)
+    for metric in comparison.metrics:
+        table.add_column(f"{metric.replace('_', ' ')} {ARROWS[comparison.directions[metric]]}", justify="right")
+    for row in comparison.rows:
+        cells = [comparison.summary(row, metric) for metric in comparison.metrics]
+        shown = ["" if one is None else f"{one.mean:.3g}" for one in cells]
+        table.add_row(f"[italic]{row}[/]" if row in comparison.controls else row, *shown)
+    Console().print(table)

@@ -1,0 +1,91 @@
+"""`kerasxai evaluate`: what it writes is what `kerasxai.evaluate` gives."""
+
+import csv
+import json
+
+import keras
+import numpy as np
+import pytest
+
+import kerasxai
+from kerasxai import cli
+
+layers = keras.layers
+X = np.random.default_rng(0).normal(size=(9, 12, 2)).astype("float32")
+
+
+@pytest.fixture
+def model(tmp_path):
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential(
+        [
+            keras.Input((12, 2)),
+            layers.Conv1D(4, 3, activation="relu"),
+            layers.Flatten(),
+            layers.Dense(3, activation="softmax"),
+        ]
+    )
+    model.save(tmp_path / "net.keras")
+    np.save(tmp_path / "signals.npy", X)
+    return model
+
+
+def evaluate(folder, *arguments):
+    given = ["evaluate", folder / "net.keras", folder / "signals.npy", "--out", folder / "out", *arguments]
+    return cli.main([str(one) for one in given])
+
+
+def records(folder):
+    with open(folder / "out" / "comparison.csv", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_table_is_that_of_python(model, tmp_path, capsys):
+    chosen = ["--method", "gradient_x_input", "--method", "lrp", "--metric", "deletion", "--metric", "drop_increase"]
+    assert evaluate(tmp_path, *chosen, "--rules", "epsilon", "--metric-option", "fraction=0.5") == 0
+    wanted = kerasxai.evaluate(
+        model,
+        X,
+        ["gradient_x_input", {"method": "lrp", "rules": "epsilon"}],
+        [kerasxai.evaluators.Deletion(), kerasxai.evaluators.DropIncrease(fraction=0.5)],
+    )
+    found = {(row["explainer"], row["metric"]): float(row["mean"]) for row in records(tmp_path)}
+    assert found == pytest.approx({(row["explainer"], row["metric"]): row["mean"] for row in wanted.records()})
+    shown = capsys.readouterr().out
+    assert "smooth_random" in shown
+    assert "9 samples" in shown
+
+
+def test_folder_holds_table_figures_and_page(model, tmp_path):
+    assert evaluate(tmp_path, "--samples", "4") == 0
+    names = {path.name for path in (tmp_path / "out").iterdir()}
+    assert names >= {"comparison.csv", "comparison.json", "comparison.png", "deletion.png", "index.html", "report.json"}
+    content = json.loads((tmp_path / "out" / "comparison.json").read_text())
+    assert content["samples"] == 4
+    page = (tmp_path / "out" / "index.html").read_text()
+    assert all(f'src="{name}"' in page for name in names if name.endswith(".png"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--metric", "deletoin"], "Did you mean deletion"),
+        (["--method", "lpr"], "Did you mean lrp"),
+        (["--metric-option", "fraction"], "NAME=VALUE"),
+        (["--metric-option", "fraction=7"], "fraction=7"),
+        (["--metric", "pointing_game"], "masks"),
+    ],
+)
+def test_bad_command_lines_fail_in_one_line(arguments, message, model, tmp_path, capsys):
+    if arguments[1] == "pointing_game" and "pointing_game" not in kerasxai.evaluators.names():
+        pytest.skip("no such metric here")
+    assert evaluate(tmp_path, *arguments) == 1
+    error = capsys.readouterr().err.strip()
+    assert message in error
+    assert "\n" not in error
+    assert not (tmp_path / "out").exists()
+
+
+def test_list_evaluators(capsys):
+    assert cli.main(["list", "evaluators"]) == 0
+    assert "aopc" in capsys.readouterr().out
