@@ -14,7 +14,7 @@ class Comparison:
     """What `kerasxai.evaluate` returns.
 
     Attributes:
-        results: Dict row -> dict evaluator name -> `Results`.
+        results: Dict row -> dict evaluator label -> `Results`.
         controls: Names of the rows that are controls.
         samples: Number of samples.
         directions: Dict metric -> `"higher"`, `"lower"` or None.

@@ -38,7 +38,8 @@ def evaluate(
         x: Samples, as arrays or a dataset, which is read once.
         explainers: List of names, config dicts, classes, functions of the model or explainers on it; or a dict
             row name -> one of these.
-        evaluators: List of names, config dicts, classes or evaluators.
+        evaluators: List of names, config dicts, classes or evaluators; or a dict label -> one of these, whose label
+            stands before the names of its metrics.
         target: What is explained, see `Explainer.__call__`; one class a sample.
         y: Labels, for `target="true"`.
         controls: Whether maps that know nothing of the model are evaluated beside: random, smooth random, centre,
@@ -60,7 +61,7 @@ def evaluate(
     ```
     """
     rows = _named(explainers, model)
-    measures = [build(one) for one in evaluators]
+    measures = _labelled(evaluators)
     if not rows or not measures:
         raise ValueError("`explainers` and `evaluators` must hold at least one each. Received: an empty list.")
     samples = ScoredModel(model).samples(x, y, target, batch_size)
@@ -68,21 +69,37 @@ def evaluate(
     results, progress = {}, Progress(len(rows) + len(maps), verbose)
     for label in [*rows, *maps]:
         case = Case(model, samples, maps.get(label), rows.get(label), masks, reference_model)
-        fitting = [one for one in measures if "explainer" not in one.needs or case.explainer is not None]
-        results[label] = {one.name: one.evaluate(case) for one in fitting}
+        results[label] = {
+            name: one.evaluate(case)
+            for name, one in measures.items()
+            if "explainer" not in one.needs or case.explainer is not None
+        }
         progress.add(1)
     return Comparison(results, controls=list(maps), samples=len(samples))
 
 
+def _labelled(evaluators):
+    """Dict label -> evaluator."""
+    if isinstance(evaluators, dict) and "evaluator" not in evaluators:
+        return {label: build(one) for label, one in evaluators.items()}
+    return _numbered([build(one) for one in _listed(evaluators)])
+
+
 def _named(explainers, model):
-    """Dict row name -> explainer; a name that comes again gets a number."""
+    """Dict row name -> explainer."""
     if isinstance(explainers, dict) and "method" not in explainers:
         return {label: build_explainer(one, model) for label, one in explainers.items()}
-    if isinstance(explainers, (str, type, dict)) or not np.iterable(explainers):
-        explainers = [explainers]
-    rows = {}
-    for one in explainers:
-        built = build_explainer(one, model)
-        again = sum(label == built.name or label.startswith(f"{built.name}#") for label in rows)
-        rows[built.name if not again else f"{built.name}#{again + 1}"] = built
-    return rows
+    return _numbered([build_explainer(one, model) for one in _listed(explainers)])
+
+
+def _listed(given):
+    return [given] if isinstance(given, (str, type, dict)) or not np.iterable(given) else list(given)
+
+
+def _numbered(objects):
+    """Dict name -> object; a name that comes again gets a number."""
+    found = {}
+    for one in objects:
+        again = sum(label.split("#")[0] == one.name for label in found)
+        found[f"{one.name}#{again + 1}" if again else one.name] = one
+    return found
