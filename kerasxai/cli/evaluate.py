@@ -20,7 +20,7 @@ def run(options):
     model, inputs = open_model(options)
     explainers = SeveralExplainers(model, options.method or list(METHODS), **explainer_settings(options)).explainers
     metrics = [_metric(name, options) for name in options.metric or METRICS]
-    x = _samples(inputs, options.samples)
+    x = samples_of(inputs, options.samples)
     with output_folder(options.out, options.overwrite) as folder:
         comparison = kerasxai.evaluate(model, x, explainers, metrics, batch_size=options.batch_size)
         _write(folder, comparison, options, explainers)
@@ -49,7 +49,7 @@ def _value(text):
         return text
 
 
-def _samples(inputs, count):
+def samples_of(inputs, count):
     """Up to `count` samples, evenly spaced, so that every class folder has its share."""
     chosen = set(np.linspace(0, len(inputs) - 1, min(count, len(inputs))).round().astype(int).tolist())
     taken = (sample.x for index, sample in enumerate(itertools.islice(inputs, max(chosen) + 1)) if index in chosen)
