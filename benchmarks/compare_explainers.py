@@ -4,10 +4,10 @@
     python benchmarks/compare_explainers.py HMT.h5 hmt/test --preprocess 0-1 --samples 40 --seeds 3 --out hmt
     python benchmarks/compare_explainers.py MNIST1D.h5 mnist1d --explainers grad_cam lrp --out signals
 
-INPUT is what `kerasxai explain` takes, or `mnist1d` for the built-in test signals. Every seed draws the noise of methods,
-metrics and controls anew; the samples stay. Ranks are those of the mean over samples and seeds, with 95 % intervals from
-bootstrap draws of the samples. Metrics agree as far as they rank the explainers alike (Spearman over the rows, controls
-left out).
+INPUT is what `kerasxai explain` takes, or `mnist1d` for the built-in test signals. Every seed draws the noise of
+methods, metrics and controls anew; the samples stay. Ranks are those of the mean over samples and seeds, with 95 %
+intervals from bootstrap draws of the samples. Metrics agree as far as they rank the explainers alike (Spearman over the
+rows, controls left out).
 """
 
 import argparse
@@ -120,17 +120,14 @@ def _agreement(rows, directions, controls):
         metric: {row["explainer"]: row["rank"] for row in rows if row["metric"] == metric and not row["control"]}
         for metric in directions
     }
-    return {
-        one: {
-            other: float(
-                spearmanr([ranks[one][row] for row in shared], [ranks[other][row] for row in shared]).statistic
-            )
-            if len(shared := [row for row in ranks[one] if row in ranks[other]]) > 2
-            else None
-            for other in directions
-        }
-        for one in directions
-    }
+    return {one: {other: _correlation(ranks[one], ranks[other]) for other in directions} for one in directions}
+
+
+def _correlation(one, other):
+    shared = [row for row in one if row in other]
+    if len(shared) < 3:
+        return None
+    return float(spearmanr([one[row] for row in shared], [other[row] for row in shared]).statistic)
 
 
 def _model_and_samples(options):
