@@ -5,6 +5,7 @@ Relevance may hold several copies of the batch (one per explained class) one aft
 
 import functools
 
+import numpy as np
 import tensorflow as tf
 
 from kerasxai.explainers.lrp.rules import negative, positive
@@ -116,8 +117,8 @@ def quotient(rule, relevance, denominator, copies):
     stable = rule.stabilise(denominator)
     if rule.keeps_off_zero:
         return relevance / repeat(stable, copies)
-    empty = tf.abs(stable) < _SMALLEST
-    return tf.math.divide_no_nan(relevance, repeat(tf.where(empty, tf.zeros_like(stable), stable), copies))
+    # Divided by infinity rather than guarded: `divide_no_nan` is not vectorised.
+    return relevance / repeat(tf.where(tf.abs(stable) < _SMALLEST, tf.constant(np.inf, stable.dtype), stable), copies)
 
 
 def enter_remainder(ledger, rule, relevance, cotangent, denominator):
