@@ -20,6 +20,16 @@ METHODS = {
     "integrated_gradients": {"steps": 2},
     "guided_backprop": {},
 }
+RULES = ["epsilon", "epsilon_plus", "epsilon_gamma_box", "epsilon_alpha2_beta1_flat"]
+LARGE = {  # one preset each in the default run
+    "ResNet50V2": "epsilon_gamma_box",
+    "DenseNet121": "epsilon",
+    "InceptionV3": "epsilon_alpha2_beta1_flat",
+    "InceptionResNetV2": "epsilon_plus",
+    "NASNetMobile": "epsilon",
+    "EfficientNetV2B0": "epsilon_alpha2_beta1_flat",
+    "ConvNeXtTiny": "epsilon_plus",
+}
 # The last layer with positions. None: Keras numbers it anew in every process; it feeds the global pooling.
 DEFAULT_LAYERS = {
     "VGG16": "block5_conv3",
@@ -50,8 +60,11 @@ def application(request):
 
 @pytest.mark.parametrize("application", DEFAULT_LAYERS, indirect=True)
 def test_family(application):
+    """Two presets of LRP each, one for the large nets; all four for all nets under `-m applications`."""
     name, model = application
     check(model, DEFAULT_LAYERS[name])
+    every_second = RULES[list(DEFAULT_LAYERS).index(name) % 2 :: 2]
+    check_relevance(model, [LARGE[name]] if name in LARGE else every_second)
 
 
 @pytest.mark.applications
@@ -59,12 +72,13 @@ def test_family(application):
 def test_every_constructor(application, capsys):
     name, model = application
     node = check(model, None)
+    check_relevance(model, RULES)
     with capsys.disabled():
         print(f"\n{name}: default layer {node.path} {node.shape}", end=" ")
 
 
 def check(model, default_path):
-    x = np.random.default_rng(0).uniform(size=(2, *model.input_shape[1:])).astype("float32")
+    x = pictures(model)
     calls_before = calls(model)
     graph = ModelGraph(model)
     outputs, _ = graph.run([x])
@@ -79,6 +93,27 @@ def check(model, default_path):
         assert maps.shape[: x.ndim - 1] == x.shape[:-1], method
     assert calls(model) == calls_before
     return node
+
+
+def check_relevance(model, presets):
+    """With statistics of batch normalisation as after training, relevance is accounted for at every node."""
+    for variable in model.weights:
+        if variable.name in ("gamma", "beta", "moving_mean", "moving_variance"):
+            draw = np.random.default_rng(variable.shape[0])
+            values = (draw.uniform(0.5, 2.0, variable.shape), draw.normal(0.0, 0.3, variable.shape))
+            variable.assign(values[variable.name in ("beta", "moving_mean")])
+    calls_before = calls(model)
+    for preset in presets:
+        ledger = explainers.LRP(model, rules=preset).ledger(pictures(model))
+        for column, values in ledger.values.items():
+            assert np.isfinite(values).all(), (preset, column)
+        assert ledger.residual.max() <= 1e-4, (preset, ledger.paths[ledger.residual.max(axis=0).argmax()])
+        assert ledger.values["relevance_out"][:, -1].any(), preset
+    assert calls(model) == calls_before
+
+
+def pictures(model):
+    return np.random.default_rng(0).uniform(size=(2, *model.input_shape[1:])).astype("float32")
 
 
 def calls(model):

@@ -12,8 +12,11 @@ import kerasxai
 from kerasxai import explainers
 from kerasxai.explainers import (
     CAM,
+    LRP,
     AblationCAM,
+    BayesianLRP,
     ClassActivationMapping,
+    DeepLift,
     ExpectedGradients,
     FullGrad,
     GradCAM,
@@ -23,6 +26,7 @@ from kerasxai.explainers import (
     IntegratedGradients,
     LayerCAM,
     NoisePercentiles,
+    RelevanceCAM,
     ScoreCAM,
     SmoothGrad,
     SmoothGradCAMPlusPlus,
@@ -302,7 +306,7 @@ UNBUILT = {
 
 
 @pytest.mark.parametrize("kind", UNBUILT)
-@pytest.mark.parametrize("method", ["grad_cam", "gradient", "score_cam", "guided_backprop"])
+@pytest.mark.parametrize("method", ["grad_cam", "gradient", "score_cam", "guided_backprop", "lrp", "deep_lift"])
 def test_unbuilt_model(kind, method):
     with refused((ValueError, TypeError), "must be built", "all it once"):
         explainers.get(method)(UNBUILT[kind]())
@@ -335,14 +339,21 @@ def test_channels_first(call):
 def test_integer_input_has_no_gradient():
     model = nets.build("masked_words")
     x = nets.inputs_for(model, 2)
-    for method in ("gradient", "integrated_gradients", "smooth_grad"):
+    for method in ("gradient", "integrated_gradients", "smooth_grad", "deep_lift"):
         with refused(ValueError, "real numbers", "int32", "perturb"):
             nets.quick(method, model)(x)
 
 
 def test_no_spatial_layer():
     model = Sequential([Input((4,)), layers.Dense(3, name="dense")], name="flat")
-    for method in ("grad_cam", "score_cam", "ablation_cam", "guided_grad_cam", "smooth_grad_cam_plus_plus"):
+    for method in (
+        "grad_cam",
+        "score_cam",
+        "ablation_cam",
+        "guided_grad_cam",
+        "smooth_grad_cam_plus_plus",
+        "relevance_cam",
+    ):
         with refused(ValueError, "layer with spatial axes", "'flat'", "Gradient methods"):
             nets.quick(method, model)
     with refused(ValueError, "samples, \\*spatial, channels", r"\(None, 4\)"):
@@ -367,7 +378,7 @@ def test_a_layer_that_hides_a_relu():
 
 
 def cams(model, layer):
-    for cls in (GradCAM, ScoreCAM, AblationCAM, SmoothGradCAMPlusPlus, GuidedGradCAM):
+    for cls in (GradCAM, ScoreCAM, AblationCAM, SmoothGradCAMPlusPlus, GuidedGradCAM, RelevanceCAM):
         yield lambda cls=cls: cls(model, layer=layer)
 
 
@@ -405,7 +416,7 @@ def test_layer_off_the_way():
     inputs = Input(nets.IMAGE, name="image")
     x = nets.conv("conv")(inputs)
     model = keras.Model(inputs, [nets.head(x, name="kind"), nets.conv("side")(x)])
-    for cls in (GradCAM, AblationCAM, ScoreCAM, SmoothGradCAMPlusPlus):
+    for cls in (GradCAM, AblationCAM, ScoreCAM, SmoothGradCAMPlusPlus, RelevanceCAM):
         with refused(ValueError, "on the way to the explained output", "'side'"):
             cls(model, layer="side")(X, target=("kind", 1))
 
@@ -515,6 +526,25 @@ BAD_OPTIONS = {
     "ablation": (AblationCAM, {"ablation": "unit"}, '"activation" or "kernel"', "ablation='unit'"),
     "ablation of no kernel": (AblationCAM, {"ablation": "kernel", "layer": "pool"}, "layer with a kernel", "'pool'"),
     "CAM layer": (ClassActivationMapping, {"layer": "conv1"}, "before the global average pooling"),
+    "LRP score": (LRP, {"score": "probability"}, "'logit'", "score='probability'"),
+    "LRP rules": (LRP, {"rules": "epsilon_minus"}, "epsilon_plus", "'epsilon_minus'"),
+    "LRP layers without a rule": (LRP, {"rules": {"head": "zero"}}, "conv1, conv2", "extends="),
+    "LRP extends": (LRP, {"extends": "all"}, "epsilon_plus", "'all'"),
+    "LRP batch_norm": (LRP, {"batch_norm": "unfold"}, "'fold', 'epsilon', 'abs_z', 'pass'", "batch_norm='unfold'"),
+    "LRP max_pool": (LRP, {"max_pool": "sum"}, "'winner', 'average'", "max_pool='sum'"),
+    "LRP input_range": (LRP, {"input_range": (1.0, 0.0)}, r"\(low, high\)", r"\(1.0, 0.0\)"),
+    "LRP input_range words": (LRP, {"input_range": ("a", "b")}, r"\(low, high\)", "'a', 'b'"),
+    "LRP start": (LRP, {"start": 1}, "'logit', 'one'", "start=1"),
+    "LRP contrast": (LRP, {"contrast": "all"}, "None, 'others'", "contrast='all'"),
+    "LRP relevance_at": (LRP, {"relevance_at": "conv3"}, "'conv3'", "Did you mean conv[12]"),
+    "relevance CAM score": (RelevanceCAM, {"score": "probability"}, "'logit'", "score='probability'"),
+    "relevance CAM rules": (RelevanceCAM, {"rules": "epsilon_minus"}, "epsilon_plus", "'epsilon_minus'"),
+    "relevance CAM layer": (RelevanceCAM, {"layer": "gap"}, "spatial axes", "'gap'"),
+    "B-LRP explainer": (BayesianLRP, {"explainer": "gradient"}, "must be an LRP", "Gradient"),
+    "B-LRP score": (BayesianLRP, {"score": "probability"}, "'logit'", "score='probability'"),
+    "B-LRP samples": (BayesianLRP, {"n_samples": 0}, "`n_samples`", "n_samples=0"),
+    "DeepLIFT baseline": (DeepLift, {"baseline": np.zeros(3)}, r"\(8, 8, 2\)", r"\(3,\)"),
+    "DeepLIFT score": (DeepLift, {"score": "proba"}, "'logit', 'probability'", "score='proba'"),
     "CAM score": (ClassActivationMapping, {"score": "probability"}, 'score="logit"'),
 }
 
@@ -532,6 +562,7 @@ def test_seed(seed, model):
         lambda: SmoothGrad(model, seed=seed),
         lambda: ExpectedGradients(model, background=X, seed=seed),
         lambda: SmoothGradCAMPlusPlus(model, seed=seed),
+        lambda: BayesianLRP(model, seed=seed),
     ):
         with refused((TypeError, ValueError), "`seed` must be an integer", re.escape(f"seed={seed!r}")):
             make()

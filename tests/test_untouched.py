@@ -137,6 +137,7 @@ def test_explaining_leaves_the_model_as_it_was(kind, method, models):
 
 
 SEVERAL = ["grad_cam", "hires_cam", "ablation_cam", "gradient", "integrated_gradients", "guided_backprop", "full_grad"]
+SEVERAL += ["lrp", "relevance_cam", "deep_lift"]
 
 
 def test_explain_with_several_methods_leaves_the_model_as_it_was(model):
@@ -144,6 +145,15 @@ def test_explain_with_several_methods_leaves_the_model_as_it_was(model):
     methods = [method for method in SEVERAL if explainable(method, model.name)]
     maps = kerasxai.explain(model, nets.images(3), method=methods, steps=3)
     assert len(maps) == len(methods)
+    assert_untouched(model, before)
+
+
+def test_a_ledger_and_a_summary_leave_the_model_as_it_was(models):
+    model = models["functional"]
+    before = state_before(model)
+    explainer = explainers.LRP(model, rules="epsilon_gamma_box")
+    explainer.ledger(nets.images(3))
+    explainer.summary(print_fn=lambda line: None)
     assert_untouched(model, before)
 
 
@@ -194,7 +204,7 @@ def test_a_trained_model_can_be_explained_and_trained_on(model):
     model.predict(nets.images(2), verbose=0)
 
 
-EXPLAINING = ["grad_cam", "hires_cam", "smooth_grad", "guided_backprop", "full_grad"]
+EXPLAINING = ["grad_cam", "hires_cam", "smooth_grad", "guided_backprop", "full_grad", "lrp", "b_lrp", "deep_lift"]
 
 
 @pytest.mark.parametrize("builder", [functional, Subclassed], ids=["functional", "subclassed"])

@@ -52,6 +52,7 @@ class DeepLift(BaselineExplainer):
     needs_graph = True
 
     def attribute(self, inputs, target):
+        self.real_inputs(inputs)
         here = Forward(self.graph, inputs, self.scorer.overrides)
         target = resolve(self.scorer, self.scorer.of_outputs(here.wide(self.graph.outputs)), target)
         baselines = self.baselines(inputs)
@@ -77,7 +78,8 @@ class DeepLift(BaselineExplainer):
             given = [multipliers.get(tensor) for tensor in node.outputs]
             if all(one is None for one in given):
                 continue
-            for tensor, one in zip(node.inputs, self._through(node, given, here, there)):
+            # A tensor that is an input twice gets the slope of both at once, so it must be counted once.
+            for tensor, one in dict(zip(node.inputs, self._through(node, given, here, there))).items():
                 if one is not None:
                     multipliers[tensor] = one if multipliers.get(tensor) is None else multipliers[tensor] + one
         return multipliers
@@ -95,18 +97,27 @@ class DeepLift(BaselineExplainer):
             after = (*there.wide(node.outputs), *here.wide(node.outputs))
             given = _through_function(node.operation.activation, *before, *after, given)
             return _slope(self._linear_run(node), xs, given)
+        if not _runs_call_of_keras(node.operation):
+            return _mean_slope(run, starts, xs, given, _POINTS)
         if has_parts(node.operation) or is_affine(node.operation):
             return _slope(run, xs, given)
         if is_elementwise(node.operation) and len(xs) == 1:
             return [given[0] * _ratio(run, starts[0], xs[0], *there.wide(node.outputs), *here.wide(node.outputs))]
         if is_maximum(node.operation):
             return _through_maximum(run, starts, xs, *there.wide(node.outputs), *here.wide(node.outputs), given)
-        return _mean_slope(run, starts, xs, given, 1 if node.kind == "Multiply" else _POINTS)
+        # n points are exact for slopes of degree 2 n - 1 along the line; those of a product are one less than operands.
+        points = (len(xs) + 1) // 2 if node.kind == "Multiply" else _POINTS
+        return _mean_slope(run, starts, xs, given, points)
 
     def _linear_run(self, node):
         """A linear node, or the activation the score leaves out, without its activation."""
         call = self.scorer.overrides.get(node) or before_activation(node.operation)
         return lambda inputs: self.graph.call(node, inputs, call)
+
+
+def _runs_call_of_keras(operation):
+    """Whether a layer's `call` is Keras' own: a subclass with one of the user's may do anything."""
+    return type(operation).call.__module__.startswith("keras.")
 
 
 def _product(multiplier, x, start):

@@ -17,6 +17,9 @@ from tests import nets
 ALL = explainers.names()
 DIFFERENT = [name for name in ALL if name not in nets.ALIKE]
 STREAMING = [name for name in DIFFERENT if set(explainers.get(name).option_names()) & set(nets.FEW)]
+PERCENTILES = ["noise_percentiles", "b_lrp"]  # an axis of percentiles after the samples
+CLASSES_ONLY = ["cam", "relevance_cam"]  # what these do for a class, a function does not say
+LOGIT_ONLY = ["cam", "lrp", "relevance_cam", "b_lrp"]
 COMPOSED = ["guided_grad_cam", "smooth_grad", "smooth_grad_cam_plus_plus"]  # methods that run other methods
 
 
@@ -108,7 +111,7 @@ def test_result_shape_and_type(explainer):
     maps = explainer(x)
     assert isinstance(maps, np.ndarray) and maps.dtype == np.float32
     assert np.isfinite(maps).all()
-    if explainer.name == "noise_percentiles":
+    if explainer.name in PERCENTILES:
         assert maps.shape == (3, 5, *nets.IMAGE)
     else:
         assert maps.shape == (x.shape if explainer.reduce else x.shape[:-1])
@@ -136,12 +139,15 @@ def signal_model():
 def test_one_dimensional_signals(method, signal_model):
     x = nets.inputs_for(signal_model, 3)
     maps = nets.quick(method, signal_model)(x)
-    axes = x.shape if explainers.get(method).reduce or method == "noise_percentiles" else x.shape[:-1]
+    axes = x.shape if explainers.get(method).reduce or method in PERCENTILES else x.shape[:-1]
     assert maps.shape[-len(axes) + 1 :] == axes[1:]
     assert np.isfinite(maps).all() and maps.any()
 
 
-@pytest.mark.parametrize("method", ["grad_cam", "score_cam", "full_grad", "integrated_gradients", "guided_grad_cam"])
+VOLUMES = ["grad_cam", "score_cam", "full_grad", "integrated_gradients", "guided_grad_cam"]
+
+
+@pytest.mark.parametrize("method", [*VOLUMES, "lrp", "relevance_cam", "deep_lift"])
 def test_volumes(method):
     model = nets.randomised(
         Sequential(
@@ -227,7 +233,10 @@ class OwnSoftmax(layers.Layer):
 # Several inputs
 
 
-@pytest.mark.parametrize("method", ["gradient", "gradient_x_input", "integrated_gradients", "smooth_grad"])
+TWO_INPUTS = ["gradient", "gradient_x_input", "integrated_gradients", "smooth_grad", "lrp", "deep_lift", "b_lrp"]
+
+
+@pytest.mark.parametrize("method", TWO_INPUTS)
 def test_attributions_come_as_the_inputs_do(method):
     model = nets.build("two_inputs")
     image, numbers = nets.inputs_for(model, 3)
@@ -235,7 +244,8 @@ def test_attributions_come_as_the_inputs_do(method):
     as_list = explainer([image, numbers])
     as_dict = explainer({"numbers": numbers, "image": image})
     assert isinstance(as_list, list) and isinstance(as_dict, dict)
-    assert as_list[0].shape == image.shape and as_list[1].shape == numbers.shape
+    percentiles = (5,) if method in PERCENTILES else ()
+    assert [one.shape for one in as_list] == [(3, *percentiles, *one.shape[1:]) for one in (image, numbers)]
     np.testing.assert_array_equal(as_dict["image"], as_list[0])
     np.testing.assert_array_equal(as_dict["numbers"], as_list[1])
     dataset = tf.data.Dataset.from_tensor_slices(({"image": image, "numbers": numbers}, [0, 1, 2])).batch(2)
@@ -250,7 +260,7 @@ def test_dict_inputs_by_name():
     assert maps["zebra"].shape == x["zebra"].shape and maps["ant"].shape == x["ant"].shape
 
 
-@pytest.mark.parametrize("method", ["grad_cam", "score_cam", "ablation_cam"])
+@pytest.mark.parametrize("method", ["grad_cam", "score_cam", "ablation_cam", "relevance_cam"])
 def test_cam_of_several_inputs_is_one_map(method):
     model = nets.build("two_inputs")
     assert nets.quick(method, model, relu=False)(nets.inputs_for(model, 3)).shape == (3, 8, 8)
@@ -371,7 +381,7 @@ def test_ways_to_say_the_same_classes(explainer):
     np.testing.assert_array_equal(explainer(x, target=2), explainer(x, target=[2, 2, 2]))
 
 
-@pytest.mark.parametrize("method", sorted(set(DIFFERENT) - {"cam"}))
+@pytest.mark.parametrize("method", sorted(set(DIFFERENT) - {*CLASSES_ONLY}))
 def test_a_callable_that_picks_a_class_is_that_class(method, model, shared):
     x = nets.images(5)
     columns = np.array([2, 0, 1, 1, 0])
@@ -454,15 +464,19 @@ OTHER_OPTIONS = {
 def test_config_rebuilds_the_explainer(method, model):
     names = explainers.get(method).option_names()
     options = {name: value for name, value in OTHER_OPTIONS.items() if name in names}
+    if method in LOGIT_ONLY:
+        del options["score"]
     if method == "cam":
-        options = {name: value for name, value in options.items() if name not in ("layer", "score")}
+        del options["layer"]
+    if method == "b_lrp":
+        options["explainer"] = {"method": "lrp", "rules": "epsilon"}
     explainer = nets.quick(method, model, **options)
     config = json.loads(json.dumps(explainer.get_config()))
     assert config["method"] == method
     assert set(config) == {"method", *names}
     for name, value in options.items():
         if name == "explainer":
-            assert config[name]["method"] == value
+            assert config[name]["method"] == (value if isinstance(value, str) else value["method"])
         else:
             assert config[name] == value
     rebuilt = explainers.from_config(config, model)

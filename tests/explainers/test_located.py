@@ -6,7 +6,7 @@ import pytest
 from keras import layers
 
 import kerasxai
-from kerasxai.explainers import CAM, ExpectedGradients, GradientExplainer, NoiseExplainer
+from kerasxai.explainers import CAM, LRP, ExpectedGradients, GradientExplainer, NoiseExplainer
 from tests.truth import images
 
 ROW, COLUMN, SHAPE = 4, 25, (12, 40, 3)
@@ -29,6 +29,9 @@ POSITIONWISE = [
     "full_grad",
     "hires_cam",
     "layer_cam",
+    "lrp",
+    "b_lrp",
+    "deep_lift",
 ]
 # One weight for a whole channel, or a sign taken from the activations: the map is where the channel is high, so the
 # position read must stand out.
@@ -41,6 +44,7 @@ CHANNELWISE = [
     "ablation_cam",
     "eigen_cam",
     "eigen_grad_cam",
+    "relevance_cam",
 ]
 NEEDS_ANOTHER_HEAD = ["cam"]  # `test_cam_is_located` below
 
@@ -99,7 +103,7 @@ def explain(model, x, method):
     names = kerasxai.explainers.get(method).option_names()
     few = {"n_samples": 4, "steps": 5, "noise_level": 0.05, "background": np.zeros((1, *x.shape[1:]))}
     maps = kerasxai.explain(model, x, method, **{name: value for name, value in few.items() if name in names})
-    if method == "noise_percentiles":
+    if method in ("noise_percentiles", "b_lrp"):
         maps = maps[:, 2]  # the median
     if maps.ndim == x.ndim:
         assert places(np.abs(maps).max(axis=tuple(range(1, x.ndim - 1)))) == [(0,)] * len(x)  # the channel read
@@ -145,6 +149,6 @@ def test_cam_is_located():
 
 def test_every_map_of_these_families_is_listed():
     """A new method belongs into one of the lists above."""
-    families = (CAM, GradientExplainer, NoiseExplainer, ExpectedGradients)
+    families = (CAM, LRP, GradientExplainer, NoiseExplainer, ExpectedGradients)
     known = {name for name in kerasxai.explainers.names() if issubclass(kerasxai.explainers.get(name), families)}
     assert known - {*POSITIONWISE, *CHANNELWISE, *NEEDS_ANOTHER_HEAD} == set()

@@ -4,6 +4,7 @@ import tensorflow as tf
 
 from kerasxai.explainers.lrp.explainer import LRP
 from kerasxai.explainers.noise import NoisePercentiles
+from kerasxai.explainers.options import check_one_of
 from kerasxai.explainers.registry import register
 from kerasxai.explainers.streaming import merge, split
 from kerasxai.graph.dropout import dropped_share, mask_shape
@@ -31,9 +32,11 @@ class BayesianLRP(NoisePercentiles):
     """
 
     family = "relevance"
+    needs_graph = True
     passes = "F + n_samples x lrp"
 
     def __init__(self, model, rules="epsilon_plus", explainer=None, **kwargs):
+        check_one_of("score", kwargs.get("score", "logit"), ("logit",))
         explainer = explainer or {"method": "lrp", "rules": rules, "batch_size": kwargs.get("batch_size", 32)}
         super().__init__(model, explainer=explainer, **kwargs)
         if not isinstance(self.explainer, LRP):

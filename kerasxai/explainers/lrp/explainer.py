@@ -88,7 +88,7 @@ class LRP(Explainer):
         mapping = Mapping(rules, extends, input_range)
         self.plan = Plan(self.graph, mapping, self.scorer.overrides, batch_norm, max_pool)
         self.rules = rules if isinstance(rules, str) else mapping.get_config()
-        self.extends = None  # part of `rules` by now
+        self.extends = extends
         self.batch_norm, self.max_pool, self.input_range = batch_norm, max_pool, input_range
         self.start, self.contrast = start, contrast
         self._ends = [] if relevance_at is None else [self.graph.node(relevance_at)]
@@ -127,21 +127,26 @@ class LRP(Explainer):
         copies = _copies(target)
         begin = self._start(forward, _one_after_the_other(target), start, contrast, copies)
         walk = Propagation(self.plan, forward, inputs, copies, ledger)
-        return walk.back({self.graph.outputs[target.output]: begin}, until), forward
+        return walk.back(begin, until), forward
 
     def _start(self, forward, target, start, contrast, copies):
-        """Relevance of the explained output: the logit (or 1) at the target's unit, 0 elsewhere."""
+        """Relevance of the explained outputs: the logit (or 1) at the target's unit, 0 elsewhere."""
         raw = [as_float(repeat(forward.values[tensor], copies)) for tensor in self.graph.outputs]
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(raw)
             outputs = self.scorer.of_outputs(raw)
             scores = select(self.scorer, outputs, target)
-        slope = tape.gradient(scores, raw[target.output])
-        if slope is None:
-            raise ValueError(f"The target does not depend on output {self.graph.output_names[target.output]!r}.")
-        begin = slope if start == "one" else slope * raw[target.output]
+        slopes = tape.gradient(scores, raw)
+        if all(slope is None for slope in slopes):
+            raise ValueError("`target` must depend on the model's outputs. Received: one without a gradient there.")
+        begins = {
+            tensor: slope if start == "one" else slope * value
+            for tensor, slope, value in zip(self.graph.outputs, slopes, raw)
+            if slope is not None
+        }
         if contrast is None:
-            return begin
+            return begins
+        begin = begins[self.graph.outputs[target.output]]
         units = begin.shape[-1]
         if target.function is not None or begin.shape.rank != 2 or units < 2:
             raise ValueError(
@@ -149,7 +154,8 @@ class LRP(Explainer):
                 f"{tuple(begin.shape)}."
             )
         chosen = tf.one_hot(resolve(self.scorer, outputs, target).classes, units, dtype=begin.dtype)
-        return tf.reduce_sum(begin, axis=-1, keepdims=True) * (chosen - (1 - chosen) / (units - 1))
+        against = tf.reduce_sum(begin, axis=-1, keepdims=True) * (chosen - (1 - chosen) / (units - 1))
+        return {self.graph.outputs[target.output]: against}
 
     def ledger(self, x, target=None, y=None):
         """Where relevance goes: per node what it was given, handed on, and lost, and to what.
@@ -196,7 +202,8 @@ class _Book(LRP):
 def _check_range(input_range):
     if input_range is None:
         return
-    if not isinstance(input_range, (list, tuple)) or len(input_range) != 2 or not np.all(np.less(*input_range)):
+    is_pair = isinstance(input_range, (list, tuple)) and len(input_range) == 2
+    if not is_pair or isinstance(input_range[0], str) or not np.all(np.less(*input_range)):
         raise ValueError(f"`input_range` must be (low, high), low < high. Received: input_range={input_range!r}.")
 
 

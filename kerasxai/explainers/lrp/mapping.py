@@ -7,7 +7,7 @@ import keras
 
 from kerasxai.explainers.lrp.operations import Treatment
 from kerasxai.explainers.lrp.rules import Rule, get_rule, rule_names
-from kerasxai.explainers.lrp.treatments import get_treatment
+from kerasxai.explainers.lrp.treatments import get_treatment, treatment_names
 from kerasxai.graph.linear import CONVOLUTION, LINEAR
 
 _GROUPS = {"CONVOLUTION": CONVOLUTION, "LINEAR": LINEAR}
@@ -68,11 +68,10 @@ class Mapping:
     def __init__(self, rules, extends=None, input_range=None):
         from kerasxai.explainers.lrp.presets import preset
 
-        if isinstance(rules, str) and rules not in rule_names():
-            pairs, given = [], preset(rules, input_range)
-        else:
-            given = {} if extends is None else preset(extends, input_range)
-            pairs = _pairs(rules)
+        given = {} if extends is None else preset(extends, input_range)
+        is_preset = isinstance(rules, str) and rules not in rule_names()
+        pairs = [] if is_preset else _pairs(rules)
+        given = preset(rules, input_range) if is_preset else given
         self._own = len(pairs)
         self._pairs = [(_key(key), _value(value)) for key, value in [*pairs, *_pairs(given)]]
 
@@ -92,7 +91,8 @@ class Mapping:
             for position, (key, value) in enumerate(self._pairs):
                 if not _matches(key, node, graph, node in linear, node in first):
                     continue
-                value = value.rule(linear.index(node), len(linear)) if isinstance(value, ByDepth) else value
+                if isinstance(value, ByDepth):
+                    value = value.rule(linear.index(node), len(linear)) if node in linear else None
                 if value is not None:
                     chosen[node] = value
                     used.add(position)
@@ -113,8 +113,8 @@ class Mapping:
         return chosen
 
     def get_config(self):
-        """The mapping as a list of pairs of plain values (functions as they are), which `rules=` takes."""
-        return [[_key_config(key), value.get_config()] for key, value in self._pairs]
+        """The own pairs as a list of plain values (functions as they are), which `rules=` takes; no preset's."""
+        return [[_key_config(key), value.get_config()] for key, value in self._pairs[: self._own]]
 
 
 def _pairs(rules):
@@ -123,7 +123,7 @@ def _pairs(rules):
     if isinstance(rules, list):
         if not all(isinstance(pair, (list, tuple)) and len(pair) == 2 for pair in rules):
             raise ValueError(f"A list of `rules` holds pairs (key, rule). Received: {rules!r}.")
-        return [(tuple(key) if isinstance(key, list) else key, value) for key, value in rules]
+        return [tuple(pair) for pair in rules]
     return [("*", rules)]
 
 
@@ -138,6 +138,11 @@ def _value(value):
             return ByDepth([tuple(pair) for pair in value["by_depth"]])
         return get_treatment(value) if "treatment" in value else get_rule(value)
     if isinstance(value, str):
+        if value not in (*rule_names(), *treatment_names()):
+            raise ValueError(
+                f"A value of `rules` must be a rule ({', '.join(rule_names())}) or a treatment "
+                f"({', '.join(treatment_names())}). Received: {value!r}."
+            )
         return get_rule(value) if value in rule_names() else get_treatment(value)
     raise TypeError(
         "`rules` must be a rule, a preset's name, by_depth(...) or a mapping to rules. "
@@ -146,7 +151,7 @@ def _value(value):
 
 
 def _key(key):
-    if isinstance(key, tuple):
+    if isinstance(key, (tuple, list)):  # in a config a tuple is a list
         return tuple(_key(part) for part in key)
     if isinstance(key, (str, type)) or callable(key):
         return key
@@ -159,7 +164,7 @@ def _matches(key, node, graph, is_linear, is_first):
     if isinstance(key, tuple):
         return any(_matches(part, node, graph, is_linear, is_first) for part in key)
     if isinstance(key, type):
-        return isinstance(node.operation, key)
+        return _is_of(node, key, is_linear)
     if callable(key):
         return is_linear and bool(key(node))
     if key == node.path or (key == node.operation.name and key not in ("first", "*")):
@@ -167,11 +172,16 @@ def _matches(key, node, graph, is_linear, is_first):
     if key in ("first", "*"):
         return is_first if key == "first" else is_linear
     if key in _GROUPS:
-        return isinstance(node.operation, _GROUPS[key])
+        return _is_of(node, _GROUPS[key], is_linear)
     kind = getattr(keras.layers, key, None) if key.isidentifier() and key[0].isupper() else None
     if isinstance(kind, type):
-        return isinstance(node.operation, kind)
+        return _is_of(node, kind, is_linear)
     return is_linear and any(letter in key for letter in "*?[") and fnmatch.fnmatchcase(node.path, key)
+
+
+def _is_of(node, kinds, is_linear):
+    """Whether a node is of these classes; a subclass of a linear layer with a `call` of its own is of none."""
+    return isinstance(node.operation, kinds) and (is_linear or not isinstance(node.operation, LINEAR))
 
 
 def _key_config(key):

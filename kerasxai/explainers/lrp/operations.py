@@ -27,14 +27,26 @@ class Call:
     def __init__(self, node, inputs, outputs, run, copies):
         self.node, self.inputs, self.outputs, self.run, self.copies = node, inputs, outputs, run, copies
 
+    def remade(self):
+        """The first output, computed again so as to divide by no rounded value of a model of half precision.
+
+        Otherwise it is what the forward pass has already made, and TensorFlow computes it once.
+        """
+        return self.run(self.inputs)[0]
+
     def transpose(self, cotangents):
-        """The backward pass at the inputs: a list of tensors, None for an input that has no gradient."""
+        """The backward pass at the inputs: a list of tensors, None for an input that has no gradient.
+
+        A tensor that is an input twice gets all of its gradient the last time.
+        """
         inputs = [repeat(tensor, self.copies) for tensor in self.inputs]
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(inputs)
             made = self.run(inputs)
         given = [tf.zeros_like(one) if c is None else tf.cast(c, one.dtype) for one, c in zip(made, cotangents)]
-        return tape.gradient(made, inputs, output_gradients=given)
+        slopes = tape.gradient(made, inputs, output_gradients=given)
+        taken = self.node.inputs
+        return [None if one in taken[place + 1 :] else slope for place, (one, slope) in enumerate(zip(taken, slopes))]
 
 
 class Treatment:
@@ -103,7 +115,7 @@ class Proportional(Treatment):
     name = "proportional"
 
     def propagate(self, call, relevances, ledger=None):
-        relevance, made = relevances[0], call.outputs[0]
+        relevance, made = relevances[0], call.remade()
         cotangent = quotient(_SUM, relevance, made, call.copies)
         slopes = call.transpose([cotangent])
         if ledger is not None:
@@ -169,7 +181,7 @@ class ConstantScale(Treatment):
     _rule = Epsilon()
 
     def propagate(self, call, relevances, ledger=None):
-        layer, x, made = call.node.operation, call.inputs[0], call.outputs[0]
+        layer, x, made = call.node.operation, call.inputs[0], call.remade()
         factor = _parameter(layer, "gamma", x, 1.0) * tf.math.rsqrt(_moments(layer, x)[1] + layer.epsilon)
         cotangent = quotient(self._rule, relevances[0], made, call.copies)
         weighted = cotangent * repeat(factor, call.copies)

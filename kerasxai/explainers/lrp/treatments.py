@@ -32,6 +32,7 @@ _LAYERS = [
         _layers(
             *("Activation", "ReLU", "LeakyReLU", "PReLU", "ELU", "Identity", "ActivityRegularization"),
             *("Dropout", "SpatialDropout*", "AlphaDropout", "GaussianDropout", "GaussianNoise"),
+            *("RandomFlip", "RandomRotation", "RandomTranslation", "RandomZoom", "RandomContrast", "RandomBrightness"),
             *("UnitNormalization", "RMSNormalization"),  # with the scale held constant nothing else is left of them
         ),
         _PASS,
@@ -39,7 +40,7 @@ _LAYERS = [
     (
         _layers(
             *("Flatten", "Reshape", "Permute", "RepeatVector", "Concatenate", "Maximum", "Minimum"),
-            *("ZeroPadding*", "Cropping*", "UpSampling*"),
+            *("ZeroPadding*", "Cropping*", "CenterCrop", "UpSampling*"),
         ),
         _GRADIENT,
     ),
@@ -129,6 +130,11 @@ def get_treatment(config):
     raise ValueError(f"A treatment must be one of {', '.join(_BY_NAME)}, or a Treatment. Received: {config!r}.")
 
 
+def treatment_names():
+    """Names of the treatments that need no options."""
+    return list(_BY_NAME)
+
+
 def treatment_of(graph, node, max_pool="winner"):
     """The treatment of a node that is no linear layer.
 
@@ -152,11 +158,10 @@ def treatment_of(graph, node, max_pool="winner"):
         return _PASS
     if isinstance(operation, _MAX_POOLING) and max_pool == "average":
         return _AVERAGE
-    if getattr(operation, "interpolation", "nearest") != "nearest":
-        return _PROPORTIONAL
     for kinds, treatment in _LAYERS:
         if isinstance(operation, kinds) and _is_own_call(operation, kinds):
-            return treatment
+            blends = treatment is _GRADIENT and getattr(operation, "interpolation", "nearest") != "nearest"
+            return _PROPORTIONAL if blends else treatment
     if type(operation).__module__.startswith("keras.") and node.kind in _KERAS_KINDS:
         return _KERAS_KINDS[node.kind]
     if node.kind == "Cast":
