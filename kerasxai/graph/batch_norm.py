@@ -6,6 +6,7 @@ Folding changes no weight: it says which neighbour takes which factors, and `fol
 import keras
 import tensorflow as tf
 
+from kerasxai.graph.dropout import dropped_share
 from kerasxai.graph.linear import CONVOLUTION, activation_of
 from kerasxai.graph.linear_parts import has_parts
 from kerasxai.graph.score import as_float
@@ -65,8 +66,15 @@ class Folds:
         chains: Dict linear node -> the reshaping nodes between it and the one `before` it.
     """
 
-    def __init__(self, graph, kept=()):
-        """Finds them; `kept` are normalisation nodes to leave as they are."""
+    def __init__(self, graph, kept=(), across_dropout=True):
+        """Finds them.
+
+        Args:
+            graph: A ModelGraph.
+            kept: Normalisation nodes to leave as they are.
+            across_dropout: Whether a dropout layer may lie between, which holds only while it drops nothing.
+        """
+        self._across_dropout = across_dropout
         self.after, self.before, self.chains = {}, {}, {}
         for node in graph.nodes:
             if not _runs_call_of(node.operation, (keras.layers.BatchNormalization,)) or node in kept:
@@ -82,6 +90,8 @@ class Folds:
     def _fold_forward(self, graph, node):
         chain = graph.chain(node)
         for index, follower in enumerate(chain):
+            if dropped_share(follower.operation) and not self._across_dropout:
+                return
             if has_parts(follower.operation):
                 between = chain[:index]
                 if _admits(follower, between):

@@ -5,7 +5,7 @@ import tensorflow as tf
 from kerasxai.explainers.lrp.explainer import LRP
 from kerasxai.explainers.noise import NoisePercentiles
 from kerasxai.explainers.options import check_one_of
-from kerasxai.explainers.registry import register
+from kerasxai.explainers.registry import build, register
 from kerasxai.explainers.streaming import merge, split
 from kerasxai.graph.dropout import dropped_share, mask_shape
 
@@ -37,10 +37,10 @@ class BayesianLRP(NoisePercentiles):
 
     def __init__(self, model, rules="epsilon_plus", explainer=None, **kwargs):
         check_one_of("score", kwargs.get("score", "logit"), ("logit",))
-        explainer = explainer or {"method": "lrp", "rules": rules, "batch_size": kwargs.get("batch_size", 32)}
-        super().__init__(model, explainer=explainer, **kwargs)
-        if not isinstance(self.explainer, LRP):
-            raise ValueError(f"`explainer` must be an LRP. Received: {self.explainer!r}.")
+        lrp = build(explainer or {"method": "lrp", "rules": rules, "batch_size": kwargs.get("batch_size", 32)}, model)
+        if not isinstance(lrp, LRP):
+            raise ValueError(f"`explainer` must be an LRP. Received: {type(lrp).__name__}.")
+        super().__init__(model, explainer=_DroppingLRP.from_config(lrp.get_config(), model), **kwargs)
         self.rules = self.explainer.rules
         self._dropouts = [node for node in self.explainer.graph.nodes if dropped_share(node.operation)]
 
@@ -65,3 +65,9 @@ class BayesianLRP(NoisePercentiles):
             return x * merge(tf.repeat(kept[:, tf.newaxis], batch, axis=1)) / (1.0 - share)
 
         return run
+
+
+class _DroppingLRP(LRP):
+    """An LRP whose walks may meet dropout masks."""
+
+    drops = True

@@ -64,6 +64,7 @@ class LRP(Explainer):
     family = "relevance"
     needs_graph = True
     takes_all_ranks = True
+    drops = False  # whether dropout layers drop values
 
     def __init__(
         self,
@@ -86,7 +87,7 @@ class LRP(Explainer):
         check_one_of("contrast", contrast, (None, "others"))
         _check_range(input_range)
         mapping = Mapping(rules, extends, input_range)
-        self.plan = Plan(self.graph, mapping, self.scorer.overrides, batch_norm, max_pool)
+        self.plan = Plan(self.graph, mapping, self.scorer.overrides, batch_norm, max_pool, self.drops)
         self.rules = rules if isinstance(rules, str) else mapping.get_config()
         self.extends = extends
         self.batch_norm, self.max_pool, self.input_range = batch_norm, max_pool, input_range

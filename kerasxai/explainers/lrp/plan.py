@@ -35,6 +35,7 @@ class Plan:
         stripped: Nodes whose activation the score leaves out.
         batch_norm: What becomes of batch normalisation, a key of `BATCH_NORM`.
         max_pool: See `treatment_of`.
+        drops: Whether dropout layers drop values in the walks to come.
 
     Attributes:
         steps: Dict node -> Step. A node that LRP cannot treat has none; `refusals` says why.
@@ -43,14 +44,14 @@ class Plan:
         non_negative: Indices of the tensors that cannot be negative.
     """
 
-    def __init__(self, graph, mapping, stripped=(), batch_norm="fold", max_pool="winner"):
+    def __init__(self, graph, mapping, stripped=(), batch_norm="fold", max_pool="winner", drops=False):
         self.graph = graph
         self.linear = [node for node in graph.nodes if has_parts(node.operation)]
         self.first = _first(graph, self.linear)
         self._chosen = chosen = mapping.resolve(graph, self.linear, self.first)
         affine = [node for node in graph.nodes if is_scaling(node.operation)]
         kept = affine if batch_norm != "fold" else [node for node in affine if node in chosen]
-        self.folds = Folds(graph, kept)
+        self.folds = Folds(graph, kept, across_dropout=not drops)
         self.non_negative = non_negative_tensors(graph)
         self.refusals = {}
         self.steps = {}

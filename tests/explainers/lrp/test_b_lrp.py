@@ -136,7 +136,6 @@ def test_targets_and_configs():
         BayesianLRP(model, explainer="gradient")
 
 
-@pytest.mark.xfail(strict=True, reason="a normalisation folded over a dropout layer forgets the masks")
 def test_a_normalisation_before_the_dropout():
     """Its folding into the head would be right only without masks between the two."""
     model = net(layers.BatchNormalization(), layers.Dropout(0.4))
