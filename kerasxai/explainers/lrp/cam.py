@@ -15,7 +15,8 @@ class RelevanceCAM(CAM):
 
     Args:
         model: A built Sequential or functional Keras model.
-        rules: Which layer gets which rule, see `LRP`.
+        rules: Which layer gets which rule, see `LRP`. The paper's takes positive terms only; a rule that divides by the
+            logits themselves lets a class whose logit is near 0 drown the explained one.
         **kwargs: `layer`, `upsample`, `relu`, see `CAM`; `batch_size`, `verbose`, see `Explainer`.
 
     Reference:
@@ -25,7 +26,7 @@ class RelevanceCAM(CAM):
     passes = "F + b to 2 F + 2 b, by rules"
     needs_graph = True
 
-    def __init__(self, model, rules="epsilon_plus", **kwargs):
+    def __init__(self, model, rules="alpha1_beta0", **kwargs):
         super().__init__(model, **kwargs)
         reads = self.layers_for(0)[0] if len(self.graph.output_names) == 1 else None
         self._lrp = LRP(model, rules=rules, score=self.score, relevance_at=reads)

@@ -18,8 +18,8 @@ def model():
     return conv_net(SIZE, head="softmax")
 
 
-def by_formula(model, layer, target, contrast="others", **options):
-    relevance = LRP(model, relevance_at=layer, start="one", contrast=contrast, **options)(X, target=target)
+def by_formula(model, layer, target, contrast="others", rules="alpha1_beta0"):
+    relevance = LRP(model, rules, relevance_at=layer, start="one", contrast=contrast)(X, target=target)
     weights = relevance.sum(axis=(1, 2), keepdims=True)
     return (weights * activations(model, layer, X)).sum(axis=-1)
 
@@ -49,7 +49,7 @@ def test_without_other_classes_nothing_is_held_against():
     single = nets.randomised(nets.sequential())
     function = RelevanceCAM(single, layer="conv2", upsample=False, relu=False)
     x = nets.images(3)
-    plain = LRP(single, relevance_at="conv2", start="one")(x, target=0).sum(axis=(1, 2), keepdims=True)
+    plain = LRP(single, "alpha1_beta0", relevance_at="conv2", start="one")(x, target=0).sum(axis=(1, 2), keepdims=True)
     expected = (plain * activations(single, "conv2", x)).sum(axis=-1)
     assert_same(function(x, target=lambda outputs: outputs[:, 0]), expected)
     unit = conv_net(SIZE)
