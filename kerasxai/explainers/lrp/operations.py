@@ -117,7 +117,8 @@ class Proportional(Treatment):
     def propagate(self, call, relevances, ledger=None):
         relevance, made = relevances[0], call.remade()
         cotangent = quotient(_SUM, relevance, made, call.copies)
-        slopes = call.transpose([cotangent])
+        # TensorFlow's own backward pass of a sum sums over no axes, which copies.
+        slopes = [cotangent] * len(call.inputs) if _only_adds(call) else call.transpose([cotangent])
         if ledger is not None:
             constant = call.run([tf.zeros_like(tensor[:1]) for tensor in call.inputs])[0]
             ledger.enter("bias", cotangent * constant)
@@ -191,6 +192,12 @@ class ConstantScale(Treatment):
             ledger.enter("bias", cotangent * _parameter(layer, "beta", x, 0.0))
             enter_remainder(ledger, self._rule, relevances[0], cotangent, repeat(made, call.copies))
         return [handed]
+
+
+def _only_adds(call):
+    """Whether a call is the sum of tensors of one shape."""
+    one_shape = len({tuple(tensor.shape[1:]) for tensor in call.inputs}) == 1
+    return type(call.node.operation) is keras.layers.Add and one_shape
 
 
 def _summed_to(relevance, tensor, copies):
