@@ -56,7 +56,7 @@ def main(arguments=None):
         directions, controls = comparison.directions, comparison.controls
         for row, of_row in comparison.results.items():
             for label, found in of_row.items():
-                before = "" if label == found.evaluator.name else f"{label} "
+                before = "" if label == found.evaluator.name else f"{label}: "
                 for metric in found.per_sample:
                     values.setdefault((row, before + metric), []).append(np.asarray(found[metric], float))
     comparison.plot().savefig(folder / "comparison.png", dpi=120)

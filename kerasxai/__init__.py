@@ -8,7 +8,7 @@ if keras.backend.backend() != "tensorflow":
         f'Received: KERAS_BACKEND={keras.backend.backend()}. Set the environment variable KERAS_BACKEND="tensorflow".'
     )
 
-from kerasxai import datasets, evaluators, explainers, graph, models, plots
+from kerasxai import callbacks, datasets, evaluators, explainers, graph, models, plots
 from kerasxai.comparison import Comparison
 from kerasxai.evaluate import evaluate
 from kerasxai.explain import explain
@@ -21,6 +21,7 @@ from kerasxai.version import __version__
 __all__ = [
     "Comparison",
     "__version__",
+    "callbacks",
     "datasets",
     "evaluate",
     "evaluators",

@@ -1,11 +1,14 @@
 """Comparison: the results of several explainers under several evaluators, as a table, a file or a figure."""
 
+import contextlib
 import csv
 import json
 import os
 import tempfile
 
 import numpy as np
+
+from kerasxai.evaluators import Summary
 
 ARROWS = {"higher": "↑", "lower": "↓", None: ""}
 
@@ -17,19 +20,29 @@ class Comparison:
         results: Dict row -> dict evaluator label -> `Results`.
         controls: Names of the rows that are controls.
         samples: Number of samples.
-        directions: Dict metric -> `"higher"`, `"lower"` or None.
+        directions: Dict metric -> `"higher"`, `"lower"` or None; the label of an evaluator stands before its metrics
+            where it is not the evaluator's name.
     """
 
     def __init__(self, results, controls=(), samples=0):
         self.results = results
         self.controls = list(controls)
         self.samples = samples
-        self.directions = {}
+        self.directions, columns = {}, {}
         for row in results.values():
-            for found in row.values():
-                self.directions |= {metric: found.directions[metric] for metric in found.per_sample}
+            for evaluator, found in row.items():
+                for metric in found.per_sample:
+                    if (evaluator, metric) not in columns:
+                        is_plain = evaluator == found.evaluator.name and metric not in self.directions
+                        name = metric if is_plain else f"{evaluator}: {metric}"
+                        columns[evaluator, metric] = name
+                        self.directions[name] = found.directions[metric]
         self._summaries = {
-            label: {metric: one for found in row.values() for metric, one in found.summary().items()}
+            label: {
+                columns[evaluator, metric]: one
+                for evaluator, found in row.items()
+                for metric, one in found.summary().items()
+            }
             for label, row in results.items()
         }
 
@@ -45,10 +58,17 @@ class Comparison:
 
     def summary(self, row, metric):
         """The `Summary` of a cell, None where the metric does not apply to the row."""
+        if row not in self._summaries or metric not in self.directions:
+            raise ValueError(
+                f"The rows are {', '.join(self.rows)}, the metrics {', '.join(self.metrics)}. "
+                f"Received: row={row!r}, metric={metric!r}."
+            )
         return self._summaries[row].get(metric)
 
     def ranking(self, metric):
         """Rows from the best to the worst mean of a metric; rows without a value are left out."""
+        if metric not in self.directions:
+            raise ValueError(f"`metric` must be one of {', '.join(self.metrics)}. Received: metric={metric!r}.")
         direction = self.directions[metric]
         if direction is None:
             raise ValueError(f"Neither a high nor a low {metric} is better, so it ranks nothing.")
@@ -82,14 +102,14 @@ class Comparison:
 
     def to_csv(self, path):
         """Writes `records()` as a CSV file."""
-        records = self.records()
         with _whole(path) as file:
-            writer = csv.DictWriter(file, fieldnames=list(records[0]), lineterminator="\n")
+            fields = ["explainer", "control", "metric", "better", *Summary._fields]
+            writer = csv.DictWriter(file, fields, lineterminator="\n")
             writer.writeheader()
-            writer.writerows(records)
+            writer.writerows(self.records())
 
     def to_json(self, path):
-        """Writes the summaries and every sample's values as a JSON file; NaN becomes null."""
+        """Writes the summaries and every sample's values as a JSON file; what is not finite becomes null."""
         values = {
             row: {name: {key: _plain(value) for key, value in found.items()} for name, found in of_row.items()}
             for row, of_row in self.results.items()
@@ -104,7 +124,7 @@ class Comparison:
             "values": values,
         }
         with _whole(path) as file:
-            json.dump(content, file, indent=1)
+            json.dump(content, file, indent=1, allow_nan=False)
 
     def plot(self):
         """Bars of every metric with their confidence intervals: a Matplotlib Figure."""
@@ -117,37 +137,33 @@ class Comparison:
 
     def _cell(self, row, metric):
         summary = self.summary(row, metric)
-        if summary is None or np.isnan(summary.mean):
+        if summary is None:
             return ""
+        if summary.count == 0:
+            return "NaN"
         missing = f", {summary.nan} NaN" if summary.nan else ""
         return f"{summary.mean:.4g} ({summary.low:.4g} to {summary.high:.4g}{missing})"
 
 
-class _whole:
+@contextlib.contextmanager
+def _whole(path):
     """A text file that appears whole or not at all."""
-
-    def __init__(self, path):
-        self._path = os.fspath(path)
-
-    def __enter__(self):
-        folder = os.path.dirname(os.path.abspath(self._path))
-        handle, self._partial = tempfile.mkstemp(prefix=".", suffix=".partial", dir=folder)
-        self._file = os.fdopen(handle, "w", encoding="utf-8", newline="")
-        return self._file
-
-    def __exit__(self, kind, *_):
-        self._file.close()
-        if kind is None:
-            os.chmod(self._partial, 0o644)
-            os.replace(self._partial, self._path)
-        else:
-            os.remove(self._partial)
+    folder, name = os.path.split(os.path.abspath(path))
+    handle, partial = tempfile.mkstemp(prefix=f".{name}.", suffix=".partial", dir=folder)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
+            yield file
+        os.chmod(partial, 0o644)
+        os.replace(partial, path)
+    except BaseException:
+        os.remove(partial)
+        raise
 
 
 def _plain(value):
-    """Numbers and arrays as JSON holds them: NaN as None."""
+    """Numbers and arrays as JSON holds them: what is not finite as None."""
     if isinstance(value, (np.ndarray, list, tuple)):
         return [_plain(one) for one in value]
     if isinstance(value, np.generic):
         value = value.item()
-    return None if isinstance(value, float) and np.isnan(value) else value
+    return None if isinstance(value, float) and not np.isfinite(value) else value

@@ -7,6 +7,7 @@ from kerasxai.comparison import Comparison
 from kerasxai.evaluators import Case, build
 from kerasxai.evaluators.controls import control_maps
 from kerasxai.evaluators.scoring import ScoredModel
+from kerasxai.explainers.options import positive_integer, seed_number
 from kerasxai.explainers.registry import build as build_explainer
 
 EXPLAINERS = ("grad_cam", "gradient_x_input", "integrated_gradients")
@@ -46,7 +47,7 @@ def evaluate(
             edges of the input.
         masks: Where the evidence is, for metrics of localization.
         reference_model: Another model, for metrics that compare with one.
-        batch_size: Most samples the model runs on at once.
+        batch_size: Most samples the model runs on at once; explainers that are given as objects keep their own.
         seed: Seed of the controls.
         verbose: Progress bar: `"auto"`, 0 or 1.
 
@@ -60,12 +61,17 @@ def evaluate(
     print(comparison.to_markdown())
     ```
     """
-    rows = _named(explainers, model)
+    batch_size, seed = positive_integer("batch_size", batch_size), seed_number(seed)
+    rows = _named(explainers, model, batch_size)
     measures = _labelled(evaluators)
     if not rows or not measures:
         raise ValueError("`explainers` and `evaluators` must hold at least one each. Received: an empty list.")
+    for measure in measures.values():
+        measure.check(True, masks, reference_model)
     samples = ScoredModel(model).samples(x, y, target, batch_size)
     maps = control_maps(samples.x, seed) if controls else {}
+    if taken := sorted(set(rows) & set(maps)):
+        raise ValueError(f"`explainers` must not have the name of a control. Received: {', '.join(taken)}.")
     results, progress = {}, Progress(len(rows) + len(maps), verbose)
     for label in [*rows, *maps]:
         case = Case(model, samples, maps.get(label), rows.get(label), masks, reference_model)
@@ -85,11 +91,16 @@ def _labelled(evaluators):
     return _numbered([build(one) for one in _listed(evaluators)])
 
 
-def _named(explainers, model):
+def _named(explainers, model, batch_size):
     """Dict row name -> explainer."""
+
+    def built(one):
+        one = {"method": one} if isinstance(one, str) else one
+        return build_explainer({"batch_size": batch_size, **one} if isinstance(one, dict) else one, model)
+
     if isinstance(explainers, dict) and "method" not in explainers:
-        return {label: build_explainer(one, model) for label, one in explainers.items()}
-    return _numbered([build_explainer(one, model) for one in _listed(explainers)])
+        return {label: built(one) for label, one in explainers.items()}
+    return _numbered([built(one) for one in _listed(explainers)])
 
 
 def _listed(given):

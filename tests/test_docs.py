@@ -11,14 +11,14 @@ import numpy as np
 import pytest
 
 import kerasxai
-from kerasxai import datasets, explainers, graph, models, plots, saved_models
+from kerasxai import callbacks, datasets, explainers, graph, models, plots, saved_models
 
 ROOT = Path(__file__).resolve().parents[1]
 
 
 def documented():
     names = {f"kerasxai.{name}": getattr(kerasxai, name) for name in kerasxai.__all__}
-    for module in (datasets.mnist1d, datasets.hmt, explainers, graph, models, plots, saved_models):
+    for module in (callbacks, datasets.mnist1d, datasets.hmt, explainers, graph, models, plots, saved_models):
         names.update({f"{module.__name__}.{name}": value for name, value in vars(module).items() if name[0] != "_"})
     for name, value in names.items():
         if (inspect.isclass(value) or inspect.isfunction(value)) and value.__module__.startswith("kerasxai"):
@@ -60,6 +60,8 @@ def test_the_main_entry_points_have_examples():
         "GradCAM-",
         "IntegratedGradients-",
         "overlay-",
+        "DropIncrease-",
+        "Heatmaps-",
     ):
         assert name in names
 
@@ -122,7 +124,7 @@ def test_readme_links_lead_somewhere():
         assert (ROOT / target).exists(), target
 
 
-FAST = {"lrp_rule_calibration.py": ("--epochs", "1")}
+FAST = {"lrp_rule_calibration.py": ("--epochs", "1"), "training_with_explanations.py": ("--epochs", "2")}
 
 
 @pytest.mark.parametrize("script", sorted(path.name for path in (ROOT / "examples").glob("*.py")))

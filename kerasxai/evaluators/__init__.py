@@ -1,23 +1,57 @@
 """Evaluators: metrics of explanations, each an object that is called on a model, samples and maps."""
 
 from kerasxai.evaluators.base import Case, Evaluator, Results, Summary
+from kerasxai.evaluators.complexity import Complexity, CompressedSize, HighlightedArea, HistogramEntropy, Sparseness
 from kerasxai.evaluators.curves import AOPC, Deletion, Insertion, PerturbationCurve, PixelFlipping
 from kerasxai.evaluators.drop_increase import DropIncrease
+from kerasxai.evaluators.localization import (
+    IntersectionOverUnion,
+    PointingGame,
+    RelevanceMass,
+    RelevanceRank,
+    masks_of_boxes,
+)
 from kerasxai.evaluators.registry import build, get, names, register
+from kerasxai.evaluators.road import ROAD
+from kerasxai.evaluators.robustness import Infidelity, LocalLipschitz, MaxSensitivity, Robustness
+from kerasxai.evaluators.sanity import EfficientRandomization, LabelRandomization, Randomization, RandomLogit
+from kerasxai.evaluators.similarity import Clusters, architecture_clusters, similarity_matrix
 
 __all__ = [
     "AOPC",
+    "ROAD",
     "Case",
+    "Clusters",
+    "Complexity",
+    "CompressedSize",
     "Deletion",
     "DropIncrease",
+    "EfficientRandomization",
     "Evaluator",
+    "HighlightedArea",
+    "HistogramEntropy",
+    "Infidelity",
     "Insertion",
+    "IntersectionOverUnion",
+    "LabelRandomization",
+    "LocalLipschitz",
+    "MaxSensitivity",
     "PerturbationCurve",
     "PixelFlipping",
+    "PointingGame",
+    "RandomLogit",
+    "Randomization",
+    "RelevanceMass",
+    "RelevanceRank",
     "Results",
+    "Robustness",
+    "Sparseness",
     "Summary",
+    "architecture_clusters",
     "build",
     "get",
+    "masks_of_boxes",
     "names",
     "register",
+    "similarity_matrix",
 ]

@@ -64,13 +64,14 @@ class Evaluator(Configurable, abc.ABC):
         Raises:
             ValueError: What the metric needs is not given, or does not fit together.
         """
+        self.check(explainer, masks, reference_model, maps)
         samples = self.scored_model(model).samples(x, y, target, self.batch_size)
         case = Case(model, samples, maps, explainer, masks, reference_model)
         return self.evaluate(case)
 
     def evaluate(self, case):
         """The `Results` of a `Case`."""
-        self._check(case)
+        self.check(case.explainer, case.masks, case.reference_model, case.given_maps)
         return Results(self, self.measure(case), case)
 
     @abc.abstractmethod
@@ -90,12 +91,13 @@ class Evaluator(Configurable, abc.ABC):
             self._scored = (model, ScoredModel(model))
         return self._scored[1]
 
-    def _check(self, case):
-        given = {"explainer": case.explainer, "masks": case.masks, "reference_model": case.reference_model}
+    def check(self, explainer=None, masks=None, reference_model=None, maps=None):
+        """Refuses a call that lacks what the metric needs."""
+        given = {"explainer": explainer, "masks": masks, "reference_model": reference_model}
         for need in self.needs:
             if given[need] is None:
                 raise ValueError(f"{self.name} needs `{need}`. Received: {need}=None.")
-        if self.needs_maps and case.given_maps is None and case.explainer is None:
+        if self.needs_maps and maps is None and explainer is None:
             raise ValueError(f"{self.name} needs `maps`, or an `explainer` to make them. Received: neither.")
 
 
@@ -111,12 +113,10 @@ class Case:
 
     def __init__(self, model, samples, maps=None, explainer=None, masks=None, reference_model=None):
         self.model, self.samples = model, samples
-        self.given_maps = None if maps is None else np.asarray(maps)
+        self.given_maps = None if maps is None else _checked_maps(maps, samples)
         self.explainer = None if explainer is None else build_explainer(explainer, model)
         self.masks = None if masks is None else _checked_masks(masks, samples)
         self.reference_model = reference_model
-        if self.given_maps is not None:
-            _check_maps(self.given_maps, samples)
 
     @functools.cached_property
     def attributions(self):
@@ -265,9 +265,20 @@ def _rows(values):
     return values.reshape(len(values), -1)
 
 
-def _check_maps(maps, samples):
-    if len(maps) != len(samples):
-        raise ValueError(f"`maps` must have one entry per sample. Received: {len(maps)} maps, {len(samples)} samples.")
+def _checked_maps(maps, samples):
+    maps = np.asarray(maps)
+    if maps.dtype.kind not in "biuf":
+        raise ValueError(f"`maps` must hold real numbers. Received: an array of type {maps.dtype}.")
+    if maps.shape[:1] != (len(samples),):
+        raise ValueError(
+            f"`maps` must have one entry per sample. Received: maps of shape {maps.shape}, {len(samples)} samples."
+        )
+    if len(samples.inputs) == 1 and maps.shape not in (shape := samples.x.shape, shape[:-1], (*shape[:-1], 1)):
+        raise ValueError(
+            f"`maps` must have the shape {shape[:-1]} or {shape}. Received: {maps.shape}; "
+            "maps of a layer's size need upsample=True."
+        )
+    return maps
 
 
 def _checked_masks(masks, samples):

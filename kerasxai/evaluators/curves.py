@@ -1,5 +1,7 @@
 """Perturbation curves: the score while positions change in the order of their relevance; one engine, four presets."""
 
+import numbers
+
 import numpy as np
 import tensorflow as tf
 
@@ -17,7 +19,7 @@ class PerturbationCurve(Evaluator):
     """Base of the metrics that change more and more positions of a sample, in the order of a map.
 
     A curve has one entry per step, the unchanged and the last one included: `curve` `(samples, steps + 1)` and the
-    share of positions changed, `fraction` `(steps + 1,)`.
+    share of positions changed (of regions, where the metric has regions), `fraction` `(steps + 1,)`.
 
     Args:
         order: `"morf"` (most relevant first), `"lerf"` (least relevant first), or `"random"`. Ties row-major in both.
@@ -30,12 +32,14 @@ class PerturbationCurve(Evaluator):
     def __init__(self, order="morf", replace="zero", draws=1, **kwargs):
         super().__init__(**kwargs)
         check_one_of("order", order, ORDERS)
-        if not isinstance(replace, (int, float)) or isinstance(replace, bool):
-            check_one_of("replace", replace, REPLACEMENTS)
+        is_number = isinstance(replace, numbers.Real) and not isinstance(replace, bool) and np.isfinite(replace)
+        if not is_number and not (isinstance(replace, str) and replace in REPLACEMENTS):
+            choices = ", ".join(map(repr, REPLACEMENTS))
+            raise ValueError(f"`replace` must be one of {choices}, or a number. Received: replace={replace!r}.")
         self.order, self.replace = order, replace
         self.draws = positive_integer("draws", draws)
 
-    def curve(self, case, place, thresholds, order=None, insert=False):
+    def curve(self, case, place, thresholds, insert=False):
         """Scores of the samples with their first positions changed.
 
         Args:
@@ -48,60 +52,44 @@ class PerturbationCurve(Evaluator):
         Returns:
             float64 `(samples, steps + 1)`, NaN where the map is not finite.
         """
-        samples = case.samples
-        total = np.zeros((len(samples), len(thresholds)))
-        for draw in range(self.draws if self.replace == "uniform_noise" else 1):
-            total += self._curve_of_draw(samples, place, thresholds, draw, insert)
-        total /= self.draws if self.replace == "uniform_noise" else 1
-        total[~case.is_finite] = np.nan
-        return total
+        curve = self._mean_curve(case.samples, place, thresholds, insert)
+        return np.where(case.is_finite[:, np.newaxis], curve, np.nan)
+
+    def _mean_curve(self, samples, place, thresholds, insert=False):
+        draws = self.draws if self.replace == "uniform_noise" else 1
+        return sum(self._curve_of_draw(samples, place, thresholds, draw, insert) for draw in range(draws)) / draws
 
     def _curve_of_draw(self, samples, place, thresholds, draw, insert):
-        replaced = samples.keep(("replaced", self.replace, self.seed, draw), lambda: self._replaced(samples.x, draw))
-        everything = samples.keep(
-            ("replaced scores", self.replace, self.seed, draw), lambda: samples.scores([replaced])
-        )
-        first, last = (everything, samples.originals) if insert else (samples.originals, everything)
+        def replaced(piece):
+            return self._replaced(samples.x[piece], draw)
+
+        def changed_wholly():
+            key = ("replaced scores", self.replace, self.seed, draw)
+            return samples.keep(key, lambda: samples.scores([replaced]))
+
+        def unchanged():
+            return samples.originals
+
+        first, last = (changed_wholly, unchanged) if insert else (unchanged, changed_wholly)
         count = int(place.max()) + 1
         inner = [k for k in thresholds if 0 < k < count]
         below, above = (samples.x, replaced) if insert else (replaced, samples.x)
         scores = np.empty((len(samples), 0))
         if inner:
             steps = np.asarray(sorted(set(inner)), np.int32)
-            key = ("curve", self.batch_size, tuple(steps.tolist()))
-            made = samples.run(key, lambda: self._engine(samples.scored, steps), [below, above, place])
+            size, values = samples.batch_size, samples.scored.values
+            key = ("curve", size, tuple(steps.tolist()))
+            made = samples.run(key, lambda: _engine(values, steps, size), [below, above, place])
             scores = made[:, np.searchsorted(steps, inner)]
-        start = [first[:, np.newaxis]] * sum(k <= 0 for k in thresholds)
-        end = [last[:, np.newaxis]] * sum(k >= count for k in thresholds)
+        start = [first()[:, np.newaxis] for k in thresholds if k <= 0]
+        end = [last()[:, np.newaxis] for k in thresholds if k >= count]
         return np.concatenate([*start, scores, *end], axis=1).astype(np.float64)
-
-    def _engine(self, scored, steps):
-        """The function `([below, above, place], target) -> (batch, steps)`, streamed in chunks of the batch size."""
-        steps = tf.constant(steps)
-
-        def run(tensors, target):
-            below, above, place = tensors
-            batch = tf.shape(place)[0]
-
-            def step(state, indices):
-                limits = tf.reshape(tf.gather(steps, indices), [-1, *[1] * (place.shape.rank + 1)])
-                changed = place[tf.newaxis, ..., tf.newaxis] < limits  # (chunk, batch, *spatial, 1)
-                mixed = merge(tf.where(changed, below[tf.newaxis], above[tf.newaxis]))
-                scores = split(scored.values([mixed], target.tile(tf.size(indices))), tf.size(indices))
-                return [tf.tensor_scatter_nd_update(state[0], indices[:, tf.newaxis], scores)]
-
-            chunk = tf.maximum(1, self.batch_size // batch)
-            empty = tf.ensure_shape(tf.zeros([len(steps), batch]), [len(steps), None])
-            (scores,) = accumulate(len(steps), chunk, step, [empty])
-            return tf.transpose(scores)
-
-        return run
 
     def _replaced(self, x, draw):
         """What the samples become when every position is changed."""
         axes = tuple(range(1, x.ndim - 1))
         if self.replace == "blur":
-            return np.concatenate([blur(tf.constant(x[i : i + 32])).numpy() for i in range(0, len(x), 32)])
+            return blur(tf.constant(x))
         if self.replace == "mean":
             return np.broadcast_to(x.mean(axis=axes, keepdims=True, dtype=np.float64).astype(x.dtype), x.shape)
         if self.replace == "uniform_noise":
@@ -117,22 +105,46 @@ class PerturbationCurve(Evaluator):
         return np.broadcast_to(order.reshape(shape[1:]), shape)
 
 
+def _engine(values, steps, batch_size):
+    """The function `([below, above, place], target) -> (batch, steps)`, streamed in chunks of the batch size."""
+
+    def run(tensors, target):
+        below, above, place = tensors
+        batch = tf.shape(place)[0]
+
+        def step(state, indices):
+            limits = tf.reshape(tf.gather(steps, indices), [-1, *[1] * (place.shape.rank + 1)])
+            changed = place[tf.newaxis, ..., tf.newaxis] < limits  # (chunk, batch, *spatial, 1)
+            mixed = merge(tf.where(changed, below[tf.newaxis], above[tf.newaxis]))
+            scores = split(values([mixed], target.tile(tf.size(indices))), tf.size(indices))
+            return [tf.tensor_scatter_nd_update(state[0], indices[:, tf.newaxis], scores)]
+
+        chunk = tf.maximum(1, batch_size // batch)
+        empty = tf.ensure_shape(tf.zeros([len(steps), batch]), [len(steps), None])
+        (scores,) = accumulate(len(steps), chunk, step, [empty])
+        return tf.transpose(scores)
+
+    return run
+
+
 class _Regions:
     """Square regions of the positions, from 0 on, the last of an axis cut at the border."""
 
-    def __init__(self, spatial, sizes):
+    def __init__(self, spatial, side):
+        sizes = [min(side, length) for length in spatial]
         along = [np.arange(length) // size for length, size in zip(spatial, sizes)]
         counts = [int(index[-1]) + 1 for index in along]
         grid = np.meshgrid(*along, indexing="ij")
+        self._starts = [np.arange(0, length, size) for length, size in zip(spatial, sizes)]
         self.count = int(np.prod(counts))
         self.of_position = np.ravel_multi_index(grid, counts).astype(np.int32)  # (*spatial)
 
-    def sums(self, heatmaps):
-        """Summed relevance of each region `(samples, regions)`."""
-        rows = heatmaps.reshape(len(heatmaps), -1)
-        found = np.zeros((len(rows), self.count))
-        np.add.at(found, (slice(None), self.of_position.ravel()), rows)
-        return found
+    def sums(self, case):
+        """Summed relevance of each region `(samples, regions)`; 0 for a constant map, which prefers no region."""
+        heatmaps = np.where(case.is_constant.reshape(-1, *[1] * self.of_position.ndim), 0, case.heatmaps)
+        for axis, starts in enumerate(self._starts, 1):
+            heatmaps = np.add.reduceat(heatmaps, starts, axis=axis)
+        return heatmaps.reshape(len(heatmaps), -1)
 
     def place(self, order):
         """The place of each position given the place of each region `(samples, regions)`."""
@@ -167,14 +179,13 @@ class AOPC(PerturbationCurve):
     def measure(self, case):
         spatial = case.heatmaps.shape[1:]
         side = self.patch_size or (9 if max(spatial) == 224 else max(1, max(spatial) // 25))
-        regions = _Regions(spatial, [min(side, length) for length in spatial])
-        sums = regions.sums(case.heatmaps)
-        last = min(self.steps or regions.count, regions.count)
-        thresholds = np.arange(last + 1)
-        drawn = self._drawn_place((len(sums), regions.count))
+        regions = _Regions(spatial, side)
+        sums = regions.sums(case)
+        thresholds = np.arange(min(self.steps or regions.count, regions.count) + 1)
         curves = {
-            order: self.curve(case, regions.place(places), thresholds)
-            for order, places in (("morf", ranks(-sums)), ("lerf", ranks(sums)), ("random", drawn))
+            "morf": self.curve(case, regions.place(ranks(-sums)), thresholds),
+            "lerf": self.curve(case, regions.place(ranks(sums)), thresholds),
+            "random": self._random_curve(case, regions, side, thresholds),
         }
         area = {order: (curve[:, :1] - curve).mean(axis=1) for order, curve in curves.items()}
         return {
@@ -185,6 +196,13 @@ class AOPC(PerturbationCurve):
             "random_curve": curves["random"],
             "fraction": thresholds / regions.count,
         }
+
+    def _random_curve(self, case, regions, side, thresholds):
+        # Knows nothing of the maps, so that all explainers of the same samples share it.
+        place = regions.place(self._drawn_place((len(case.samples), regions.count)))
+        key = ("random curve", side, len(thresholds), self.replace, self.draws, self.seed)
+        curve = case.samples.keep(key, lambda: self._mean_curve(case.samples, place, thresholds))
+        return np.where(case.is_finite[:, np.newaxis], curve, np.nan)
 
 
 class _PositionCurve(PerturbationCurve):
@@ -272,8 +290,8 @@ class PixelFlipping(PerturbationCurve):
 
     def measure(self, case):
         spatial = case.heatmaps.shape[1:]
-        regions = _Regions(spatial, [min(self.patch_size, length) for length in spatial])
-        sums = regions.sums(case.heatmaps)
+        regions = _Regions(spatial, self.patch_size)
+        sums = regions.sums(case)
         places = {"morf": lambda: ranks(-sums), "lerf": lambda: ranks(sums)}.get(
             self.order, lambda: self._drawn_place(sums.shape)
         )()

@@ -1,5 +1,7 @@
 """Drop and increase of the score when only what a map marks is shown."""
 
+import numbers
+
 import numpy as np
 
 from kerasxai.evaluators.base import Evaluator
@@ -36,8 +38,10 @@ class DropIncrease(Evaluator):
         super().__init__(**kwargs)
         check_one_of("mask", mask, ("top", "soft"))
         check_one_of("ties", ties, ("strict", "first", "random"))
-        if not 0 < fraction <= 1:
+        if not isinstance(fraction, numbers.Real) or not 0 < fraction <= 1:
             raise ValueError(f"`fraction` must lie above 0 and be at most 1. Received: fraction={fraction!r}.")
+        if np.ndim(fill) > 1 or not np.isfinite(np.asarray(fill, float)).all():
+            raise ValueError(f"`fill` must be a number or one per channel. Received: fill={fill!r}.")
         self.mask, self.fraction, self.ties, self.fill = mask, fraction, ties, fill
 
     @property
@@ -51,12 +55,15 @@ class DropIncrease(Evaluator):
         if samples.are_values:
             raise ValueError(
                 "Drop and increase are shares of a probability. Received: a model with one linear unit, whose score is "
-                "a value; use deletion or insertion."
+                "a value; use deletion or insertion, or, if it is the logit of a probability, "
+                "target=lambda outputs: tf.sigmoid(outputs[:, 0])."
             )
+        channels = samples.x.shape[-1]
+        if np.ndim(self.fill) == 1 and len(self.fill) != channels:
+            raise ValueError(f"`fill` must have one value for each of {channels} channels. Received: {self.fill!r}.")
         masks = self.masks(case)[..., np.newaxis]
-        shown = np.where(masks > 0, masks * samples.x, 0) if self.mask == "soft" else self._filled(samples.x, masks)
         original = samples.originals.astype(np.float64)
-        after = samples.scores([shown.astype(samples.x.dtype)]).astype(np.float64)
+        after = samples.scores([lambda piece: self._shown(samples.x[piece], masks[piece])]).astype(np.float64)
         drop = 100 * np.maximum(0, original - after) / np.where(original == 0, 1, original)
         increase = 100.0 * (after > original)
         if self.mask == "top":
@@ -68,33 +75,33 @@ class DropIncrease(Evaluator):
         return {name: np.where(case.is_finite, values, np.nan) for name, values in found.items()}
 
     def masks(self, case):
-        """What is shown of each sample: `(samples, *spatial)`, 0 or 1, or anything between for `mask="soft"`."""
-        rows = case.heatmaps.reshape(len(case.samples), -1)
+        """What is shown of each sample: `(samples, *spatial)`, bool, or float from 0 to 1 for `mask="soft"`."""
+        rows = np.where(case.is_finite[:, np.newaxis], case.heatmaps.reshape(len(case.samples), -1), 0)
         positions = rows.shape[1]
         if self.mask == "soft":
-            kept = _positive_share(rows)
+            kept = _positive_share(rows).astype(case.samples.x.dtype)
         else:
             k = int(positions * self.fraction)
             if k >= positions:
-                kept = np.ones_like(rows)
+                kept = np.ones(rows.shape, bool)
             elif self.ties == "strict":
-                kept = rows > -np.sort(-rows, axis=1)[:, k : k + 1]
+                kept = rows > -np.partition(-rows, k, axis=1)[:, k : k + 1]
             elif self.ties == "first":
                 kept = case.ranks.reshape(rows.shape) < k
             else:
                 kept = self._drawn(rows, k)
-        return kept.astype(case.samples.x.dtype).reshape(case.heatmaps.shape)
+        return kept.reshape(case.heatmaps.shape)
 
     def _drawn(self, rows, k):
         """Exactly k positions of each row, ties broken by the same draw for all samples."""
         order = np.random.default_rng(self.seed).permutation(rows.shape[1])
         picked = np.argsort(-rows[:, order], axis=1, kind="stable")[:, :k]
-        kept = np.zeros_like(rows)
-        np.put_along_axis(kept, order[picked], 1, axis=1)
+        kept = np.zeros(rows.shape, bool)
+        np.put_along_axis(kept, order[picked], True, axis=1)
         return kept
 
-    def _filled(self, x, masks):
-        return np.where(masks > 0, x, np.asarray(self.fill, x.dtype))
+    def _shown(self, x, masks):
+        return x * masks if self.mask == "soft" else np.where(masks, x, np.asarray(self.fill, x.dtype))
 
 
 def _positive_share(rows):

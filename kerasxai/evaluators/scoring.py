@@ -12,16 +12,15 @@ class ScoredModel:
     """A model as evaluators see it: the score of each sample's target.
 
     The score is the model's own probability, the softmax of two or more linear units, the value of one linear unit.
+    Where that value is the logit of a probability, `target=lambda outputs: tf.sigmoid(outputs[:, 0])` says so.
 
     Args:
         model: A built Keras model.
-        sigmoid: Whether one linear unit stands for the logit of a probability.
     """
 
-    def __init__(self, model, sigmoid=False):
+    def __init__(self, model):
         self.graph = view(model)
         self.score = Score(self.graph, "probability")
-        self.sigmoid = sigmoid
         self._functions = {}
         self.trace_count = 0
 
@@ -38,7 +37,7 @@ class ScoredModel:
             `Samples`.
         """
         batches = Batches(x, y, batch_size, self.graph)
-        parts, classes, rows, plan = [], [], [], None
+        parts, classes, rows, originals, plan = [], [], [], [], None
         for inputs, labels in batches:
             if plan is None:
                 if not self.score.is_ready:
@@ -48,20 +47,23 @@ class ScoredModel:
                     raise ValueError(f"An evaluator scores one class of a sample. Received: target={target!r}.")
             given, data = plan.batch(sum(map(len, classes)), int(inputs[0].shape[0]), labels)
             if plan.function is None:
-                given = self._resolved(inputs, plan, given)
+                given, scores = self._resolved(inputs, plan, given)
+                originals.append(scores)
             parts.append([tensor.numpy() for tensor in inputs])
             classes.append(given)
             rows.append(data)
         plan.check_length(sum(map(len, classes)))
         inputs = [np.concatenate(of_input) for of_input in zip(*parts)]
         data = None if rows[0] is None else np.concatenate(rows)
-        return Samples(self, inputs, np.concatenate(classes), data, plan, batch_size)
+        samples = Samples(self, inputs, np.concatenate(classes), data, plan, batch_size)
+        if originals and batches.size is not None:  # a dataset's batches are not those that perturbed samples run in
+            samples.keep("originals", lambda: np.concatenate(originals))
+        return samples
 
     def values(self, inputs, target):
         """Scores `(batch,)` of a batch, in TensorFlow operations: float32."""
         outputs, _ = self.score.outputs(inputs)
-        values = select(self.score, outputs, target)
-        return tf.sigmoid(values) if self.sigmoid and self.score.is_value(target.output) else values
+        return select(self.score, outputs, target)
 
     def compiled(self, key, make, signature):
         """A compiled function made once per key: `make()` gives the Python function."""
@@ -76,16 +78,21 @@ class ScoredModel:
         return self._functions[key]
 
     def _resolved(self, inputs, plan, classes):
+        """The classes of a batch, the predicted ones filled in, and their scores: one run of the model for both."""
+
+        output = plan.output  # what is compiled must not hold the plan, whose targets may be as many as the samples
+
         def make():
             def run(inputs, classes):
                 outputs, _ = self.score.outputs(list(inputs))
-                return resolve(self.score, outputs, Target(plan.output, None, classes)).classes
+                target = resolve(self.score, outputs, Target(output, None, classes))
+                return target.classes, select(self.score, outputs, target)
 
             return run
 
         signature = ([free(tensor) for tensor in inputs], tf.TensorSpec([None], tf.int32))
         function = self.compiled(("classes", plan.output, shapes(inputs)), make, signature)
-        return function(inputs, tf.constant(classes)).numpy()
+        return [found.numpy() for found in function(inputs, tf.constant(classes))]
 
 
 class Samples:
@@ -104,6 +111,12 @@ class Samples:
 
     def __len__(self):
         return len(self.classes)
+
+    def first(self, count):
+        """The first samples only, nothing kept."""
+        data = None if self._data is None else self._data[:count]
+        inputs = [array[:count] for array in self.inputs]
+        return Samples(self.scored, inputs, self.classes[:count], data, self._plan, self.batch_size)
 
     @property
     def x(self):
@@ -125,7 +138,7 @@ class Samples:
     def are_values(self):
         """Whether the scores are values of a regression unit rather than probabilities."""
         plan = self._plan
-        return plan.function is None and self.scored.score.is_value(plan.output) and not self.scored.sigmoid
+        return plan.function is None and self.scored.score.is_value(plan.output)
 
     @property
     def originals(self):
@@ -139,10 +152,11 @@ class Samples:
         return self._kept[key]
 
     def scores(self, inputs):
-        """Scores of other inputs of the same samples, under the same targets, float32 `(samples,)`."""
+        """Scores of other inputs of the same samples, see `run`, under the same targets, float32 `(samples,)`."""
+        values = self.scored.values  # what is compiled must not hold the samples
 
         def make():
-            return lambda inputs, target: self.scored.values(list(inputs), target)
+            return lambda inputs, target: values(list(inputs), target)
 
         return self.run("scores", make, inputs)
 
@@ -152,7 +166,7 @@ class Samples:
         Args:
             purpose: What the function is, hashable; it is compiled once per purpose and shape.
             make: Gives the function `(tensors, target) -> tensor with a leading batch axis`.
-            arrays: List of arrays with a leading axis of samples.
+            arrays: List of arrays with a leading axis of samples, or of functions that give a slice of them.
 
         Returns:
             Array with a leading axis of samples.
@@ -160,12 +174,13 @@ class Samples:
         plan, results = self._plan, []
         for start in range(0, len(self), self.batch_size):
             piece = slice(start, start + self.batch_size)
-            tensors = [tf.convert_to_tensor(array[piece]) for array in arrays]
+            parts = [array(piece) if callable(array) else array[piece] for array in arrays]
+            tensors = [tf.convert_to_tensor(part) for part in parts]
             rows = [] if self._data is None else [tf.convert_to_tensor(self._data[piece])]
             classes = tf.constant(self.classes[piece])
             key = (purpose, plan.output, plan.function, shapes([*tensors, *rows]))
             signature = ([free(t) for t in tensors], tf.TensorSpec([None], tf.int32), *map(free, rows))
-            function = self.scored.compiled(key, lambda: _with_target(make(), plan), signature)
+            function = self.scored.compiled(key, lambda: _with_target(make(), plan.output, plan.function), signature)
             results.append(function(tensors, classes, *rows).numpy())
         return np.concatenate(results)
 
@@ -180,8 +195,8 @@ def shapes(tensors):
     return tuple((tuple(tensor.shape[1:]), tensor.dtype.name) for tensor in tensors)
 
 
-def _with_target(function, plan):
+def _with_target(function, output, target_function):
     def run(tensors, classes, *rows):
-        return function(list(tensors), Target(plan.output, plan.function, classes, *rows))
+        return function(list(tensors), Target(output, target_function, classes, *rows))
 
     return run

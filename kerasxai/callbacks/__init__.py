@@ -1,0 +1,18 @@
+"""Explanations while a model trains: their quality as curves, their maps as pictures."""
+
+from kerasxai.callbacks.base import ExplanationCallback, Moment
+from kerasxai.callbacks.drift import ExplanationDrift
+from kerasxai.callbacks.evaluate import Evaluate
+from kerasxai.callbacks.heatmaps import Heatmaps
+from kerasxai.callbacks.single import AOPC, DeletionInsertion, DropIncrease
+
+__all__ = [
+    "AOPC",
+    "DeletionInsertion",
+    "DropIncrease",
+    "Evaluate",
+    "ExplanationCallback",
+    "ExplanationDrift",
+    "Heatmaps",
+    "Moment",
+]

@@ -1,0 +1,334 @@
+"""ExplanationCallback: when explanations are made during training, of what, and what becomes of failures.
+
+What is done with them is in the callbacks' own files.
+"""
+
+import abc
+import contextlib
+import random
+import warnings
+from typing import NamedTuple
+
+import keras
+import numpy as np
+
+from kerasxai.callbacks.files import Summaries
+from kerasxai.callbacks.probe import Probe
+from kerasxai.evaluators.scoring import ScoredModel
+from kerasxai.explainers.options import check_one_of, positive_integer
+from kerasxai.explainers.registry import build as build_explainer
+
+REHEARSAL_SAMPLES = 2  # of the probe, run through everything before the first batch
+BATCH_KEY = "batch"  # of `history`: how many batches the model was trained on
+
+
+class Moment(NamedTuple):
+    """When a callback measures.
+
+    Attributes:
+        kind: `"epoch"`, `"batch"`, `"test"` (in `model.evaluate`), or `"rehearsal"` (before training).
+        index: Index of the epoch from 0, or number of batches trained.
+    """
+
+    kind: str
+    index: int = 0
+
+    def __str__(self):
+        counted = {"epoch": f"epoch {self.index + 1}", "batch": f"batch {self.index}"}
+        return counted.get(self.kind, {"test": "evaluate()"}.get(self.kind, self.kind))
+
+
+class ExplanationCallback(keras.callbacks.Callback, abc.ABC):
+    """Base of the callbacks that explain fixed probe samples while a model trains.
+
+    A subclass gives `measure(samples, moment)`. The base class takes the probe data once, builds the explainers, runs
+    all of it on two samples before the first batch, so that what cannot work is refused there, and calls `measure`
+    at the end of epochs. Training is the same, bit for bit, as without the callback. Nothing is traced again after the
+    rehearsal.
+
+    In `model.fit` the floats that `measure` returns go into the epoch's `logs`, where `History`, and the callbacks
+    listed after this one, find them. In `model.evaluate` they are printed. Both keep the last ones in `results`.
+
+    Args:
+        x: Probe samples: an array `(samples, *input_shape)`, a list or dict of several inputs, a `tf.data.Dataset`
+            or `keras.utils.PyDataset`. A dataset is read once; one that shuffles moves on by being read, so give
+            another object than the one the model is trained on.
+        y: Labels, for `target="true"`; a dataset brings its own.
+        explainers: An explainer's name, config dict or class, a function of the model, or an explainer bound to the
+            model that is trained; or a list of these; or a dict of them, whose keys become the names in metrics.
+        target: What is explained: `"predicted"`, `"true"`, an int, one int per sample, a callable: see
+            `Explainer.__call__`. A predicted class is taken anew each time, from the model as it is then.
+        max_samples: Most samples taken from `x`; None: all.
+        every: Number of epochs from one measurement to the next. The first epoch of a `fit` is always measured.
+        every_batches: Number of batches from one measurement to the next, besides those of epochs; they go to
+            `history`, and to TensorBoard where there is a `log_dir`.
+        prefix: What the names of metrics start with.
+        name: Stands for the explainer's name in the names of metrics and pictures.
+        on_error: What becomes of a failure during training: `"warn"` (once; training goes on without that value) or
+            `"raise"`.
+        verbose: `"auto"` prints what `model.evaluate` measures, 1 that of every epoch too, 0 nothing.
+        log_dir: TensorBoard's folder; written to is the run `explanations` in it.
+        batch_size: Most samples, or perturbed copies of them, the model runs on at once; explainers that are given as
+            objects keep their own.
+
+    Attributes:
+        results: Dict name -> float, as last measured.
+        history: What `every_batches` measured: dict name -> list; under `"batch"` how many batches were trained.
+        explainers: Dict name -> explainer, once there is a model.
+        trace_count: How many times anything was traced.
+    """
+
+    def __init__(
+        self,
+        x,
+        y=None,
+        explainers="grad_cam",
+        *,
+        target="predicted",
+        max_samples=None,
+        every=1,
+        every_batches=None,
+        prefix="val_",
+        name=None,
+        on_error="warn",
+        verbose="auto",
+        log_dir=None,
+        batch_size=32,
+    ):
+        super().__init__()
+        check_one_of("on_error", on_error, ("warn", "raise"))
+        check_one_of("verbose", verbose, ("auto", 0, 1))
+        self.every = positive_integer("every", every)
+        self.every_batches = None if every_batches is None else positive_integer("every_batches", every_batches)
+        self.batch_size = positive_integer("batch_size", batch_size)
+        self.prefix, self.name, self.on_error, self.verbose, self.log_dir = prefix, name, on_error, verbose, log_dir
+        self.results, self.history, self.explainers = {}, {}, {}
+        self._given_explainers = explainers
+        self._probe = Probe(x, y, target, max_samples)
+        self._scored = self._prepared_for = self._summaries = None
+        self._in_fit = self._is_first_epoch = self._is_rehearsing = False
+        self._batches_before = self._batches = 0
+        self._warned = set()
+
+    @abc.abstractmethod
+    def measure(self, samples, moment):
+        """Explains the probe samples and does something with the maps.
+
+        Args:
+            samples: `kerasxai.evaluators.scoring.Samples`, with the targets fixed for the model as it is now.
+            moment: A `Moment`. A rehearsal must leave nothing behind.
+
+        Returns:
+            Dict name -> float.
+        """
+
+    def build(self):
+        """Called once `self.model` and `self.explainers` are there, for checks of a subclass that need them."""
+
+    def begin(self):
+        """Called when a training begins, after the rehearsal; for a model built only by then, after its first batch."""
+
+    def finish(self):
+        """Called when a training ends."""
+
+    @property
+    def trace_count(self):
+        scored = 0 if self._scored is None else self._scored.trace_count
+        return scored + sum(explainer.trace_count for explainer in self.explainers.values())
+
+    def samples(self):
+        """The probe samples, their targets fixed for the model as it is now."""
+        return self._scored.samples(self._probe.x, self._probe.y, self._probe.target, self.batch_size)
+
+    def metric(self, explainer, metric):
+        """The name of a metric in the logs."""
+        return f"{self.prefix}{self.name or explainer}_{metric}"
+
+    @contextlib.contextmanager
+    def surviving(self, task, moment):
+        """Turns a failure inside into one warning, unless the user wants it raised."""
+        try:
+            yield
+        except Exception as error:
+            if self._is_rehearsing or self.on_error == "raise":
+                raise
+            if (task, type(error)) not in self._warned:
+                self._warned.add((task, type(error)))
+                warnings.warn(
+                    f"{type(self).__name__}: {task} failed at {moment} and is left out there: "
+                    f"{type(error).__name__}: {error} The model is not affected. "
+                    "The same failure is not reported again.",
+                    stacklevel=3,
+                )
+
+    def write_summaries(self, write, moment):
+        """Calls `write(Summaries)`, if there is a `log_dir`, and outlives its failure."""
+        if self._summaries is not None:
+            with self.surviving(f"writing to {self.log_dir}", moment):
+                write(self._summaries)
+
+    # What Keras calls
+
+    def set_model(self, model):
+        super().set_model(model)
+        self._in_fit = False  # a training that was interrupted did not say that it ended
+
+    def on_train_begin(self, logs=None):
+        self._in_fit = self._is_first_epoch = True
+        self._has_begun = False
+        self._batches_before = self._batches = 0
+        self.history = {}
+        self._open_summaries()
+        if self.model.built:
+            self._begin()
+
+    def on_train_batch_end(self, batch, logs=None):
+        if not self._has_begun:
+            self._begin()
+        # The last of several steps per execution is reported in full even if the data ended before.
+        trained = min(batch + 1, self.params.get("steps") or batch + 1)
+        before, self._batches = self._batches, self._batches_before + trained
+        if self.every_batches and self._batches // self.every_batches > before // self.every_batches:
+            self._keep(self._measured(Moment("batch", self._batches)))
+
+    def on_epoch_end(self, epoch, logs=None):
+        self._batches_before = self._batches
+        if not self._is_first_epoch and epoch % self.every:
+            return  # nothing is written: a NaN would use up the patience of EarlyStopping
+        self._is_first_epoch = False
+        moment = Moment("epoch", epoch)
+        self.results = found = self._measured(moment)
+        if logs is not None:
+            with self.surviving("writing the logs", moment):
+                self._write_logs(found, logs)
+        if self.verbose == 1:
+            self._print(moment)
+
+    def on_train_end(self, logs=None):
+        self._in_fit = False
+        self.finish()
+        self._close_summaries()
+
+    def on_test_begin(self, logs=None):
+        if not self._in_fit:
+            self._open_summaries()
+            if self.model.built:
+                self._prepare()
+
+    def on_test_end(self, logs=None):
+        if self._in_fit:
+            return  # this is the validation of an epoch, whose end is to come
+        self._prepare()
+        moment = Moment("test")
+        self.results = self._measured(moment)
+        self._close_summaries()
+        if self.verbose:
+            self._print(moment)
+
+    def _begin(self):
+        self._prepare()
+        with _random_state_kept():
+            self.begin()
+        self._has_begun = True
+
+    def _prepare(self):
+        """Reads the probe data, builds everything for the model and tries it out."""
+        if self._prepared_for is self.model:
+            return
+        with _random_state_kept():
+            self._scored = ScoredModel(self.model)
+            self._probe.read(self._scored.graph, self.batch_size)
+            self.explainers = self._build_explainers()
+            self.build()
+            samples = self.samples().first(REHEARSAL_SAMPLES)
+            self._is_rehearsing = True
+            try:
+                self.measure(samples, Moment("rehearsal"))
+            finally:
+                self._is_rehearsing = False
+        self._prepared_for = self.model
+
+    def _build_explainers(self):
+        built = {}
+        for label, given in labelled(self._given_explainers, config_key="method"):
+            if isinstance(given, (str, dict)):
+                config = {"method": given} if isinstance(given, str) else given
+                given = {"batch_size": self.batch_size, **config}
+            explainer = build_explainer(given, self.model)
+            if explainer is not given:
+                explainer.verbose = 0  # its progress bar would break the one of `fit`
+            label = label or explainer.name
+            if label in built:
+                raise ValueError(
+                    f"`explainers` must have names of their own. Received: {label!r} twice; give a dict name -> "
+                    "explainer."
+                )
+            built[label] = explainer
+        if not built or (self.name and len(built) > 1):
+            expected = "one explainer where `name` stands for it; a dict names several" if built else "an explainer"
+            raise ValueError(f"`explainers` must hold {expected}. Received: {len(built)}, name={self.name!r}.")
+        return built
+
+    def _measured(self, moment):
+        with _random_state_kept(), self.surviving("explaining the probe samples", moment):
+            return self.measure(self.samples(), moment)
+        return {}
+
+    def _write_logs(self, found, logs):
+        taken = sorted(set(found) & set(logs))
+        logs.update({name: value for name, value in found.items() if name not in taken})
+        if taken:
+            raise ValueError(
+                f"Another callback or metric has written {', '.join(taken)} already. Tell them apart with `name=`."
+            )
+
+    def _keep(self, found):
+        """Puts what was measured between epochs into `history`, and into TensorBoard's files."""
+        if not found:
+            return
+        missing = [None] * len(self.history.get(BATCH_KEY, ()))
+        for name, value in {BATCH_KEY: self._batches, **found}.items():
+            self.history.setdefault(name, list(missing)).append(value)
+        for name in set(self.history) - set(found) - {BATCH_KEY}:
+            self.history[name].append(None)
+        scalars = {f"batch_{name}": value for name, value in found.items()}
+        self.write_summaries(lambda to: to.scalars(scalars, self._batches), Moment("batch", self._batches))
+
+    def _open_summaries(self):
+        self._close_summaries()
+        if self.log_dir is not None:
+            self._summaries = Summaries(self.log_dir)
+
+    def _close_summaries(self):
+        if self._summaries is not None:
+            with self.surviving(f"writing to {self.log_dir}", "the end"):
+                self._summaries.close()
+        self._summaries = None
+
+    def _print(self, moment):
+        if self.results:
+            values = " - ".join(f"{name}: {value:.4g}" for name, value in self.results.items())
+            print(f"{moment}: {values}" if moment.kind == "epoch" else values)
+
+
+def labelled(given, config_key):
+    """Pairs (label, object) of one object, a list or a dict of them; the label is None where none was given.
+
+    Args:
+        given: What an option holds.
+        config_key: The key that tells the config dict of one object from a dict of objects.
+    """
+    if isinstance(given, dict) and config_key not in given:
+        return list(given.items())
+    return [(None, one) for one in (given if isinstance(given, (list, tuple)) else [given])]
+
+
+@contextlib.contextmanager
+def _random_state_kept():
+    """Leaves the global random numbers, which the training may draw from, where they were."""
+    python, numpy = random.getstate(), np.random.get_state()  # noqa: NPY002
+    try:
+        yield
+    finally:
+        random.setstate(python)
+        np.random.set_state(numpy)  # noqa: NPY002

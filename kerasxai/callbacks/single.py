@@ -1,0 +1,98 @@
+"""The metrics used most, each as a callback of its own: `Evaluate` with its evaluators chosen."""
+
+from kerasxai import evaluators
+from kerasxai.callbacks.evaluate import Evaluate
+
+
+class _Chosen(Evaluate):
+    """Base of the callbacks whose evaluators are chosen; options of these are options of the callback."""
+
+    chosen = ()
+
+    def __init__(self, x, y=None, explainer="grad_cam", **kwargs):
+        known = {name for evaluator in self.chosen for name in evaluator.option_names()}
+        options = {name: value for name, value in kwargs.items() if name in known}
+        # `batch_size` is an option of both.
+        others = {name: value for name, value in kwargs.items() if name not in known or name == "batch_size"}
+        super().__init__(x, y, explainer, [evaluator(**options) for evaluator in self.chosen], **others)
+
+
+class DropIncrease(_Chosen):
+    """Drop and increase of the score when only the most relevant positions are shown, as metrics of training.
+
+    Writes `val_<explainer>_drop_rate` (lower is better) and `val_<explainer>_increase_rate` (higher is better); with
+    `mask="soft"` `average_drop`, `average_increase` and `average_gain`.
+
+    Args:
+        x: Probe samples, as arrays or a dataset.
+        y: Labels, for `target="true"`.
+        explainer: A name, config dict, class, function of the model, or explainer on the model that is trained.
+        **kwargs: `mask`, `fraction`, `ties`, `fill`, `seed`: see `kerasxai.evaluators.DropIncrease`. `target`,
+            `max_samples`, `every`, `every_batches`, `prefix`, `name`, `on_error`, `verbose`, `log_dir`,
+            `batch_size`: see `ExplanationCallback`.
+
+    Example:
+
+    ```python
+    labels = np.array([0, 1, 2, 3])
+    model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    model.fit(images, labels, validation_data=(images, labels), epochs=3, callbacks=[
+        kerasxai.callbacks.DropIncrease(images, explainer="grad_cam"),
+        keras.callbacks.EarlyStopping(monitor="val_grad_cam_drop_rate", mode="min", patience=3),
+    ])
+    ```
+    """
+
+    chosen = (evaluators.DropIncrease,)
+
+
+class AOPC(_Chosen):
+    """Area over the perturbation curve as a metric of training.
+
+    Writes `val_<explainer>_aopc`, `val_<explainer>_abpc` and `val_<explainer>_aopc_above_random` (higher is better).
+
+    Args:
+        x: Probe samples, as arrays or a dataset.
+        y: Labels, for `target="true"`.
+        explainer: A name, config dict, class, function of the model, or explainer on the model that is trained.
+        **kwargs: `patch_size`, `steps`, `order`, `replace`, `draws`, `seed`: see `kerasxai.evaluators.AOPC`.
+            `target`, `max_samples`, `every`, `every_batches`, `prefix`, `name`, `on_error`, `verbose`, `log_dir`,
+            `batch_size`: see `ExplanationCallback`.
+
+    Example:
+
+    ```python
+    model.compile("adam", "sparse_categorical_crossentropy")
+    quality = kerasxai.callbacks.AOPC(images, explainer="lrp", patch_size=8)
+    history = model.fit(images, np.array([0, 1, 2, 3]), verbose=0, callbacks=[quality])
+    history.history["val_lrp_aopc"]
+    ```
+    """
+
+    chosen = (evaluators.AOPC,)
+
+
+class DeletionInsertion(_Chosen):
+    """Deletion and insertion as metrics of training.
+
+    Writes `val_<explainer>_deletion` (lower is better) and `val_<explainer>_insertion` (higher is better).
+
+    Args:
+        x: Probe samples, as arrays or a dataset.
+        y: Labels, for `target="true"`.
+        explainer: A name, config dict, class, function of the model, or explainer on the model that is trained.
+        **kwargs: `steps`, `order`, `replace`, `draws`, `seed`, for both: see `kerasxai.evaluators.Deletion` and
+            `Insertion`. `target`, `max_samples`, `every`, `every_batches`, `prefix`, `name`, `on_error`,
+            `verbose`, `log_dir`, `batch_size`: see `ExplanationCallback`.
+
+    Example:
+
+    ```python
+    model.compile("adam", "sparse_categorical_crossentropy")
+    quality = kerasxai.callbacks.DeletionInsertion(images, explainer="integrated_gradients", steps=10)
+    history = model.fit(images, np.array([0, 1, 2, 3]), verbose=0, callbacks=[quality])
+    history.history["val_integrated_gradients_deletion"]
+    ```
+    """
+
+    chosen = (evaluators.Deletion, evaluators.Insertion)

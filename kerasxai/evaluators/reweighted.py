@@ -1,0 +1,169 @@
+"""Explainers under other weights: fresh weights layer by layer, and one trace of an explainer that takes them.
+
+The user's model is only read: the weights travel as arguments and stand in for its variables inside a StatelessScope.
+"""
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from kerasxai.batches import Batches
+from kerasxai.graph import ModelGraph
+from kerasxai.targets import Target, TargetPlan
+
+NORMAL_DEVIATION = 0.01  # as in the cascading randomisation of seed 004
+
+
+class ReweightedExplainer:
+    """An explainer whose model has other weights, compiled once for all of them.
+
+    Args:
+        explainer: An explainer.
+        variables: List of the Keras variables whose values are given.
+    """
+
+    def __init__(self, explainer, variables):
+        self.explainer, self.variables = explainer, variables
+        self.trace_count = 0
+        self._functions = {}
+
+    def __call__(self, inputs, target, values):
+        """Raw attributions.
+
+        Args:
+            inputs: Flat list of arrays.
+            target: See `Explainer.__call__`; one class a sample.
+            values: One array per variable.
+        """
+        explainer = self.explainer
+        batches = Batches(inputs[0] if len(inputs) == 1 else inputs, None, explainer.batch_size, explainer.graph)
+        values = [tf.convert_to_tensor(value, variable.dtype) for value, variable in zip(values, self.variables)]
+        plan, parts, start = None, [], 0
+        for tensors, _ in batches:
+            if plan is None:
+                explainer._prepare(tensors, batches.structure)
+                plan = TargetPlan(target, explainer.scorer)
+            count = int(tensors[0].shape[0])
+            classes, data = plan.batch(start, count, None)
+            rows = [] if data is None else [tf.convert_to_tensor(data)]
+            parts.append(self._function(tensors, plan, rows)(tensors, tf.constant(classes), rows, values))
+            start += count
+        arrays = keras.tree.map_structure(lambda *leaves: np.concatenate([leaf.numpy() for leaf in leaves]), *parts)
+        return explainer.finish(arrays, batches.structure)
+
+    def _function(self, tensors, plan, rows):
+        key = (plan.output, plan.function, tuple((tuple(one.shape[1:]), one.dtype.name) for one in [*tensors, *rows]))
+        if key not in self._functions:
+
+            def explain(inputs, classes, rows, values):
+                self.trace_count += 1
+                with keras.StatelessScope(state_mapping=list(zip(self.variables, values))):
+                    return self.explainer.explain_batch(
+                        list(inputs), Target(plan.output, plan.function, classes, *rows)
+                    )
+
+            free = [[tf.TensorSpec([None, *one.shape[1:]], one.dtype) for one in group] for group in (tensors, rows)]
+            weights = [tf.TensorSpec(variable.shape, variable.dtype) for variable in self.variables]
+            function = tf.function(explain, autograph=False)
+            signature = (free[0], tf.TensorSpec([None], tf.int32), free[1], weights)
+            self._functions[key] = function.get_concrete_function(*signature)
+        return self._functions[key]
+
+
+def weighted_layers(graph, inputs):
+    """The layers that hold weights, from the input to the output: a list of (path, list of (layer, variable)).
+
+    Layers whose weights are no subject of training (`keras.layers.Normalization`) do not count. A layer that is called
+    more than once stands at its first call.
+
+    Args:
+        graph: A ModelGraph or OpaqueModel.
+        inputs: Flat list of tensors, which an opaque model is run on to learn the order.
+
+    Raises:
+        ValueError: The model has no weights, or holds some in no layer that is called.
+    """
+    if isinstance(graph, ModelGraph):
+        calls = [(node.path, node.operation) for node in graph.nodes]
+    elif isinstance(graph.model, keras.Model):
+        calls = [(path, layer) for path, layer, _ in graph.layer_calls(inputs)]
+    else:
+        raise ValueError(f"Randomisation needs a Keras model with layers. Received: {type(graph.model).__name__}.")
+    found, seen = [], set()
+    for path, layer in calls:
+        owned = [
+            (part, variable)
+            for part in (layer._flatten_layers() if isinstance(layer, keras.Layer) else ())
+            for variable in _own_variables(part)
+            if id(variable) not in seen
+        ]
+        seen.update(id(variable) for _, variable in owned)
+        if owned:
+            found.append((path, owned))
+    missed = [variable.path for variable in graph.model.trainable_variables if id(variable) not in seen]
+    if missed or not found:
+        raise ValueError(
+            "Randomisation must reach every weight, and each must belong to a layer that is called. "
+            f"Received: {'weights in none: ' + ', '.join(missed) if missed else 'a model without weights'}."
+        )
+    return found
+
+
+def fresh_values(owned, init, seed):
+    """New values of one layer's variables.
+
+    Args:
+        owned: List of (layer, variable).
+        init: `"layer"`: drawn by the layer's configured initialiser under a fresh seed, since its own would give the
+            first values again; `"normal"`: N(0, 0.01^2). Batch normalisation gets mean 0 and variance 1 in both.
+        seed: List of ints, of which every variable's seed is derived.
+
+    Returns:
+        List of arrays.
+
+    Raises:
+        ValueError: A drawn weight is what it was before, or a layer does not tell its initialiser.
+    """
+    values = []
+    for index, (layer, variable) in enumerate(owned):
+        number = int(np.random.SeedSequence([*seed, index]).generate_state(1)[0] % (2**31 - 1))
+        before = np.asarray(variable.value)
+        if variable.name in ("moving_mean", "moving_variance"):
+            values.append(np.full_like(before, float(variable.name == "moving_variance")))
+            continue
+        if init == "normal":
+            initializer = keras.initializers.RandomNormal(stddev=NORMAL_DEVIATION, seed=number)
+        else:
+            initializer = _reseeded(_initializer(layer, variable), number)
+        drawn = np.asarray(initializer(variable.shape, dtype=variable.dtype))
+        if "seed" in initializer.get_config() and (drawn == before).all():
+            raise ValueError(f"A randomised weight must differ from the one before. Received: {variable.path}.")
+        values.append(drawn)
+    return values
+
+
+def _own_variables(layer):
+    trained = list(layer._trainable_variables)
+    if isinstance(layer, keras.layers.BatchNormalization):
+        return trained + [layer.moving_mean, layer.moving_variance]
+    return trained
+
+
+def _initializer(layer, variable):
+    name = variable.name
+    # The option of a "recurrent_kernel" is `recurrent_initializer`; DepthwiseConv2D calls its kernel "kernel".
+    candidates = [f"{name}_initializer", name.replace("_kernel", "") + "_initializer"]
+    if name == "kernel":
+        candidates.append("depthwise_initializer")
+    for attribute in candidates:
+        if getattr(layer, attribute, None) is not None:
+            return keras.initializers.get(getattr(layer, attribute))
+    raise ValueError(
+        f"The initialiser of a weight must be an attribute of its layer. Received: {variable.path} of a "
+        f'{type(layer).__name__} without `{name}_initializer`. Use init="normal".'
+    )
+
+
+def _reseeded(initializer, seed):
+    config = initializer.get_config()
+    return type(initializer).from_config({**config, "seed": seed} if "seed" in config else config)

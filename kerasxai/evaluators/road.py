@@ -1,0 +1,130 @@
+"""ROAD: positions removed by filling them in from their neighbours, so that the removal itself hardly shows."""
+
+import numpy as np
+from scipy import sparse
+from scipy.sparse.linalg import splu
+
+from kerasxai.evaluators.base import Evaluator
+from kerasxai.evaluators.predicted import has_classes, predicted_classes
+from kerasxai.evaluators.registry import register
+
+# Steps to half of the neighbours, and their weights; the other half are their opposites.
+NEIGHBOURS = {
+    1: (((1,), 1 / 2),),
+    2: (((0, 1), 1 / 6), ((1, 0), 1 / 6), ((1, 1), 1 / 12), ((1, -1), 1 / 12)),
+}
+
+
+@register("road")
+class ROAD(Evaluator):
+    """Remove and debias: the score as the most, or the least, relevant positions are imputed from their neighbours.
+
+    A removed position becomes the weighted mean of its neighbours (1/6 along the axes, 1/12 along the diagonals; in
+    1-D 1/2), all of them solved jointly and exactly, plus Gaussian noise. Neighbours outside the image are dropped and
+    the weights of the others renormalised. `round(percentage n / 100)` positions are removed, at most n - 1.
+
+    `road` is the mean over the percentages of the probability with the least relevant removed minus that with the most
+    relevant removed; `road_accuracy` the same for the share of samples still predicted as their target (NaN where the
+    target is no class). The curves `morf`, `lerf`, `morf_accuracy`, `lerf_accuracy` `(samples, 1 + percentages)` begin
+    with the unchanged sample; `percentage` is their abscissa. A map that is not finite gives NaN, a constant one 0.
+
+    Args:
+        percentages: What shares of the positions are removed, in percent.
+        noise: Standard deviation of the noise on what was removed, in the model's input units; the paper's 0.01 is for
+            inputs of about unit range.
+        **kwargs: `batch_size`, `seed`, see `Evaluator`.
+
+    Reference:
+        Rong et al., 2022, https://arxiv.org/abs/2202.00449
+    """
+
+    directions = {"road": "higher", "road_accuracy": "higher"}
+
+    def __init__(self, percentages=(10, 20, 30, 40, 50, 60, 70, 80, 90), noise=0.01, **kwargs):
+        super().__init__(**kwargs)
+        self.percentages = tuple(np.atleast_1d(percentages).tolist())
+        if not self.percentages or not all(0 < one < 100 for one in self.percentages):
+            raise ValueError(f"`percentages` must lie between 0 and 100. Received: percentages={percentages!r}.")
+        if isinstance(noise, bool) or not isinstance(noise, (int, float)) or not 0 <= noise < np.inf:
+            raise ValueError(f"`noise` must be a number, 0 or more. Received: noise={noise!r}.")
+        self.noise = float(noise)
+
+    def measure(self, case):
+        samples = case.samples
+        system = Imputation(samples.x.shape[1:-1])
+        found = {"percentage": np.array([0, *self.percentages], np.float64)}
+        for order, ranks in (("morf", case.ranks), ("lerf", case.ascending_ranks)):
+            scores, hits = [samples.originals], [self._hits(samples, samples.x)]
+            for step, percentage in enumerate(self.percentages):
+                x = self._removed(samples.x, ranks, percentage, step, system, case.is_finite)
+                scores.append(samples.scores([x]))
+                hits.append(self._hits(samples, x))
+            found[order] = np.stack(scores, axis=1).astype(np.float64)
+            found[order + "_accuracy"] = np.stack(hits, axis=1)
+            found[order][~case.is_finite] = found[order + "_accuracy"][~case.is_finite] = np.nan
+        for name, suffix in (("road", ""), ("road_accuracy", "_accuracy")):
+            found[name] = (found["lerf" + suffix] - found["morf" + suffix])[:, 1:].mean(axis=1)
+        return found
+
+    def _removed(self, x, ranks, percentage, step, system, is_finite):
+        """The samples without their first positions; those whose map is not finite as they are."""
+        count = min(round(percentage * system.count / 100), system.count - 1)
+        noise = self.noise * np.random.default_rng([self.seed, step]).standard_normal(x.shape[1:])
+        changed = x.copy()
+        for index in np.flatnonzero(is_finite):
+            gone = ranks[index] < count
+            changed[index][gone] = system.impute(x[index], gone)[gone] + noise[gone]
+        return changed
+
+    @staticmethod
+    def _hits(samples, x):
+        if not has_classes(samples):
+            return np.full(len(samples), np.nan)
+        return (predicted_classes(samples, [x]) == samples.classes).astype(np.float64)
+
+
+class Imputation:
+    """The linear system in which every removed position is the weighted mean of its neighbours.
+
+    Args:
+        size: Positions along each axis, one or two.
+    """
+
+    def __init__(self, size):
+        if len(size) not in NEIGHBOURS:
+            raise ValueError(f"ROAD imputes signals and images. Received: samples with {len(size)} spatial axes.")
+        self.count = int(np.prod(size))
+        index = np.arange(self.count).reshape(size)
+        here, there, weights = [], [], []
+        for step, weight in NEIGHBOURS[len(size)]:
+            start = index[tuple(slice(max(0, -by), min(n, n - by)) for by, n in zip(step, size))].ravel()
+            end = index[tuple(slice(max(0, by), min(n, n + by)) for by, n in zip(step, size))].ravel()
+            here += [start, end]
+            there += [end, start]
+            weights.append(np.full(2 * len(start), weight))
+        pairs = (np.concatenate(here), np.concatenate(there))
+        neighbours = sparse.csr_matrix((np.concatenate(weights), pairs), shape=(self.count, self.count))
+        # Multiplied by its sum of weights, the equation of a position is a row of a symmetric matrix.
+        self._matrix = (sparse.diags(np.asarray(neighbours.sum(axis=1)).ravel()) - neighbours).tocsr()
+
+    def impute(self, x, gone):
+        """A sample with its removed positions filled in, float64.
+
+        Args:
+            x: Array `(*size, channels)`.
+            gone: bool `(*size)`: what is removed; not everything.
+        """
+        rows = x.reshape(self.count, -1).astype(np.float64)
+        gone = gone.ravel()
+        if gone.any():
+            equations = self._matrix[gone]
+            known = -(equations[:, ~gone] @ rows[~gone])
+            # Symmetric and positive definite: no pivoting, and an order that keeps the factors sparse.
+            factors = splu(
+                equations[:, gone].tocsc(),
+                permc_spec="MMD_AT_PLUS_A",
+                diag_pivot_thresh=0.0,
+                options={"SymmetricMode": True},
+            )
+            rows[gone] = factors.solve(known)
+        return rows.reshape(x.shape)

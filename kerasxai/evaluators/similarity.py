@@ -1,0 +1,210 @@
+"""How alike maps are: SSIM, rank correlation, HOG; and the matrix and clusters of models whose maps are alike."""
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy import stats
+from scipy.cluster import hierarchy
+from scipy.spatial.distance import squareform
+
+from kerasxai.explainers.options import check_one_of
+
+SSIM_WINDOW = 7
+HOG_CELL = 16
+HOG_BLOCK = 3
+DISTANCES = {
+    "one_minus": lambda similarity: 1 - similarity,
+    "square_root": lambda similarity: np.sqrt(1 - similarity),
+}
+LINKAGES = ("ward", "average", "complete", "single")
+
+
+def similarity_matrix(maps):
+    """Mean SSIM between the maps of several models (or explainers) for the same inputs.
+
+    Each map is divided by its largest absolute value first. An input for which one of the two maps is all zero or not
+    finite is left out of their mean.
+
+    Args:
+        maps: Dict name -> array `(samples, height, width)`, or a list of such arrays.
+
+    Returns:
+        Symmetric float64 array `(models, models)` with 1 on the diagonal; NaN where no input is left.
+
+    Example:
+
+    ```python
+    maps = {name: kerasxai.explain(model, x, method="grad_cam") for name, model in models.items()}
+    clusters = architecture_clusters(similarity_matrix(maps))
+    ```
+    """
+    given = [np.asarray(one) for one in (maps.values() if isinstance(maps, dict) else maps)]
+    if len(given) < 2 or given[0].ndim != 3 or any(one.shape != given[0].shape for one in given):
+        raise ValueError(
+            "`maps` must be two or more arrays of one shape (samples, height, width). "
+            f"Received: {[one.shape for one in given]}."
+        )
+    matrix = np.eye(len(given))
+    for row in range(len(given)):
+        for column in range(row):
+            values = ssim(given[row], given[column])
+            mean = np.mean(values[~np.isnan(values)]) if not np.isnan(values).all() else np.nan
+            matrix[row, column] = matrix[column, row] = mean
+    return matrix
+
+
+class Clusters(NamedTuple):
+    """Models grouped by the similarity of their maps.
+
+    Attributes:
+        linkage: Merges, as `scipy.cluster.hierarchy.linkage` gives them.
+        cophenetic_correlation: Correlation of the tree's distances with the given ones.
+        order: Models in the order of the dendrogram's leaves.
+        labels: Flat cluster of each model, from 1, when the tree is cut at half of its last merge.
+        has_clusters: Whether the first merge lies at or below half of the last one; if not, nothing groups.
+    """
+
+    linkage: np.ndarray
+    cophenetic_correlation: float
+    order: list
+    labels: np.ndarray
+    has_clusters: bool
+
+
+def architecture_clusters(similarity, distance="one_minus", method="ward"):
+    """Hierarchical clusters of models from a similarity matrix.
+
+    Args:
+        similarity: Symmetric array `(models, models)`, 1 on the diagonal, as `similarity_matrix` gives it.
+        distance: `"one_minus"`: 1 - similarity; `"square_root"`: its root, a metric, as Ward's method wants one.
+        method: `"ward"`, `"average"`, `"complete"` or `"single"`.
+
+    Returns:
+        `Clusters`.
+    """
+    check_one_of("distance", distance, tuple(DISTANCES))
+    check_one_of("method", method, LINKAGES)
+    similarity = np.asarray(similarity, np.float64)
+    square = similarity.ndim == 2 and similarity.shape[0] == similarity.shape[1] and len(similarity) > 1
+    if not square or not np.isfinite(similarity).all() or not np.allclose(similarity, similarity.T):
+        raise ValueError(
+            "`similarity` must be a symmetric matrix of finite values for two models or more. "
+            f"Received: shape {similarity.shape}."
+        )
+    distances = DISTANCES[distance](np.minimum((similarity + similarity.T) / 2, 1))
+    np.fill_diagonal(distances, 0)
+    condensed = squareform(distances, checks=False)
+    linkage = hierarchy.linkage(condensed, method)
+    first, last = linkage[0, 2], linkage[-1, 2]
+    correlation = np.nan
+    if len(condensed) > 1 and np.ptp(condensed) > 0:
+        correlation = float(hierarchy.cophenet(linkage, condensed)[0])
+    return Clusters(
+        linkage=linkage,
+        cophenetic_correlation=correlation,
+        order=hierarchy.leaves_list(linkage).tolist(),
+        labels=hierarchy.fcluster(linkage, last / 2, criterion="distance"),
+        has_clusters=bool(first <= last / 2),
+    )
+
+
+def similarities(first, second):
+    """Every measure of similarity between maps `(samples, *spatial)`, pair by pair.
+
+    Returns:
+        Dict `spearman`, `spearman_absolute` (of the absolute maps), `ssim`, `hog` -> float64 `(samples,)`, NaN where
+        the measure does not exist: constant or non-finite maps; SSIM and HOG away from two dimensions.
+    """
+    return {
+        "spearman": spearman(first, second),
+        "spearman_absolute": spearman(np.abs(first), np.abs(second)),
+        "ssim": ssim(first, second),
+        "hog": hog_correlation(first, second),
+    }
+
+
+def spearman(first, second):
+    """Spearman's rank correlation of maps, pair by pair; NaN for a constant or non-finite map."""
+    first, second = _rows(first), _rows(second)
+    known = np.isfinite(first).all(axis=1) & np.isfinite(second).all(axis=1)
+    found = np.full(len(first), np.nan)
+    if known.any():
+        ranks = [stats.rankdata(rows[known], axis=1) for rows in (first, second)]
+        found[known] = _pearson(*ranks)
+    return found
+
+
+def ssim(first, second):
+    """Structural similarity of maps `(samples, height, width)`, pair by pair.
+
+    Maps are divided by their largest absolute value; data range 1, uniform window of 7 positions or the largest odd
+    number that fits, sample covariance. NaN for an all-zero or non-finite map, for sides below 3, and for maps that
+    are not two-dimensional.
+    """
+    return _pairwise(first, second, _ssim)
+
+
+def hog_correlation(first, second):
+    """Pearson correlation of histograms of oriented gradients, pair by pair.
+
+    Cells of 16 positions, or as small as it takes for a block of 3 x 3 cells to fit. NaN as for `ssim`, and where a
+    histogram is constant.
+    """
+    return _pairwise(first, second, _hog_correlation)
+
+
+def scaled(maps):
+    """Maps divided by their largest absolute value each; an all-zero or non-finite map becomes NaN."""
+    maps = np.asarray(maps, np.float64)
+    highest = np.abs(maps).max(axis=tuple(range(1, maps.ndim)), keepdims=True)
+    return maps / np.where((highest > 0) & np.isfinite(highest), highest, np.nan)
+
+
+def mean_of_known(values):
+    """Mean along the last axis of the values that are not NaN; NaN where none is."""
+    known = ~np.isnan(values)
+    total = np.where(known, values, 0).sum(axis=-1)
+    return total / np.where(known.any(axis=-1), known.sum(axis=-1), np.nan)
+
+
+def _pairwise(first, second, measure):
+    first, second = scaled(first), scaled(second)
+    found = np.full(len(first), np.nan)
+    if first.ndim == 3 and min(first.shape[1:]) >= HOG_BLOCK:
+        for index, (one, other) in enumerate(zip(first, second)):
+            if not np.isnan(one).any() and not np.isnan(other).any():
+                found[index] = measure(one, other)
+    return found
+
+
+def _ssim(first, second):
+    from skimage.metrics import structural_similarity
+
+    side = min(first.shape)
+    window = min(SSIM_WINDOW, side - 1 + side % 2)
+    return structural_similarity(first, second, win_size=window, data_range=1.0, use_sample_covariance=True)
+
+
+def _hog_correlation(first, second):
+    from skimage.feature import hog
+
+    cell = min(HOG_CELL, min(first.shape) // HOG_BLOCK)
+    options = {"pixels_per_cell": (cell, cell), "cells_per_block": (HOG_BLOCK, HOG_BLOCK)}
+    histograms = [hog(one, **options)[np.newaxis] for one in (first, second)]
+    return _pearson(*histograms)[0]
+
+
+def _pearson(first, second):
+    """Correlation row by row, NaN where a row is constant."""
+    centred = []
+    for rows in (first, second):
+        rows = rows - rows.mean(axis=1, keepdims=True)
+        size = np.sqrt(np.square(rows).sum(axis=1, keepdims=True))
+        is_constant = np.abs(rows).max(axis=1, keepdims=True) < 1e-12
+        centred.append(rows / np.where(is_constant, np.nan, size))
+    return np.clip((centred[0] * centred[1]).sum(axis=1), -1, 1)
+
+
+def _rows(maps):
+    maps = np.asarray(maps, np.float64)
+    return maps.reshape(len(maps), -1)
