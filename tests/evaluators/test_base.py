@@ -280,7 +280,7 @@ def test_options_are_checked_at_the_door():
 # Independence
 
 
-@settings(deadline=None, max_examples=8)
+@settings(deadline=None, max_examples=6)
 @given(data=st.data(), name=st.sampled_from(list(PRESETS)))
 def test_results_depend_on_neither_batch_mates_nor_order(model, data, name):
     samples = 7

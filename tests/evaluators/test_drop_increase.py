@@ -205,7 +205,7 @@ def test_equals_the_plain_twin(size):
     assert found["increase_rate"].any() and found["drop_rate"].any()
 
 
-@settings(deadline=None, max_examples=15)
+@settings(deadline=None, max_examples=10)
 @given(
     rows=st.lists(st.lists(st.integers(-3, 3), min_size=5, max_size=5), min_size=1, max_size=4),
     fraction=st.floats(0.05, 1),
