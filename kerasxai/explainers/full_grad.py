@@ -10,8 +10,8 @@ from kerasxai.explainers.cam import GradCAM
 from kerasxai.explainers.gradient import GradientExplainer
 from kerasxai.explainers.rectified import GuidedBackprop
 from kerasxai.explainers.registry import register
+from kerasxai.graph.layer_calls import inference_scope
 from kerasxai.graph.linear import LINEAR, activation_of, before_activation, bias_of
-from kerasxai.graph.model_graph import inference_scope
 from kerasxai.graph.score import as_float
 
 _AFFINE_WITH_OFFSET = (keras.layers.BatchNormalization, keras.layers.Rescaling, keras.layers.Normalization)

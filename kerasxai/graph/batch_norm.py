@@ -7,6 +7,7 @@ import keras
 import tensorflow as tf
 
 from kerasxai.graph.dropout import dropped_share
+from kerasxai.graph.layer_calls import runs_call_of
 from kerasxai.graph.linear import CONVOLUTION, activation_of
 from kerasxai.graph.linear_parts import has_parts
 from kerasxai.graph.score import as_float
@@ -26,7 +27,7 @@ _TRANSPOSED = tuple(cls for cls in CONVOLUTION if cls.__name__.endswith("Transpo
 
 def is_scaling(operation):
     """Whether an operation is a layer of `AFFINE`; a subclass with a `call` of its own may do anything."""
-    return _runs_call_of(operation, AFFINE)
+    return runs_call_of(operation, AFFINE)
 
 
 def scale_and_shift(operation, rank):
@@ -77,7 +78,7 @@ class Folds:
         self._across_dropout = across_dropout
         self.after, self.before, self.chains = {}, {}, {}
         for node in graph.nodes:
-            if not _runs_call_of(node.operation, (keras.layers.BatchNormalization,)) or node in kept:
+            if not runs_call_of(node.operation, (keras.layers.BatchNormalization,)) or node in kept:
                 continue
             if node.operation.axis not in (-1, len(node.shape) - 1):
                 continue
@@ -97,7 +98,7 @@ class Folds:
                 if _admits(follower, between):
                     self.before[follower], self.chains[follower] = node, between
                 return
-            if not _runs_call_of(follower.operation, _RESHAPING):
+            if not runs_call_of(follower.operation, _RESHAPING):
                 return
 
     @property
@@ -138,10 +139,6 @@ def _through(graph, chain, bn, factor):
     if any(not isinstance(node.operation, _SAME_VALUES) for node in chain):
         factor = graph.run_chain(chain, tf.broadcast_to(factor, [1, *bn.shape[1:]]))
     return tf.reshape(factor, [-1])
-
-
-def _runs_call_of(operation, kinds):
-    return any(isinstance(operation, kind) and type(operation).call is kind.call for kind in kinds)
 
 
 def _takes_factors(operation):

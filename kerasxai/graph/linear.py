@@ -3,7 +3,7 @@
 import keras
 import tensorflow as tf
 
-from kerasxai.graph.model_graph import without_activation
+from kerasxai.graph.layer_calls import without_activation
 
 # Convolution classes are not subclasses of one another in Keras, so each is named.
 CONVOLUTION = (

@@ -3,6 +3,7 @@
 import keras
 import tensorflow as tf
 
+from kerasxai.graph.layer_calls import runs_call_of
 from kerasxai.graph.linear import LINEAR
 from kerasxai.graph.score import as_float
 
@@ -147,8 +148,5 @@ def linear_parts(layer):
 
 
 def _kind(operation):
-    """The Keras class whose `call` a layer runs; a subclass with a `call` of its own may do anything."""
-    for cls in LINEAR:
-        if isinstance(operation, cls):
-            return cls if type(operation).call is cls.call else None
-    return None
+    """The linear Keras class whose `call` a layer runs, None for any other."""
+    return next((cls for cls in LINEAR if runs_call_of(operation, (cls,))), None)

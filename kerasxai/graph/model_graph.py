@@ -1,16 +1,13 @@
 """ModelGraph: the layer calls of a Keras model in execution order, nested models inlined.
 
-The one file that reads Keras internals; what the calls mean for an explanation is decided elsewhere.
+The one file that reads Keras' graph of a model; what the calls mean for an explanation is decided elsewhere.
 """
-
-import contextlib
 
 import keras
 import tensorflow as tf
-from keras.src.backend.common import global_state
-from keras.src.backend.common.stateless_scope import in_stateless_scope
-from keras.src.layers.layer import CallContext
 from keras.src.models.functional import Functional
+
+from kerasxai.graph.layer_calls import inference_scope, wide
 
 
 class Node:
@@ -169,7 +166,7 @@ class ModelGraph:
         """
         values = dict(zip(node.inputs, tensors))
         if not isinstance(node, _CastNode):
-            call = _wide(call or node.operation)
+            call = wide(call or node.operation)
         self._execute([node], values, (), None, {} if call is None else {node: call})
         return [values[tensor] for tensor in node.outputs]
 
@@ -355,22 +352,6 @@ class ModelGraph:
                 )
 
 
-@contextlib.contextmanager
-def inference_scope():
-    """Layers called inside run in inference mode and keep nothing of it: no state, no losses."""
-    outer = global_state.get_global_attribute("current_call_ctx")
-    # The first layer called clears the losses it keeps for the user; one that is called inside another does not.
-    call = CallContext(entry_layer=None)
-    call.set_value("training", False)
-    global_state.set_global_attribute("current_call_ctx", call)
-    try:
-        # An outer scope may map weights to other values, which a scope of our own would hide.
-        with contextlib.nullcontext() if in_stateless_scope() else keras.StatelessScope():
-            yield
-    finally:
-        global_state.set_global_attribute("current_call_ctx", outer)
-
-
 def function_of(model):
     """The Functional inside a Sequential or functional model, None where `call` is the user's own."""
     if isinstance(model, keras.Sequential) and type(model).call is keras.Sequential.call:
@@ -378,44 +359,6 @@ def function_of(model):
     if isinstance(model, Functional) and type(model).call is Functional.call:
         return model
     return None
-
-
-def carried_logits(tensor):
-    """The logits Keras' own softmax and sigmoid leave on the tensor they return, else None."""
-    return getattr(tensor, "_keras_logits", None)
-
-
-def call_layers(model):
-    """Every layer below `model` that holds no other layer: a dict path inside the model -> layer."""
-    paths = {}  # a layer that is held in two places keeps its first path
-
-    def visit(holder, prefix):
-        for layer in holder._layers:
-            if layer._layers:
-                visit(layer, f"{prefix}{layer.name}/")
-            else:
-                paths.setdefault(layer, prefix + layer.name)
-
-    visit(model, "")
-    return {path: layer for layer, path in paths.items()}
-
-
-def _wide(operation):
-    """A shell of a layer of half precision that computes in float32; anything else as it is."""
-    if getattr(operation, "compute_dtype", None) not in ("float16", "bfloat16"):
-        return operation
-    shell = object.__new__(type(operation))
-    shell.__dict__.update(operation.__dict__)
-    shell.__dict__["_dtype_policy"] = keras.DTypePolicy("float32")
-    return shell
-
-
-def without_activation(layer):
-    """A layer that computes the same without its activation: a shell around the user's layer, sharing its weights."""
-    shell = object.__new__(type(layer))
-    shell.__dict__.update(layer.__dict__)
-    shell.__dict__["activation"] = keras.activations.linear
-    return shell
 
 
 def _nested_entry(nested, keras_node):

@@ -8,8 +8,9 @@ import warnings
 import keras
 import tensorflow as tf
 
+from kerasxai.graph.layer_calls import carried_logits
 from kerasxai.graph.linear import LINEAR, SIGMOID, SOFTMAX, activation_of, before_activation
-from kerasxai.graph.model_graph import ModelGraph, carried_logits, function_of
+from kerasxai.graph.model_graph import ModelGraph, function_of
 from kerasxai.graph.opaque_model import OpaqueModel, looks_like_probabilities
 
 SCORES = ("logit", "probability")

@@ -3,6 +3,7 @@
 import keras
 import tensorflow as tf
 
+from kerasxai.graph.layer_calls import runs_call_of
 from kerasxai.graph.linear import LINEAR, SIGMOID, SOFTMAX, activation_of
 
 _RECTIFIED = (*SIGMOID, *SOFTMAX, keras.activations.hard_sigmoid, keras.activations.softplus)
@@ -59,9 +60,9 @@ def _rectifies(node):
         return node.kind in _RECTIFIED_KINDS
     if isinstance(operation, keras.layers.ReLU) and (operation.negative_slope or operation.threshold):
         return False
-    if _runs_call_of(operation, (keras.layers.ReLU, keras.layers.Softmax)):
+    if runs_call_of(operation, (keras.layers.ReLU, keras.layers.Softmax)):
         return True
-    return _runs_call_of(operation, (*LINEAR, keras.layers.Activation)) and activation_of(operation) in _RECTIFIED
+    return runs_call_of(operation, (*LINEAR, keras.layers.Activation)) and activation_of(operation) in _RECTIFIED
 
 
 def _keeps_sign(node):
@@ -69,10 +70,5 @@ def _keeps_sign(node):
     if isinstance(operation, keras.layers.UpSampling2D) and operation.interpolation not in ("nearest", "bilinear"):
         return False  # bicubic and lanczos overshoot
     if isinstance(operation, keras.Layer):
-        return _runs_call_of(operation, _KEEPING_LAYERS)
+        return runs_call_of(operation, _KEEPING_LAYERS)
     return node.kind in _KEEPING_KINDS
-
-
-def _runs_call_of(operation, kinds):
-    """Whether a layer runs the `call` of one of these classes: a subclass with a call of its own may do anything."""
-    return any(isinstance(operation, kind) and type(operation).call is kind.call for kind in kinds)

@@ -11,6 +11,7 @@ from kerasxai.explainers.lrp.operations import (
     Proportional,
     Treatment,
 )
+from kerasxai.graph.layer_calls import runs_call_of
 from kerasxai.graph.linear import SIGMOID, SOFTMAX, activation_of
 
 _PASS, _GRADIENT, _PROPORTIONAL = PassOn(), Gradient(), Proportional()
@@ -159,7 +160,7 @@ def treatment_of(graph, node, max_pool="winner"):
     if isinstance(operation, _MAX_POOLING) and max_pool == "average":
         return _AVERAGE
     for kinds, treatment in _LAYERS:
-        if isinstance(operation, kinds) and _is_own_call(operation, kinds):
+        if runs_call_of(operation, kinds):
             blends = treatment is _GRADIENT and getattr(operation, "interpolation", "nearest") != "nearest"
             return _PROPORTIONAL if blends else treatment
     if type(operation).__module__.startswith("keras.") and node.kind in _KERAS_KINDS:
@@ -210,13 +211,6 @@ def _is_sigmoid_like(graph, tensor):
         return node.kind in _BOUNDED_KINDS
     capped = isinstance(operation, keras.layers.ReLU) and operation.max_value is not None
     return capped or isinstance(operation, keras.layers.Softmax) or activation_of(operation) in _BOUNDED
-
-
-def _is_own_call(operation, kinds):
-    """Whether a layer runs Keras' own `call`: a subclass that overrides it may do anything."""
-    if not isinstance(operation, keras.Layer):
-        return True
-    return any(isinstance(operation, kind) and type(operation).call is kind.call for kind in kinds)
 
 
 def _is_group_norm_of_another_axis(operation):

@@ -1,0 +1,67 @@
+"""How a user's layer is called without leaving a trace, whole or apart from its activation or precision."""
+
+import contextlib
+
+import keras
+from keras.src.backend.common import global_state
+from keras.src.backend.common.stateless_scope import in_stateless_scope
+from keras.src.layers.layer import CallContext
+
+
+@contextlib.contextmanager
+def inference_scope():
+    """Layers called inside run in inference mode and keep nothing of it: no state, no losses."""
+    outer = global_state.get_global_attribute("current_call_ctx")
+    # The first layer called clears the losses it keeps for the user; one that is called inside another does not.
+    call = CallContext(entry_layer=None)
+    call.set_value("training", False)
+    global_state.set_global_attribute("current_call_ctx", call)
+    try:
+        # An outer scope may map weights to other values, which a scope of our own would hide.
+        with contextlib.nullcontext() if in_stateless_scope() else keras.StatelessScope():
+            yield
+    finally:
+        global_state.set_global_attribute("current_call_ctx", outer)
+
+
+def without_activation(layer):
+    """A layer that computes the same without its activation: a shell around the user's layer, sharing its weights."""
+    shell = object.__new__(type(layer))
+    shell.__dict__.update(layer.__dict__)
+    shell.__dict__["activation"] = keras.activations.linear
+    return shell
+
+
+def wide(operation):
+    """A shell of a layer of half precision that computes in float32; anything else as it is."""
+    if getattr(operation, "compute_dtype", None) not in ("float16", "bfloat16"):
+        return operation
+    shell = object.__new__(type(operation))
+    shell.__dict__.update(operation.__dict__)
+    shell.__dict__["_dtype_policy"] = keras.DTypePolicy("float32")
+    return shell
+
+
+def carried_logits(tensor):
+    """The logits Keras' own softmax and sigmoid leave on the tensor they return, else None."""
+    return getattr(tensor, "_keras_logits", None)
+
+
+def runs_call_of(layer, kinds):
+    """Whether a layer runs the `call` of one of these classes: a subclass with a `call` of its own may do anything."""
+    return any(isinstance(layer, kind) and type(layer).call is kind.call for kind in kinds)
+
+
+def call_layers(model):
+    """Every layer below `model` that holds no other layer: a dict path inside the model -> layer."""
+    paths = {}  # a layer that is held in two places keeps its first path
+
+    def visit(holder, prefix):
+        for layer in holder._layers:
+            if layer._layers:
+                visit(layer, f"{prefix}{layer.name}/")
+            else:
+                paths.setdefault(layer, prefix + layer.name)
+
+    visit(model, "")
+    return {path: layer for layer, path in paths.items()}
