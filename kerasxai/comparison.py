@@ -1,14 +1,12 @@
 """Comparison: the results of several explainers under several evaluators, as a table, a file or a figure."""
 
-import contextlib
 import csv
 import json
-import os
-import tempfile
 
 import numpy as np
 
 from kerasxai.evaluators import Summary
+from kerasxai.whole_files import whole_file
 
 ARROWS = {"higher": "↑", "lower": "↓", None: ""}
 
@@ -102,7 +100,7 @@ class Comparison:
 
     def to_csv(self, path):
         """Writes `records()` as a CSV file."""
-        with _whole(path) as file:
+        with whole_file(path) as file:
             fields = ["explainer", "control", "metric", "better", *Summary._fields]
             writer = csv.DictWriter(file, fields, lineterminator="\n")
             writer.writeheader()
@@ -123,7 +121,7 @@ class Comparison:
             "summary": [{key: _plain(value) for key, value in record.items()} for record in self.records()],
             "values": values,
         }
-        with _whole(path) as file:
+        with whole_file(path) as file:
             json.dump(content, file, indent=1, allow_nan=False)
 
     def plot(self):
@@ -143,21 +141,6 @@ class Comparison:
             return "NaN"
         missing = f", {summary.nan} NaN" if summary.nan else ""
         return f"{summary.mean:.4g} ({summary.low:.4g} to {summary.high:.4g}{missing})"
-
-
-@contextlib.contextmanager
-def _whole(path):
-    """A text file that appears whole or not at all."""
-    folder, name = os.path.split(os.path.abspath(path))
-    handle, partial = tempfile.mkstemp(prefix=f".{name}.", suffix=".partial", dir=folder)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
-            yield file
-        os.chmod(partial, 0o644)
-        os.replace(partial, path)
-    except BaseException:
-        os.remove(partial)
-        raise
 
 
 def _plain(value):

@@ -1,4 +1,4 @@
-"""What callbacks write: files that appear whole or not at all, and TensorBoard's event files."""
+"""Where callbacks write: folders, and TensorBoard's event files."""
 
 import os
 import tempfile
@@ -14,20 +14,6 @@ _SCALARS = SummaryMetadata(
 _IMAGES = SummaryMetadata(
     plugin_data=SummaryMetadata.PluginData(plugin_name="images"), data_class=DataClass.DATA_CLASS_BLOB_SEQUENCE
 )
-
-
-def write_whole(path, data):
-    """Writes bytes to a file that appears whole or not at all."""
-    folder, name = os.path.split(os.path.abspath(path))
-    handle, partial = tempfile.mkstemp(prefix=f".{name}.", suffix=".partial", dir=folder)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-        os.chmod(partial, 0o644)
-        os.replace(partial, path)
-    except BaseException:
-        os.remove(partial)
-        raise
 
 
 def make_folder(path, option):

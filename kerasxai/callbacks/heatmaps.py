@@ -6,11 +6,12 @@ import os
 import numpy as np
 
 from kerasxai.callbacks.base import ExplanationCallback, Moment
-from kerasxai.callbacks.files import make_folder, write_whole
+from kerasxai.callbacks.files import make_folder
 from kerasxai.evaluators.base import Case
 from kerasxai.explainers.options import positive_integer
 from kerasxai.plots.checks import names_of_classes, sample_batch
 from kerasxai.plots.layout import probability_text
+from kerasxai.whole_files import whole_file
 
 PNG_RESOLUTION = 100  # dots per inch
 
@@ -133,8 +134,9 @@ class Heatmaps(ExplanationCallback):
                 "batch": f"{name}_batch_{moment.index:06d}.png",
                 "test": f"{name}_evaluate.png",
             }.get(kind, f"{name}_grid.png")
-            with self.surviving(f"writing to {self.directory}", moment):
-                write_whole(os.path.join(os.fspath(self.directory), file), png)
+            path = os.path.join(os.fspath(self.directory), file)
+            with self.surviving(f"writing to {self.directory}", moment), whole_file(path, "wb") as picture:
+                picture.write(png)
         tag = {"epoch": name, "batch": f"batch_{name}", "test": f"{name}_evaluate"}.get(kind, f"{name}_grid")
         self.write_summaries(lambda to: to.image(tag, png, size, moment.index), moment)
 
