@@ -1,6 +1,9 @@
 """The classes a model predicts for changed inputs, for the metrics that ask whether a prediction held."""
 
-from kerasxai.targets import ranked_classes
+import numpy as np
+import tensorflow as tf
+
+from kerasxai.targets import ranked_classes, select
 
 
 def has_classes(samples):
@@ -22,3 +25,27 @@ def predicted_classes(samples, inputs):
         return predict
 
     return samples.run("predicted classes", make, inputs)
+
+
+def scores_and_classes(samples, inputs):
+    """Scores of other inputs of the same samples and the classes predicted for them, from one run of the model.
+
+    Returns:
+        float32 `(samples,)` and int32 `(samples,)`; None for the classes where what is scored is no class.
+    """
+    if not has_classes(samples):
+        return samples.scores(inputs), None
+
+    def make():
+        score = samples.scored.score
+
+        def run(inputs, target):
+            outputs, _ = score.outputs(list(inputs))
+            predicted = ranked_classes(score, outputs[target.output], target.output, 1)[:, 0]
+            scores = select(score, outputs, target)
+            return tf.stack([scores, tf.cast(predicted, scores.dtype)], axis=1)
+
+        return run
+
+    scores, predicted = samples.run("scores and classes", make, inputs).T
+    return scores, predicted.astype(np.int32)

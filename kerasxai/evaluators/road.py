@@ -5,7 +5,7 @@ from scipy import sparse
 from scipy.sparse.linalg import splu
 
 from kerasxai.evaluators.base import Evaluator
-from kerasxai.evaluators.predicted import has_classes, predicted_classes
+from kerasxai.evaluators.predicted import scores_and_classes
 from kerasxai.evaluators.registry import register
 
 # Steps to half of the neighbours, and their weights; the other half are their opposites.
@@ -54,13 +54,11 @@ class ROAD(Evaluator):
         system = Imputation(samples.x.shape[1:-1])
         found = {"percentage": np.array([0, *self.percentages], np.float64)}
         for order, ranks in (("morf", case.ranks), ("lerf", case.ascending_ranks)):
-            scores, hits = [samples.originals], [self._hits(samples, samples.x)]
+            curve = [samples.keep("scores and hits", lambda: self._scores_and_hits(samples, samples.x))]
             for step, percentage in enumerate(self.percentages):
                 x = self._removed(samples.x, ranks, percentage, step, system, case.is_finite)
-                scores.append(samples.scores([x]))
-                hits.append(self._hits(samples, x))
-            found[order] = np.stack(scores, axis=1).astype(np.float64)
-            found[order + "_accuracy"] = np.stack(hits, axis=1)
+                curve.append(self._scores_and_hits(samples, x))
+            found[order], found[order + "_accuracy"] = np.stack(curve, axis=2)  # (samples, 1 + percentages) each
             found[order][~case.is_finite] = found[order + "_accuracy"][~case.is_finite] = np.nan
         for name, suffix in (("road", ""), ("road_accuracy", "_accuracy")):
             found[name] = (found["lerf" + suffix] - found["morf" + suffix])[:, 1:].mean(axis=1)
@@ -77,10 +75,11 @@ class ROAD(Evaluator):
         return changed
 
     @staticmethod
-    def _hits(samples, x):
-        if not has_classes(samples):
-            return np.full(len(samples), np.nan)
-        return (predicted_classes(samples, [x]) == samples.classes).astype(np.float64)
+    def _scores_and_hits(samples, x):
+        """float64 `(2, samples)`."""
+        scores, classes = scores_and_classes(samples, [x])
+        hits = np.full(len(samples), np.nan) if classes is None else classes == samples.classes
+        return np.stack([scores, hits]).astype(np.float64)
 
 
 class Imputation:
