@@ -1,10 +1,11 @@
-"""What each explainer costs, as a ratio to the forward and backward passes it cannot avoid.
+"""What each explainer and evaluator costs, as a ratio to the forward and backward passes it cannot avoid.
 
-    python benchmarks/cost.py          # VGG16, ResNet50, MobileNetV2 (batch 8, 224 x 224); MNIST-1D (batch 512)
+    python benchmarks/cost.py          # VGG16, ResNet50, MobileNetV2 (batch 8, 224 x 224); HMT (32); MNIST-1D (512)
     python benchmarks/cost.py --nets MobileNetV2 --methods grad_cam gradient --rounds 15 --csv cost.csv
+    python benchmarks/cost.py --nets HMT VGG16 --methods --evaluators drop_increase deletion
 
-Floors are compiled once and interleaved with the method, so that a drift of the machine's speed hits both; figures are
-medians over rounds. The method is called as a user calls it: NumPy in, NumPy out.
+Floors are compiled once and interleaved with what is measured, so that a drift of the machine's speed hits both;
+figures are medians over rounds. All is called as a user calls it: NumPy in, NumPy out.
 """
 
 import argparse
@@ -25,8 +26,7 @@ from rich.table import Table
 
 import kerasxai
 
-IMAGE_NETS = ("VGG16", "ResNet50", "MobileNetV2")
-SIGNAL_NET = "MNIST-1D"
+NETS = ("VGG16", "ResNet50", "MobileNetV2", "HMT", "MNIST-1D")
 REPEATS = 8  # path steps and noise draws, where a method repeats
 
 # row -> (options, floor, passes of the floor); the row is the method unless the options name it
@@ -64,10 +64,31 @@ METHODS = {
 }
 
 
+# row -> (options, forward passes of all samples it cannot avoid): curves score both ends once and each inner step
+EVALUATORS = {
+    "drop_increase": ({}, 2),
+    "deletion": ({"steps": REPEATS}, REPEATS + 1),
+    "insertion": ({"steps": REPEATS}, REPEATS + 1),
+    "pixel_flipping": ({"steps": REPEATS}, REPEATS + 1),
+    "aopc": ({"steps": REPEATS}, 3 * REPEATS + 1),  # most, least relevant first, and random
+    "road": ({"percentages": (10, 30, 50, 70)}, 2 * 4 + 1),
+}
+CALLBACK, CALLBACK_SAMPLES = "DropIncrease callback", 256
+
+
 def main(arguments=None):
     options = _parser().parse_args(arguments)
-    rows = [row for net in options.nets for row in cost_of_net(net, options.methods, options.rounds)]
-    if options.csv:
+    rows = []
+    for name in options.nets:
+        net = _Net(name)
+        table = Table("what", "floor", "floor s", "taken s", "ratio", "first call s", title=net.title)
+        of_net = [*methods_of(net, options), *evaluators_of(net, options)]
+        for row in of_net:
+            cells = (row["floor"], f"{row['floor_seconds']:.4f}", f"{row['seconds']:.4f}", f"{row['ratio']:.2f}")
+            table.add_row(row["what"], *cells, f"{row['first_call_seconds']:.1f}")
+        Console(width=110).print(table)
+        rows += of_net
+    if options.csv and rows:
         with open(options.csv, "w", newline="") as file:
             writer = csv.DictWriter(file, fieldnames=list(rows[0]))
             writer.writeheader()
@@ -75,72 +96,110 @@ def main(arguments=None):
     return rows
 
 
-def cost_of_net(name, methods, rounds):
-    """Measures the methods on one net; prints their table and returns its rows."""
-    model, x = _net(name)
-    batch = len(x)
-    floors = {"forward": _forward(model), "forward+backward": _forward_backward(model)}
-    tensor = tf.constant(x)
-    for floor in floors.values():
-        floor(tensor)
-    table = Table("method", "floor", "floor s", "method s", "ratio", "first call s", title=_title(name, x))
+def methods_of(net, options):
+    """A row for each method that the net admits."""
     rows = []
-    for method in methods:
+    for method in options.methods:
         settings, floor, passes = METHODS[method]
         if method == "expected_gradients":
-            settings = {**settings, "background": x[:4]}
+            settings = {**settings, "background": net.x[:4]}
         try:
-            config = {"method": method, "batch_size": batch, **settings}
-            explainer = kerasxai.explainers.from_config(config, model)
+            explainer = kerasxai.explainers.from_config(
+                {"method": method, "batch_size": len(net.x), **settings}, net.model
+            )
         except ValueError as error:  # e.g. CAM on a net that ends otherwise
-            table.add_row(method, f"not for this net: {str(error).split('.')[0]}", "", "", "", "")
+            print(f"{method} is not for {net.name}: {str(error).split('.')[0]}.")
             continue
         if method == "score_cam":  # one pass a channel
             (layer,) = explainer.layers_for(0)
             passes = min(passes, explainer.graph.node(layer).shape[-1])
-        first = _seconds(lambda: explainer(x))
-        pairs = [(_seconds(lambda: floors[floor](tensor)), _seconds(lambda: explainer(x))) for _ in range(rounds)]
-        floor_time, time_taken = (statistics.median(column) for column in zip(*pairs))
-        ratio = statistics.median(taken / (passes * unit) for unit, taken in pairs)
-        label = floor if passes == 1 else f"{passes} x {floor}"
-        rows.append(
-            {
-                "net": name,
-                "batch": batch,
-                "method": method,
-                "floor": label,
-                "floor_seconds": round(floor_time * passes, 5),
-                "method_seconds": round(time_taken, 5),
-                "ratio": round(ratio, 3),
-                "first_call_seconds": round(first, 2),
-            }
-        )
-        table.add_row(method, label, f"{floor_time * passes:.4f}", f"{time_taken:.4f}", f"{ratio:.2f}", f"{first:.1f}")
-    Console(width=110).print(table)
+        rows.append(net.cost(method, lambda e=explainer: e(net.x), floor, passes, options.rounds))
     return rows
 
 
-def _net(name):
-    keras.utils.set_random_seed(0)
-    random = np.random.default_rng(0)
-    if name == SIGNAL_NET:
-        return _signal_net(), random.normal(size=(512, 40, 1)).astype("float32")
-    model = getattr(keras.applications, name)(weights=None)
-    return model, random.uniform(-1, 1, size=(8, 224, 224, 3)).astype("float32")
+def evaluators_of(net, options):
+    """A row for each evaluator, on random maps, and for the callback."""
+    maps = np.random.default_rng(1).normal(size=net.x.shape[:-1])
+    rows = []
+    for name in options.evaluators:
+        if name == CALLBACK:
+            rows.append(_callback_cost(net, options.rounds))
+            continue
+        settings, passes = EVALUATORS[name]
+        evaluator = kerasxai.evaluators.get(name)(batch_size=len(net.x), **settings)
+        run = lambda e=evaluator: e(net.model, net.x, maps, target=0)
+        rows.append(net.cost(name, run, "forward", passes, options.rounds))
+    return rows
 
 
-def _signal_net():
-    layers = keras.layers
-    return keras.Sequential(
-        [
-            keras.Input((40, 1)),
-            layers.Conv1D(25, 5, padding="same", activation="relu"),
-            layers.Conv1D(25, 3, padding="same", activation="relu"),
-            layers.Conv1D(25, 3, padding="same", activation="relu"),
-            layers.Flatten(),
-            layers.Dense(10, activation="softmax"),
-        ]
-    )
+def _callback_cost(net, rounds):
+    """The callback at the end of an epoch; its floor is the explainer and two forward passes."""
+    x = np.concatenate([net.x] * -(-CALLBACK_SAMPLES // len(net.x)))[:CALLBACK_SAMPLES]
+    callback = kerasxai.callbacks.DropIncrease(x, explainer="grad_cam", batch_size=len(net.x), verbose=0)
+    explainer = kerasxai.explainers.GradCAM(net.model, batch_size=len(net.x), verbose=0)
+    parts = [tf.constant(x[start : start + len(net.x)]) for start in range(0, len(x), len(net.x))]
+
+    def floor():
+        explainer(x)
+        for part in parts + parts:
+            net.forward(part).numpy()
+
+    callback.set_model(net.model)
+    callback.set_params({"steps": 1, "epochs": 1})
+    callback.on_train_begin()
+    floor()
+    return net.cost(f"{CALLBACK}, {len(x)}", lambda: callback.on_epoch_end(0, {}), floor, 1, rounds)
+
+
+class _Net:
+    """A net, its batch, and the passes that costs are measured against."""
+
+    def __init__(self, name):
+        keras.utils.set_random_seed(0)
+        random = np.random.default_rng(0)
+        self.name = name
+        if name == "MNIST-1D":
+            self.model = kerasxai.models.mnist1d_cnn()
+            self.x = random.normal(size=(512, 40, 1)).astype("float32")
+        elif name == "HMT":
+            self.model = kerasxai.models.hmt_cnn()
+            self.x = random.uniform(0, 1, size=(32, 224, 224, 3)).astype("float32")
+        else:
+            self.model = getattr(keras.applications, name)(weights=None)
+            self.x = random.uniform(-1, 1, size=(8, 224, 224, 3)).astype("float32")
+        self.forward = _forward(self.model)
+        tensor, forward_backward = tf.constant(self.x), _forward_backward(self.model)
+        self.floors = {
+            "forward": lambda: self.forward(tensor).numpy(),
+            "forward+backward": lambda: forward_backward(tensor).numpy(),
+        }
+        for floor in self.floors.values():
+            floor()
+
+    @property
+    def title(self):
+        """Heading of its table."""
+        versions = f"TensorFlow {tf.__version__}, Keras {keras.__version__}, {os.cpu_count()} cores"
+        size = " x ".join(map(str, self.x.shape[1:]))
+        return f"{self.name}, batch {len(self.x)}, input {size} ({versions}, {platform.machine()})"
+
+    def cost(self, what, run, floor, passes, rounds):
+        """A row: the time of `run()` against that many passes of a floor, a name of `floors` or a function."""
+        first = _seconds(run)
+        one_pass = self.floors.get(floor, floor)
+        pairs = [(_seconds(one_pass), _seconds(run)) for _ in range(rounds)]
+        unit, taken = (statistics.median(column) for column in zip(*pairs))
+        label = "explainer + 2 x forward" if callable(floor) else floor
+        return {
+            "net": self.name,
+            "batch": len(self.x),
+            "what": what,
+            "floor": label if passes == 1 else f"{passes} x {label}",
+            "floor_seconds": round(unit * passes, 5),
+            "seconds": round(taken, 5),
+            "ratio": round(statistics.median(taken / (passes * unit) for unit, taken in pairs), 3),
+            "first_call_seconds": round(first, 2),
+        }
 
 
 def _forward(model):
@@ -160,21 +219,16 @@ def _forward_backward(model):
 
 def _seconds(function):
     start = time.perf_counter()
-    result = function()
-    if isinstance(result, tf.Tensor):
-        result.numpy()  # wait for it
+    function()
     return time.perf_counter() - start
-
-
-def _title(name, x):
-    versions = f"TensorFlow {tf.__version__}, Keras {keras.__version__}, {os.cpu_count()} cores, {platform.machine()}"
-    return f"{name}, batch {len(x)}, input {' x '.join(map(str, x.shape[1:]))} ({versions})"
 
 
 def _parser():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--nets", nargs="+", default=[*IMAGE_NETS, SIGNAL_NET], help="Keras Applications, or MNIST-1D")
-    parser.add_argument("--methods", nargs="+", default=list(METHODS), choices=list(METHODS), metavar="METHOD")
+    parser.add_argument("--nets", nargs="+", default=list(NETS), help="Keras Applications, HMT, MNIST-1D")
+    parser.add_argument("--methods", nargs="*", default=list(METHODS), choices=list(METHODS), metavar="METHOD")
+    measured = [*EVALUATORS, CALLBACK]
+    parser.add_argument("--evaluators", nargs="*", default=measured, choices=measured, metavar="EVALUATOR")
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--csv", help="also write the rows here")
     return parser
