@@ -162,7 +162,7 @@ class AOPC(PerturbationCurve):
 
     Args:
         patch_size: Side of a region; None: 9 of 224, else a 25th of the longest side.
-        steps: Number of regions replaced at most; None: all.
+        steps: Number of regions replaced at most, 100 as in the paper; None: all.
         **kwargs: `order`, `replace`, `draws`, see `PerturbationCurve`; `batch_size`, `seed`, see `Evaluator`.
 
     Reference:
@@ -171,7 +171,7 @@ class AOPC(PerturbationCurve):
 
     directions = {"aopc": "higher", "abpc": "higher", "aopc_above_random": "higher"}
 
-    def __init__(self, patch_size=None, steps=None, replace="uniform_noise", **kwargs):
+    def __init__(self, patch_size=None, steps=100, replace="uniform_noise", **kwargs):
         super().__init__(replace=replace, **kwargs)
         self.patch_size = None if patch_size is None else positive_integer("patch_size", patch_size)
         self.steps = None if steps is None else positive_integer("steps", steps)

@@ -129,8 +129,9 @@ def test_steps_limit_the_regions(steps, last):
 def test_default_patches():
     x = images(1, (30, 52, 3))
     model = conv_net((30, 52), head="softmax")
-    curve = AOPC(replace="zero")(model, x, np.ones((1, 30, 52)))["curve"]
-    assert curve.shape == (1, 1 + 15 * 26)  # 52 // 25 = 2
+    for steps, count in (({}, 100), ({"steps": None}, 15 * 26)):  # 52 // 25 = 2
+        curve = AOPC(replace="zero", **steps)(model, x, np.ones((1, 30, 52)))["curve"]
+        assert curve.shape == (1, 1 + count)
     assert PixelFlipping()(model, x, np.ones((1, 30, 52)))["curve"].shape == (1, 1 + 8 * 13)
 
 
