@@ -1,12 +1,11 @@
 """`kerasxai evaluate`: a saved model and samples in; how good its explanations are, as table, files and figures."""
 
 import itertools
-import json
 
 import numpy as np
 
 from kerasxai.cli.gallery import figure, output_folder, versions, write_json, write_page
-from kerasxai.cli.session import explainer_settings, open_model
+from kerasxai.cli.session import explainer_settings, open_model, read_options
 
 METHODS = ("grad_cam", "gradient_x_input", "integrated_gradients", "lrp")
 METRICS = ("drop_increase", "aopc", "deletion", "insertion")
@@ -19,7 +18,7 @@ def run(options):
 
     model, inputs = open_model(options)
     explainers = SeveralExplainers(model, options.method or list(METHODS), **explainer_settings(options)).explainers
-    metrics = [_metric(name, options) for name in options.metric or METRICS]
+    metrics = _metrics(options)
     x = samples_of(inputs, options.samples)
     with output_folder(options.out, options.overwrite) as folder:
         comparison = kerasxai.evaluate(model, x, explainers, metrics, batch_size=options.batch_size)
@@ -28,25 +27,19 @@ def run(options):
     print(f"{len(x)} samples. Open {options.out}/index.html")
 
 
-def _metric(name, options):
+def _metrics(options):
+    """The evaluators asked for; each takes the options it has, and every option must be one of theirs."""
     from kerasxai import evaluators
 
-    cls = evaluators.get(name)
-    settings = {}
-    for text in options.metric_option or ():
-        key, equals, value = text.partition("=")
-        if not equals:
-            raise ValueError(f"--metric-option must be NAME=VALUE. Received: {text!r}.")
-        if key in cls.option_names():
-            settings[key] = _value(value)
-    return cls(**{"batch_size": options.batch_size, **settings})
-
-
-def _value(text):
-    try:
-        return json.loads(text)
-    except json.JSONDecodeError:
-        return text
+    classes = [evaluators.get(name) for name in options.metric or METRICS]
+    settings = read_options("--metric-option", options.metric_option)
+    known = {name for cls in classes for name in cls.option_names()}
+    if unknown := sorted(set(settings) - known):
+        raise ValueError(
+            f"None of the metrics has the option {', '.join(unknown)}. Their options: {', '.join(sorted(known))}."
+        )
+    settings = {"batch_size": options.batch_size, **settings}
+    return [cls(**{name: settings[name] for name in cls.option_names() if name in settings}) for cls in classes]
 
 
 def samples_of(inputs, count):

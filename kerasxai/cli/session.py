@@ -33,15 +33,21 @@ def explainer_settings(options):
     settings = {"batch_size": options.batch_size, "verbose": 0, **rules.settings(options)}
     if options.layer:
         settings["layer"] = options.layer if len(options.layer) > 1 else options.layer[0]
-    for text in options.option or ():
+    return {**settings, **read_options("--option", options.option)}
+
+
+def read_options(flag, texts):
+    """`NAME=VALUE` as given to a repeatable flag: a dict name -> number, list ..., or the text as it is."""
+    found = {}
+    for text in texts or ():
         name, equals, value = text.partition("=")
         if not equals:
-            raise ValueError(f"--option must be NAME=VALUE. Received: {text!r}.")
+            raise ValueError(f"{flag} must be NAME=VALUE. Received: {text!r}.")
         try:
-            settings[name] = json.loads(value)
+            found[name] = json.loads(value)
         except json.JSONDecodeError:
-            settings[name] = value
-    return settings
+            found[name] = value
+    return found
 
 
 def _preprocess(choice, model):
