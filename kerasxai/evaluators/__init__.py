@@ -2,6 +2,7 @@
 
 from kerasxai.evaluators.base import Case, Evaluator, Results, Summary
 from kerasxai.evaluators.complexity import Complexity, CompressedSize, HighlightedArea, HistogramEntropy, Sparseness
+from kerasxai.evaluators.convergence import CosineSimilarityConvergence
 from kerasxai.evaluators.curves import AOPC, Deletion, Insertion, PerturbationCurve, PixelFlipping
 from kerasxai.evaluators.drop_increase import DropIncrease
 from kerasxai.evaluators.localization import (
@@ -15,6 +16,7 @@ from kerasxai.evaluators.registry import build, get, names, register
 from kerasxai.evaluators.road import ROAD
 from kerasxai.evaluators.robustness import Infidelity, LocalLipschitz, MaxSensitivity, Robustness
 from kerasxai.evaluators.sanity import EfficientRandomization, LabelRandomization, Randomization, RandomLogit
+from kerasxai.evaluators.shift_invariance import InputShiftInvariance
 from kerasxai.evaluators.similarity import Clusters, architecture_clusters, similarity_matrix
 
 __all__ = [
@@ -24,6 +26,7 @@ __all__ = [
     "Clusters",
     "Complexity",
     "CompressedSize",
+    "CosineSimilarityConvergence",
     "Deletion",
     "DropIncrease",
     "EfficientRandomization",
@@ -31,6 +34,7 @@ __all__ = [
     "HighlightedArea",
     "HistogramEntropy",
     "Infidelity",
+    "InputShiftInvariance",
     "Insertion",
     "IntersectionOverUnion",
     "LabelRandomization",

@@ -1,0 +1,127 @@
+"""Does relevance forget where it started? Rules whose matrices multiply towards rank one explain every class alike."""
+
+import numpy as np
+import tensorflow as tf
+
+from kerasxai.evaluators.base import Evaluator
+from kerasxai.evaluators.registry import register
+from kerasxai.explainers.lrp import LRP
+from kerasxai.explainers.lrp.propagation import Propagation
+from kerasxai.explainers.options import positive_integer
+from kerasxai.explainers.streaming import accumulate
+from kerasxai.graph.forward import Forward
+
+
+@register("cosine_similarity_convergence")
+class CosineSimilarityConvergence(Evaluator):
+    """Cosine similarity of two relevances that start from random output vectors, on their way to the input.
+
+    Vectors are drawn from N(0, 1) per unit and walk back through the rules of an `LRP` explainer. Similarity is the
+    absolute cosine, 1 where the direction no longer depends on the start: then the map says nothing about the class.
+
+    `cosine_similarity_convergence` is that at the model's input, the median over draws; `cosine_curve`
+    `(samples, 1 + layers)` that at the output and at the input of every linear layer from the output back, `layers`
+    names them. NaN where no relevance arrives.
+
+    Args:
+        draws: Number of pairs of output vectors, the same for all samples.
+        **kwargs: `batch_size`, `seed`, see `Evaluator`. The explainer's own `batch_size` bounds the memory.
+
+    Reference:
+        Sixt et al., 2020, https://arxiv.org/abs/1912.09818
+
+    Example:
+
+    ```python
+    evaluator = kerasxai.evaluators.CosineSimilarityConvergence(draws=5)
+    results = evaluator(model, images, explainer="lrp")
+    ```
+    """
+
+    needs = ("explainer",)
+    needs_maps = False
+    directions = {"cosine_similarity_convergence": "lower"}
+
+    def __init__(self, draws=10, **kwargs):
+        super().__init__(**kwargs)
+        self.draws = positive_integer("draws", draws)
+        self._cosines = None
+
+    def measure(self, case):
+        if not isinstance(case.explainer, LRP):
+            raise ValueError(
+                f"{self.name} follows relevance through the layers, so `explainer` must be an LRP. "
+                f'Received: {case.explainer.name}. Give "lrp", or kerasxai.explainers.LRP(model, rules=...).'
+            )
+        if self._cosines is None or self._cosines[0] is not case.explainer:
+            self._cosines = (case.explainer, _Cosines(case.explainer, self.draws, self.seed))
+        inputs = case.samples.inputs
+        found = self._cosines[1](inputs[0] if len(inputs) == 1 else inputs, target=case.samples.target)
+        curve = _median_of_known(found.astype(np.float64))
+        return {
+            self.name: curve[:, -1],
+            "cosine_curve": curve[:, :-1],
+            "layers": np.array(["", *self._cosines[1].paths]),
+        }
+
+
+class _Cosines(LRP):
+    """An LRP that returns the absolute cosine of two random relevances: `(samples, draws, 1 + layers + 1)`.
+
+    Args:
+        lrp: The explainer whose rules are followed.
+        draws, seed: See `CosineSimilarityConvergence`.
+    """
+
+    takes_all_ranks = False
+
+    def __init__(self, lrp, draws, seed):
+        config = lrp.get_config()
+        super().__init__(lrp.model, **{name: value for name, value in config.items() if name != "method"})
+        self.draws, self.seed = draws, seed
+        self._layers = list(reversed(self.plan.linear))
+        self.paths = [node.path for node in self._layers]
+
+    def explain_batch(self, inputs, target):
+        forward = Forward(self.graph, inputs, self.scorer.overrides)
+        walk = Propagation(self.plan, forward, inputs, copies=2)
+        output = self.graph.outputs[target.output]
+        logits = forward.wide([output])[0]
+        tensors = [output, *(node.inputs[0] for node in self._layers), self.graph.inputs[0]]
+
+        def draw(cosines, indices):
+            index = indices[0]
+            pair = tf.random.stateless_normal([2, *logits.shape[1:]], [self.seed, index], dtype=logits.dtype)
+            start = tf.repeat(pair, tf.shape(logits)[0], axis=0)  # one copy of the batch after the other
+            relevance = walk.back({output: start})
+            of_draw = tf.stack([_cosine(relevance.get(tensor), logits) for tensor in tensors], axis=1)
+            return [tf.tensor_scatter_nd_update(cosines[0], [[index]], of_draw[tf.newaxis])]
+
+        zeros = tf.zeros([self.draws, tf.shape(logits)[0], len(tensors)], logits.dtype)
+        (cosines,) = accumulate(self.draws, 1, draw, [zeros])
+        return tf.transpose(cosines, [1, 0, 2])
+
+    def finish(self, arrays, structure):
+        return arrays
+
+
+def _cosine(relevance, logits):
+    """|cosine| of the two copies of a relevance: `(batch,)`; NaN where none arrived."""
+    nan = tf.fill([tf.shape(logits)[0]], tf.constant(np.nan, logits.dtype))
+    if relevance is None:
+        return nan
+    first, second = tf.split(tf.reshape(relevance, [tf.shape(relevance)[0], -1]), 2)
+    # Scaled first: the square of a relevance that has become small would vanish.
+    first, second = (tf.math.divide_no_nan(one, tf.norm(one, np.inf, 1, keepdims=True)) for one in (first, second))
+    sizes = tf.norm(first, axis=1) * tf.norm(second, axis=1)
+    cosine = tf.abs(tf.reduce_sum(first * second, axis=1))
+    return tf.where(sizes > 0, tf.math.divide_no_nan(cosine, sizes), nan)
+
+
+def _median_of_known(values):
+    """Median over axis 1 of what is not NaN; NaN where nothing is."""
+    known = ~np.isnan(values).all(axis=1)
+    median = np.full(known.shape, np.nan)
+    by_entry = np.moveaxis(values, 1, -1)
+    median[known] = np.nanmedian(by_entry[known], axis=-1)
+    return median
