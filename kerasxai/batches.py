@@ -134,26 +134,27 @@ class Progress:
     """A progress bar that appears only when there is something to wait for.
 
     Args:
-        total: Number of samples, None if unknown.
+        total: How many there are, None if unknown.
         verbose: `"auto"` (after two seconds), 0 (never) or 1 (at once).
+        unit: What is counted.
     """
 
     PATIENCE = 2.0  # seconds
 
-    def __init__(self, total, verbose):
-        self._total = total
+    def __init__(self, total, verbose, unit="sample"):
+        self._total, self._unit = total, unit
         self._verbose = verbose
         self._start = time.monotonic()
         self._bar = None
         self._done = 0
 
     def add(self, count):
-        """Reports `count` more samples done."""
+        """Reports `count` more done."""
         self._done += count
         late = self._verbose == "auto" and time.monotonic() - self._start > self.PATIENCE
         finished = self._done == self._total
         if self._bar is None and (self._verbose == 1 or (late and not finished)):
-            self._bar = keras.utils.Progbar(self._total, unit_name="sample")
+            self._bar = keras.utils.Progbar(self._total, unit_name=self._unit)
         if self._bar is not None:
             self._bar.update(self._done)
 

@@ -1,7 +1,5 @@
 """`kerasxai.evaluate`: several explainers under several evaluators on the same samples, as one table."""
 
-import numpy as np
-
 from kerasxai.batches import Progress
 from kerasxai.comparison import Comparison
 from kerasxai.evaluators import Case, build
@@ -9,6 +7,7 @@ from kerasxai.evaluators.controls import control_maps
 from kerasxai.evaluators.scoring import ScoredModel
 from kerasxai.explainers.options import positive_integer, seed_number
 from kerasxai.explainers.registry import build as build_explainer
+from kerasxai.registry import labelled
 
 EXPLAINERS = ("grad_cam", "gradient_x_input", "integrated_gradients")
 EVALUATORS = ("drop_increase", "aopc", "deletion", "insertion")
@@ -62,8 +61,8 @@ def evaluate(
     ```
     """
     batch_size, seed = positive_integer("batch_size", batch_size), seed_number(seed)
-    rows = _named(explainers, model, batch_size)
-    measures = _labelled(evaluators)
+    rows = _named(explainers, "method", lambda one: build_explainer(one, model, batch_size=batch_size, verbose=0))
+    measures = _named(evaluators, "evaluator", build)
     if not rows or not measures:
         raise ValueError("`explainers` and `evaluators` must hold at least one each. Received: an empty list.")
     for measure in measures.values():
@@ -72,7 +71,7 @@ def evaluate(
     maps = control_maps(samples.x, seed) if controls else {}
     if taken := sorted(set(rows) & set(maps)):
         raise ValueError(f"`explainers` must not have the name of a control. Received: {', '.join(taken)}.")
-    results, progress = {}, Progress(len(rows) + len(maps), verbose)
+    results, progress = {}, Progress(len(rows) + len(maps), verbose, unit="row")
     for label in [*rows, *maps]:
         case = Case(model, samples, maps.get(label), rows.get(label), masks, reference_model)
         results[label] = {
@@ -84,33 +83,11 @@ def evaluate(
     return Comparison(results, controls=list(maps), samples=len(samples))
 
 
-def _labelled(evaluators):
-    """Dict label -> evaluator."""
-    if isinstance(evaluators, dict) and "evaluator" not in evaluators:
-        return {label: build(one) for label, one in evaluators.items()}
-    return _numbered([build(one) for one in _listed(evaluators)])
-
-
-def _named(explainers, model, batch_size):
-    """Dict row name -> explainer."""
-
-    def built(one):
-        one = {"method": one} if isinstance(one, str) else one
-        return build_explainer({"batch_size": batch_size, **one} if isinstance(one, dict) else one, model)
-
-    if isinstance(explainers, dict) and "method" not in explainers:
-        return {label: built(one) for label, one in explainers.items()}
-    return _numbered([built(one) for one in _listed(explainers)])
-
-
-def _listed(given):
-    return [given] if isinstance(given, (str, type, dict)) or not np.iterable(given) else list(given)
-
-
-def _numbered(objects):
-    """Dict name -> object; a name that comes again gets a number."""
+def _named(given, config_key, build_one):
+    """Dict name -> what `build_one` makes of each object; a name that comes again gets a number."""
     found = {}
-    for one in objects:
-        again = sum(label.split("#")[0] == one.name for label in found)
-        found[f"{one.name}#{again + 1}" if again else one.name] = one
+    for label, one in labelled(given, config_key):
+        built = build_one(one)
+        again = label is None and sum(other.split("#")[0] == built.name for other in found)
+        found[label or (f"{built.name}#{again + 1}" if again else built.name)] = built
     return found

@@ -78,6 +78,18 @@ class Configurable:
         return list(found)
 
 
+def labelled(given, config_key):
+    """Pairs (label, object) of one object, a list or a dict of them; the label is None where none was given.
+
+    Args:
+        given: What an option holds.
+        config_key: The key that tells the config dict of one object from a dict of objects.
+    """
+    if isinstance(given, dict) and config_key not in given:
+        return list(given.items())
+    return [(None, one) for one in (given if isinstance(given, (list, tuple)) else [given])]
+
+
 def refuse_unknown_options(owner, unknown):
     """The error for options a constructor does not have."""
     if unknown:

@@ -17,6 +17,7 @@ from kerasxai.callbacks.probe import Probe
 from kerasxai.evaluators.scoring import ScoredModel
 from kerasxai.explainers.options import check_one_of, positive_integer
 from kerasxai.explainers.registry import build as build_explainer
+from kerasxai.registry import labelled
 
 REHEARSAL_SAMPLES = 2  # of the probe, run through everything before the first batch
 BATCH_KEY = "batch"  # of `history`: how many batches the model was trained on
@@ -251,10 +252,7 @@ class ExplanationCallback(keras.callbacks.Callback, abc.ABC):
     def _build_explainers(self):
         built = {}
         for label, given in labelled(self._given_explainers, config_key="method"):
-            if isinstance(given, (str, dict)):
-                config = {"method": given} if isinstance(given, str) else given
-                given = {"batch_size": self.batch_size, **config}
-            explainer = build_explainer(given, self.model)
+            explainer = build_explainer(given, self.model, batch_size=self.batch_size)
             if explainer is not given:
                 explainer.verbose = 0  # its progress bar would break the one of `fit`
             label = label or explainer.name
@@ -309,18 +307,6 @@ class ExplanationCallback(keras.callbacks.Callback, abc.ABC):
         if self.results:
             values = " - ".join(f"{name}: {value:.4g}" for name, value in self.results.items())
             print(f"{moment}: {values}" if moment.kind == "epoch" else values)
-
-
-def labelled(given, config_key):
-    """Pairs (label, object) of one object, a list or a dict of them; the label is None where none was given.
-
-    Args:
-        given: What an option holds.
-        config_key: The key that tells the config dict of one object from a dict of objects.
-    """
-    if isinstance(given, dict) and config_key not in given:
-        return list(given.items())
-    return [(None, one) for one in (given if isinstance(given, (list, tuple)) else [given])]
 
 
 @contextlib.contextmanager

@@ -2,9 +2,10 @@
 
 import numpy as np
 
-from kerasxai.callbacks.base import ExplanationCallback, labelled
+from kerasxai.callbacks.base import ExplanationCallback
 from kerasxai.evaluators.base import Case
 from kerasxai.evaluators.registry import build as build_evaluator
+from kerasxai.registry import labelled
 
 
 class Evaluate(ExplanationCallback):

@@ -120,9 +120,12 @@ class Samples:
 
     @property
     def x(self):
-        """The one input; evaluators that perturb need a model with one."""
+        """The one input; most evaluators and callbacks need a model with one."""
         if len(self.inputs) != 1:
-            raise ValueError(f"This evaluator perturbs models with one input. Received: {len(self.inputs)} inputs.")
+            raise ValueError(
+                "Maps are compared, scored and drawn for models with one input. Received: a model with "
+                f"{len(self.inputs)} inputs. Explain it with kerasxai.explain, which gives a map for each."
+            )
         return self.inputs[0]
 
     @property

@@ -40,18 +40,19 @@ def from_config(config, model):
     return get(config["method"]).from_config(config, model)
 
 
-def build(explainer, model):
+def build(explainer, model, **defaults):
     """An explainer on `model` from what an option or argument may hold.
 
     Args:
         explainer: A registry name, a config dict, an explainer class, a function `model -> explainer`, or an
             explainer, which must be bound to `model`.
         model: The model to explain.
+        **defaults: Options of an explainer that is given by name, class or config, where the config says nothing else.
     """
     if isinstance(explainer, (str, type)):
-        return get(explainer)(model)
+        return get(explainer)(model, **defaults)
     if isinstance(explainer, dict):
-        return from_config(explainer, model)
+        return from_config({**defaults, **explainer}, model)
     if hasattr(explainer, "explain_batch"):
         if explainer.model is not model:
             raise ValueError(
