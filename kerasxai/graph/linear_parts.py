@@ -1,5 +1,7 @@
 """The linear maps inside a layer, runnable with any kernel: what `y = W x + b` is for each kind of layer."""
 
+import abc
+
 import keras
 import tensorflow as tf
 
@@ -12,7 +14,7 @@ _DEPTHWISE = (keras.layers.DepthwiseConv1D, keras.layers.DepthwiseConv2D)
 _SEPARABLE = (keras.layers.SeparableConv1D, keras.layers.SeparableConv2D)
 
 
-class LinearPart:
+class LinearPart(abc.ABC):
     """One linear map `y = run(x, kernel) + bias`, apart from any activation.
 
     Attributes:
@@ -23,9 +25,9 @@ class LinearPart:
         self.kernel = as_float(tf.convert_to_tensor(kernel))
         self.bias = None if bias is None else as_float(tf.convert_to_tensor(bias))
 
+    @abc.abstractmethod
     def run(self, x, kernel):
         """The map without its bias, for any kernel of the same shape."""
-        raise NotImplementedError
 
     def scale_inputs(self, scale):
         """Takes a factor per input channel into the kernel."""

@@ -31,7 +31,7 @@ class Given(Evaluator):
     name, directions, needs_maps = "given", DIRECTIONS, False
 
     def measure(self, case):
-        raise NotImplementedError
+        return {}
 
 
 @pytest.fixture

@@ -1,5 +1,7 @@
 """How relevance passes operations without a kernel. Which operation gets which treatment: `treatments.py`."""
 
+import abc
+
 import keras
 import tensorflow as tf
 
@@ -49,7 +51,7 @@ class Call:
         return [None if one in taken[place + 1 :] else slope for place, (one, slope) in enumerate(zip(taken, slopes))]
 
 
-class Treatment:
+class Treatment(abc.ABC):
     """How a node without a kernel hands relevance on.
 
     Attributes:
@@ -58,6 +60,7 @@ class Treatment:
 
     name = None
 
+    @abc.abstractmethod
     def propagate(self, call, relevances, ledger=None):
         """Relevance of the inputs.
 
@@ -69,7 +72,6 @@ class Treatment:
         Returns:
             One tensor per input, None for an input that gets nothing.
         """
-        raise NotImplementedError(f"{type(self).__name__} must define propagate(self, call, relevances).")
 
     def get_config(self):
         """Its name, or a dict with its options."""

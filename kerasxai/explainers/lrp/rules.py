@@ -3,6 +3,7 @@
 A rule only says which terms are divided; the engine (`engine.py`) runs them.
 """
 
+import abc
 import inspect
 import math
 import numbers
@@ -68,7 +69,7 @@ class Term(NamedTuple):
     bias: Any = None
 
 
-class Rule:
+class Rule(abc.ABC):
     """Base of the rules.
 
     A rule gives groups of terms. The outputs of a group's terms are summed to a denominator; each unit's relevance (or
@@ -95,6 +96,7 @@ class Rule:
             raise ValueError(f'`bias` must be "absorb" or "ignore". Received: bias={bias!r}.')
         self.bias = bias
 
+    @abc.abstractmethod
     def terms(self, layer):
         """Groups of terms.
 
@@ -104,7 +106,6 @@ class Rule:
         Returns:
             List of lists of `Term`.
         """
-        raise NotImplementedError(f"{type(self).__name__} must define terms(self, layer).")
 
     def split(self, relevance, output):
         """The relevance each group hands on: a list of tensors like `relevance`, given the layer's `output`."""
