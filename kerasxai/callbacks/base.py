@@ -134,6 +134,7 @@ class ExplanationCallback(keras.callbacks.Callback, abc.ABC):
 
     @property
     def trace_count(self):
+        """How many times anything was traced."""
         scored = 0 if self._scored is None else self._scored.trace_count
         return scored + sum(explainer.trace_count for explainer in self.explainers.values())
 

@@ -84,12 +84,15 @@ class Signals:
         self.above = 1.25 * rows * layout.line_height(layout.LABEL_SIZE) if self._has_legend else 0.0
 
     def height(self, width):
+        """Inches of a panel, the same for any width."""
         return SIGNAL_HEIGHT
 
     def limits(self, maps):
+        """The raw values at the ends of the scale of one map, or of several that share it."""
         return colours.limits(maps)
 
     def draw(self, axes, index):
+        """Draws one signal, a line for each channel, with ticks."""
         from matplotlib import patheffects, ticker
 
         lines = self.batch[index]
@@ -107,6 +110,7 @@ class Signals:
         axes.tick_params(labelsize=layout.LABEL_SIZE)
 
     def draw_map(self, axes, index, values, limits, colormap=None):
+        """Draws one signal before its map (T,), stretched over the panel's height; returns the map's AxesImage."""
         self.draw(axes, index)
         look = colours.colours(limits, colormap, colours.SIGNAL_SEQUENTIAL, opacity=SIGNAL_OPACITY)
         row = np.ma.masked_invalid(values)[np.newaxis]  # (1, T), stretched over the height of the axes

@@ -39,20 +39,24 @@ class Linear:
 
     @functools.cached_property
     def output(self):
+        """What the map made, `(batch, ...)`, bias included, before any activation."""
         if self._output is None:
             self._output = _plus(self.run(self.input, self.kernel), self._own_bias)
         return self._output
 
     @property
     def positive_input(self):
+        """The input's positive part."""
         return self.input if self._non_negative else positive(self.input)
 
     @property
     def negative_input(self):
+        """The input's negative part, signed; None where nothing is negative."""
         return None if self._non_negative else negative(self.input)
 
     @property
     def ones(self):
+        """1 for every input, 0 for padding, `(1, ...)`."""
         return one_sample(tf.ones_like(self.input[:1])) if self._ones is None else self._ones
 
     def bounds(self, low, high):

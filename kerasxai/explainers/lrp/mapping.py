@@ -37,6 +37,7 @@ class ByDepth:
         return None
 
     def get_config(self):
+        """The bounds and their rules as a dict of plain values, which `rules=` takes."""
         return {"by_depth": [[bound, rule.get_config()] for bound, rule in self.bounds]}
 
 
