@@ -17,6 +17,16 @@ def seeded():
     keras.utils.set_random_seed(0)
 
 
+@pytest.fixture
+def float64():
+    """Keras' default floating point type and policy, for the time of a test."""
+    keras.config.set_floatx("float64")
+    keras.config.set_dtype_policy("float64")
+    yield
+    keras.config.set_floatx("float32")
+    keras.config.set_dtype_policy("float32")
+
+
 @pytest.fixture(scope="session")
 def hmt_model():
     path = SHARED_DATA / "hmt" / "HMT.h5"

@@ -75,6 +75,19 @@ class FunctionalSubclass(keras.Model):
     """A subclass of keras.Model that is functional all the same."""
 
 
+class Subclassed(keras.Model):
+    """Layers called one after the other, out of sight of any graph."""
+
+    def __init__(self, layers):
+        super().__init__(name="subclassed")
+        self.steps = layers
+
+    def call(self, x):
+        for step in self.steps:
+            x = step(x)
+        return x
+
+
 # One builder for every kind of model
 
 
@@ -307,6 +320,26 @@ def build(kind):
     """A model of `KINDS` with random weights (the trained one keeps its own)."""
     model = KINDS[kind]()
     return model if kind == "trained" else randomised(model)
+
+
+def in_float32(model):
+    """The float32 twin of the kind `mixed_float16`, with its weights."""
+    with dtype_policy("float32"):
+        inputs = Input(IMAGE)
+        x = head(conv("late")(feature_extractor()(inputs)), activation=None)
+        twin = keras.Model(inputs, layers.Softmax()(x))
+    twin.set_weights(model.get_weights())
+    return twin
+
+
+def unrolled(shared):
+    """The kind `shared_layer` with a layer of its own, of the same weights, for each call."""
+    inputs = Input(IMAGE)
+    once, twice = conv("s", filters=2), conv("t", filters=2)
+    model = keras.Model(inputs, head(twice(layers.AveragePooling2D(2)(once(inputs)))))
+    kernel, bias, *rest = shared.get_weights()
+    model.set_weights([kernel, bias, kernel, bias, *rest])
+    return model
 
 
 class dtype_policy:

@@ -1,0 +1,78 @@
+"""What is explained: classes however they are written, functions, and the outputs of a model that has several."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from kerasxai.explainers import Gradient
+from tests import nets
+
+
+@pytest.fixture(scope="module")
+def model():
+    return nets.build("sequential")
+
+
+@pytest.fixture(scope="module", params=["grad_cam", "integrated_gradients"])
+def explainer(request, model):
+    return nets.quick(request.param, model, verbose=0)
+
+
+def test_ways_to_say_the_same_classes(explainer):
+    x, y = nets.images(3), np.array([2, 0, 1])
+    expected = explainer(x, target=y)
+    for same in (
+        [2, 0, 1],
+        (2, 0, 1),
+        y[:, None],
+        y.astype("float64"),
+        y.astype("uint8"),
+        np.eye(3)[y],
+        np.eye(3, dtype="int64")[y],
+        tf.constant(y),
+    ):
+        np.testing.assert_array_equal(explainer(x, target=same), expected)
+    for labels in (y, list(y), y[:, None], np.eye(3)[y], tf.constant(y)):
+        np.testing.assert_array_equal(explainer(x, target="true", y=labels), expected)
+    np.testing.assert_array_equal(explainer(x, target=2), explainer(x, target=[2, 2, 2]))
+
+
+def test_a_callable_without_data(model):
+    x = nets.images(3)
+    explainer = Gradient(model)
+    difference = explainer(x, target=lambda outputs: outputs[:, 0] - outputs[:, 1])
+    np.testing.assert_allclose(difference, explainer(x, target=0) - explainer(x, target=1), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["two_outputs", "dict_outputs"])
+def test_outputs_by_name(kind):
+    model = nets.build(kind)
+    x = nets.images(3)
+    explainer = Gradient(model)
+    for name, target in (("kind", 2), ("tags", [0, 1, 1])) if kind == "two_outputs" else (("zebra", 2), ("ant", None)):
+        alone = keras.Model(model.inputs, model.get_layer({"zebra": "kind", "ant": "size"}.get(name, name)).output)
+        np.testing.assert_allclose(
+            explainer(x, target=(name, target)), Gradient(alone)(x, target=target), rtol=1e-4, atol=1e-6
+        )
+
+
+def test_a_callable_gets_the_outputs_as_the_model_packs_them():
+    x = nets.images(3)
+    model = nets.build("dict_outputs")
+    picked = Gradient(model)(x, target=lambda outputs: outputs["zebra"][:, 1])
+    np.testing.assert_allclose(picked, Gradient(model)(x, target=("zebra", 1)), rtol=1e-5, atol=1e-6)
+    model = nets.build("two_outputs")
+    picked = Gradient(model)(x, target=lambda outputs: outputs[1][:, 0])
+    np.testing.assert_allclose(picked, Gradient(model)(x, target=("tags", 0)), rtol=1e-5, atol=1e-6)
+
+
+def test_true_labels_of_several_outputs():
+    x, kinds, tags = nets.images(3), np.array([2, 0, 1]), np.array([0, 1, 0])
+    model = nets.build("two_outputs")
+    explainer = Gradient(model)
+    expected = explainer(x, target=("tags", tags))
+    labels = {"kind": kinds, "tags": tags}
+    np.testing.assert_array_equal(explainer(x, target=("tags", "true"), y=labels), expected)
+    dataset = tf.data.Dataset.from_tensor_slices((x, labels)).batch(2)
+    np.testing.assert_allclose(explainer(dataset, target=("tags", "true")), expected, rtol=1e-5, atol=1e-6)
