@@ -244,12 +244,7 @@ def test_a_product_is_the_mean_of_both_operands():
 
 def test_a_shared_layer_has_the_multipliers_of_both_its_calls():
     shared = nets.build("shared_layer")
-    x = inputs = Input(nets.IMAGE)
-    once, twice = nets.conv("s", filters=2), nets.conv("t", filters=2)
-    unrolled = keras.Model(inputs, nets.head(twice(layers.AveragePooling2D(2)(once(x)))))
-    kernel, bias, *rest = shared.get_weights()
-    unrolled.set_weights([kernel, bias, kernel, bias, *rest])
-    assert_same(DeepLift(shared)(X, target=1), DeepLift(unrolled)(X, target=1))
+    assert_same(DeepLift(shared)(X, target=1), DeepLift(nets.unrolled(shared))(X, target=1))
 
 
 def test_a_sample_that_is_the_baseline_gets_nothing():

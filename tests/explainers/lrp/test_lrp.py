@@ -229,15 +229,10 @@ def test_kinds_that_are_not_explained(kind):
         LRP(nets.build(kind))
 
 
-def test_zero_is_gradient_times_input_in_float64():
-    keras.config.set_floatx("float64")
-    try:
-        with nets.dtype_policy("float64"):
-            model = nets.build("residual")
-            relevance = LRP(model, rules=lrp.Zero())(X.astype("float64"), target=1)
-            gradient = kerasxai.explainers.Gradient(model)(X.astype("float64"), target=1)
-    finally:
-        keras.config.set_floatx("float32")
+def test_zero_is_gradient_times_input_in_float64(float64):
+    model = nets.build("residual")
+    relevance = LRP(model, rules=lrp.Zero())(X.astype("float64"), target=1)
+    gradient = kerasxai.explainers.Gradient(model)(X.astype("float64"), target=1)
     assert relevance.dtype == np.float64
     assert_same(relevance, gradient * X, rtol=1e-7, atol=1e-7)
 
@@ -258,12 +253,7 @@ def test_nested_is_flat():
 
 def test_a_shared_layer_is_two_layers_of_the_same_weights():
     shared = nets.build("shared_layer")
-    x = inputs = Input(nets.IMAGE)
-    once, twice = nets.conv("s", filters=2), nets.conv("t", filters=2)
-    unrolled = keras.Model(inputs, nets.head(twice(layers.AveragePooling2D(2)(once(x)))))
-    kernel, bias, *rest = shared.get_weights()
-    unrolled.set_weights([kernel, bias, kernel, bias, *rest])
-    assert_same(LRP(shared)(X, target=1), LRP(unrolled)(X, target=1))
+    assert_same(LRP(shared)(X, target=1), LRP(nets.unrolled(shared))(X, target=1))
 
 
 def test_inputs_come_back_as_they_are_given():
@@ -288,12 +278,7 @@ def test_saved_models(kind, ending, tmp_path):
 @pytest.mark.parametrize("rules", ["epsilon_alpha2_beta1_flat", "epsilon_gamma_box", "gamma_epsilon_zero"])
 def test_mixed_float16(rules):
     model = nets.build("mixed_float16")
-    with nets.dtype_policy("float32"):
-        inputs = Input(nets.IMAGE)
-        x = nets.head(nets.conv("late")(nets.feature_extractor()(inputs)), activation=None)
-        wide = keras.Model(inputs, layers.Softmax()(x))
-    wide.set_weights(model.get_weights())
-    relevance, expected = (LRP(one, rules=rules)(X, target=1) for one in (model, wide))
+    relevance, expected = (LRP(one, rules=rules)(X, target=1) for one in (model, nets.in_float32(model)))
     assert relevance.dtype == np.float32 and np.isfinite(relevance).all()
     assert np.linalg.norm(relevance - expected) < 0.03 * np.linalg.norm(expected)
     assert LRP(model, rules=rules).ledger(X, target=1).residual.max() <= 1e-4
