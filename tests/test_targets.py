@@ -4,9 +4,12 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from keras import layers
 
+import kerasxai
+from kerasxai import explainers
 from kerasxai.explainers import Gradient
-from tests import nets
+from tests import nets, truth
 
 
 @pytest.fixture(scope="module")
@@ -76,3 +79,33 @@ def test_true_labels_of_several_outputs():
     np.testing.assert_array_equal(explainer(x, target=("tags", "true"), y=labels), expected)
     dataset = tf.data.Dataset.from_tensor_slices((x, labels)).batch(2)
     np.testing.assert_allclose(explainer(dataset, target=("tags", "true")), expected, rtol=1e-5, atol=1e-6)
+
+
+def test_each_output_of_several_has_its_own_gradient_and_map():
+    x = truth.images(3, (8, 10, 3))
+    inputs = keras.Input(x.shape[1:])
+    shared = layers.Conv2D(4, 3, activation="tanh", name="shared")(inputs)
+    left = layers.Dense(3, activation="softmax", name="left")(layers.GlobalAveragePooling2D()(shared))
+    right = layers.Dense(2, name="right")(layers.Flatten()(layers.Conv2D(2, 3, activation="tanh")(shared)))
+    model = truth.randomise(keras.Model(inputs, [left, right]), seed=1)
+    for index, (name, classes) in enumerate((("left", [2, 0, 1]), ("right", [1, 1, 0]))):
+        single = keras.Model(inputs, model.outputs[index])
+        single = truth.logits_of(single) if name == "left" else single
+        maps = kerasxai.explain(model, x, "gradient", target=(name, classes))
+        truth.assert_same(maps, truth.input_gradients(single, x, classes))
+        A, G = truth.activations_and_gradients(single, "shared", x, classes)
+        maps = kerasxai.explain(model, x, "hires_cam", target=(name, classes), layer="shared", upsample=False)
+        truth.assert_same(maps, np.maximum((A * G).sum(axis=-1), 0))
+
+
+@pytest.mark.parametrize("method", ["integrated_gradients", "expected_gradients", "smooth_grad", "score_cam"])
+def test_data_of_a_callable_target_stays_with_its_sample(method):
+    """The rows of a weighted sum of the outputs, here one-hot: the same as the classes."""
+    model, x, classes = truth.conv_net(), truth.images(3, (8, 10, 3)), [0, 3, 1]
+    names = explainers.get(method).option_names()
+    options = {"n_samples": 5, "steps": 5, "background": truth.images(2, (8, 10, 3), seed=1), "batch_size": 6}
+    options = {name: value for name, value in options.items() if name in names}
+    rows = np.eye(4, dtype="float32")[classes]
+    weighted = (lambda outputs, rows: tf.reduce_sum(outputs * rows, axis=-1), rows)
+    expected = kerasxai.explain(model, x, method, target=classes, **options)
+    truth.assert_same(kerasxai.explain(model, x, method, target=weighted, **options), expected)

@@ -74,6 +74,25 @@ def pooled_net(head=None, seed=3):
     return randomise(model, seed)
 
 
+def linear_net(shape):
+    """`S_c = w_c x + b_c`, of 4 classes."""
+    return randomise(keras.Sequential([keras.Input(shape), keras.layers.Flatten(), keras.layers.Dense(4)]), seed=2)
+
+
+def linear_weights(model, classes):
+    """`w` of each class of a `linear_net`, `(classes, *shape)`."""
+    return model.layers[-1].kernel.numpy().T[classes].reshape(-1, *model.input_shape[1:])
+
+
+def two_input_net():
+    """Inputs `scan` (6, 6, 2) and `age` (3,), not in alphabetical order, joined by a product; 3 classes."""
+    scan, age = keras.Input((6, 6, 2), name="scan"), keras.Input((3,), name="age")
+    left = keras.layers.Dense(4, activation="tanh")(keras.layers.Flatten()(scan))
+    right = keras.layers.Dense(4, activation="tanh")(age)
+    joined = keras.layers.Concatenate()([keras.layers.Multiply()([left, right]), left, right])
+    return randomise(keras.Model([scan, age], keras.layers.Dense(3)(joined)), seed=4)
+
+
 def clone(model):
     """A copy with the same weights."""
     copy = keras.models.clone_model(model)
@@ -121,6 +140,15 @@ def input_gradients(model, x, classes):
         tape.watch(x)
         score = tf.gather(model(x, training=False), classes, batch_dims=1)
     return tape.gradient(score, x).numpy()
+
+
+def gradients_at_inputs(model, inputs, classes):
+    """dS/dx of each sample's class, for every one of several inputs."""
+    tensors = [tf.constant(one) for one in inputs]
+    with tf.GradientTape() as tape:
+        tape.watch(tensors)
+        score = tf.gather(model(tensors), classes, batch_dims=1)
+    return [gradient.numpy() for gradient in tape.gradient(score, tensors)]
 
 
 def resized(maps, size):
