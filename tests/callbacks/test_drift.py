@@ -14,7 +14,7 @@ NAMES = [f"val_grad_cam_{kind}_to_{other}" for other in ("previous", "first") fo
 
 
 def test_values_by_hand():
-    model = training.compiled(training.network())
+    model = training.fresh()
     explainer = kerasxai.explainers.GradCAM(model, relu=False)
     maps = [explainer(X[:5], target=1)]
     keep = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: maps.append(explainer(X[:5], target=1)))
@@ -56,7 +56,7 @@ def test_batches_are_compared_with_epochs():
 
 
 def test_a_second_training_begins_anew():
-    model = training.compiled(training.network())
+    model = training.fresh()
     callback = ExplanationDrift(X[:4])
     training.fit(callback, model=model, epochs=3)
     history = training.fit(callback, model=model, epochs=2).history

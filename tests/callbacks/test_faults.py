@@ -100,7 +100,7 @@ def test_what_is_refused_can_be_put_right():
 
 
 def test_evaluate_without_a_training_is_refused_by_drift():
-    model = training.compiled(training.network())
+    model = training.fresh()
     with pytest.warns(UserWarning, match=r"without a fit\(\) before"):
         model.evaluate(X, Y, verbose=0, callbacks=[ExplanationDrift(X[:4])])
 
@@ -156,14 +156,14 @@ def test_drift_compares_with_the_last_epoch_that_has_maps():
 
 @pytest.mark.parametrize("kind", [DropIncrease, ExplanationDrift, Heatmaps])
 def test_ctrl_c_ends_the_training(kind):
-    model = training.compiled(training.network())
+    model = training.fresh()
     with pytest.raises(KeyboardInterrupt):
         training.fit(kind(X[:4], explainer=failing_at(FIRST_EPOCH + 2, KeyboardInterrupt())), model=model, epochs=4)
     assert np.isfinite(model.predict(X, verbose=0)).all()
 
 
 def test_a_model_that_diverged_gives_nan_and_trains_on():
-    model = training.compiled(training.network())
+    model = training.fresh()
 
     def spoil(epoch, logs):
         if epoch == 1:

@@ -46,7 +46,7 @@ def test_nothing_is_logged_and_nothing_written_without_a_folder(tmp_path, monkey
 def test_the_maps_drawn_are_those_of_the_model(monkeypatch):
     import kerasxai
 
-    model = training.compiled(training.network())
+    model = training.fresh()
     callback = Heatmaps(X[:2], explainer="lrp", target=1)
     training.fit(callback, model=model)
     ((*_, (epoch, maps)),) = [list(drawn.items()) for drawn in callback._drawn.values()]
@@ -56,7 +56,7 @@ def test_the_maps_drawn_are_those_of_the_model(monkeypatch):
 
 
 def test_titles_give_class_and_probability():
-    model = training.compiled(training.network())
+    model = training.fresh()
     callback = Heatmaps(X[:3], Y[:3], target="true", class_names=["top", "middle", "bottom"])
     training.fit(callback, model=model, epochs=1)
     titles = callback._titles(callback.samples())
@@ -76,7 +76,7 @@ def test_signals(tmp_path):
 
 
 def test_evaluate_draws_one_picture(tmp_path):
-    model = training.compiled(training.network())
+    model = training.fresh()
     model.evaluate(X, Y, verbose=0, callbacks=[Heatmaps(X[:2], directory=tmp_path)])
     assert [path.name for path in tmp_path.iterdir()] == ["grad_cam_evaluate.png"]
 

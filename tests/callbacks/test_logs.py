@@ -21,7 +21,7 @@ def test_history_holds_plain_floats():
 
 @pytest.mark.parametrize("target", ["predicted", "true", 1, np.arange(6) % 3, lambda outputs: outputs[:, 0]])
 def test_values_are_those_of_the_evaluator_by_hand(target):
-    model = training.compiled(training.network())
+    model = training.fresh()
     callback = DropIncrease(X[:6], Y[:6], target=target)
     history = training.fit(callback, model=model).history
     found = kerasxai.evaluators.DropIncrease()(model, X[:6], target=target, y=Y[:6], explainer="grad_cam").summary()
@@ -30,7 +30,7 @@ def test_values_are_those_of_the_evaluator_by_hand(target):
 
 
 def test_all_evaluators_on_all_explainers():
-    model = training.compiled(training.network())
+    model = training.fresh()
     callback = Evaluate(
         X[:6],
         explainers=["grad_cam", {"method": "lrp", "rules": "epsilon"}, kerasxai.explainers.Gradient],
@@ -75,7 +75,7 @@ def test_names_and_prefix():
 
 
 def test_an_explainer_on_the_model_that_is_trained():
-    model = training.compiled(training.network())
+    model = training.fresh()
     explainer = kerasxai.explainers.LayerCAM(model)
     history = training.fit(DropIncrease(X[:4], explainer=explainer), model=model, epochs=1).history
     assert "val_layer_cam_drop_rate" in history
@@ -151,13 +151,13 @@ def test_reduce_lr_on_plateau_reduces():
     plateau = keras.callbacks.ReduceLROnPlateau(
         monitor="val_grad_cam_drop_rate", mode="max", min_delta=100, patience=2, factor=0.5
     )
-    model = training.compiled(training.network())
+    model = training.fresh()
     rates = training.fit(DropIncrease(X[:6]), plateau, model=model, epochs=5).history["learning_rate"]
     np.testing.assert_allclose(rates, [0.01, 0.01, 0.01, 0.005, 0.005], rtol=1e-5)
 
 
 def test_the_three_lines_of_the_design():
-    model = training.compiled(training.network())
+    model = training.fresh()
     history = model.fit(
         X,
         Y,

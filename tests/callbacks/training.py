@@ -1,5 +1,6 @@
 """Small nets and data that train in a second, and what callbacks are tested with."""
 
+import functools
 import json
 import os
 import subprocess
@@ -53,6 +54,22 @@ class Subclassed(keras.Model):
         return self.units(self.gap(self.conv(x)))
 
 
+def fresh():
+    """The compiled network as it was made: one for all tests of a process, so that its training is traced once."""
+    model, variables, values = _made_once()
+    for variable, value in zip(variables, values):
+        variable.assign(value)
+    return model
+
+
+@functools.cache
+def _made_once():
+    model = compiled(network())
+    model.optimizer.build(model.trainable_variables)
+    variables = [*model.variables, *model.optimizer.variables]
+    return model, variables, [variable.numpy() for variable in variables]
+
+
 def compiled(model, **options):
     model.compile(keras.optimizers.Adam(0.01), "sparse_categorical_crossentropy", metrics=["accuracy"], **options)
     return model
@@ -62,7 +79,7 @@ def fit(*callbacks, model=None, epochs=2, **options):
     """A History of a short training with these callbacks."""
     x, y = data()
     options = {"validation_data": (x, y), "batch_size": 16, "verbose": 0, **options}
-    return (model or compiled(network())).fit(x, y, epochs=epochs, callbacks=list(callbacks), **options)
+    return (model or fresh()).fit(x, y, epochs=epochs, callbacks=list(callbacks), **options)
 
 
 def failing_at(call, error=None):
