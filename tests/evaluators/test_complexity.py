@@ -59,7 +59,7 @@ def test_a_map_that_is_not_finite_is_nan_and_its_neighbours_are_not(metric, wron
 
 
 @pytest.mark.parametrize("metric", METRICS)
-@settings(deadline=None, max_examples=25)
+@settings(deadline=None, max_examples=10)
 @given(maps=arrays(np.float32, (3, 6), elements=st.floats(-(2.0**99), 2.0**99, width=32, allow_subnormal=False)))
 def test_ranges_and_batch_order(metric, maps):
     found = measure(metric, maps)

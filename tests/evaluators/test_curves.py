@@ -1,5 +1,6 @@
 """Perturbation curves against a plain loop, one `predict` a step, and against closed forms."""
 
+import functools
 import itertools
 
 import keras
@@ -68,8 +69,13 @@ def loop(model, x, maps, units, order, how, counts, draws=1, insert=False):
     return curves
 
 
+@functools.cache
+def softmax_net(size):
+    return conv_net(size, head="softmax")
+
+
 def compare(evaluator, units, counts, size, insert=False, order="morf", how="zero"):
-    model, x = conv_net(size, head="softmax"), images(3, (*size, 3), seed=4)
+    model, x = softmax_net(size), images(3, (*size, 3), seed=4)
     maps = np.maximum(np.random.default_rng(6).normal(size=(3, *size)), 0)  # with ties at 0
     found = evaluator(model, x, maps, CLASSES)
     expected = loop(model, x, maps, units, order, how, counts, evaluator.draws, insert)
@@ -128,7 +134,7 @@ def test_steps_limit_the_regions(steps, last):
 
 def test_default_patches():
     x = images(1, (30, 52, 3))
-    model = conv_net((30, 52), head="softmax")
+    model = softmax_net((30, 52))
     for steps, count in (({}, 100), ({"steps": None}, 15 * 26)):  # 52 // 25 = 2
         curve = AOPC(replace="zero", **steps)(model, x, np.ones((1, 30, 52)))["curve"]
         assert curve.shape == (1, 1 + count)
@@ -185,7 +191,7 @@ def test_the_best_and_the_worst_ranking_are_the_extremes(sign):
 
 @pytest.mark.parametrize("value", [0.0, 2.5, -1.3])
 def test_constant_map_has_no_preference(value):
-    model, x = conv_net((6, 7), head="softmax"), images(2, (6, 7, 3))
+    model, x = softmax_net((6, 7)), images(2, (6, 7, 3))
     maps = np.full((2, 6, 7), value)
     results = AOPC(patch_size=4)(model, x, maps)  # with regions cut at the border, whose sums are smaller
     np.testing.assert_array_equal(results["abpc"], 0)
@@ -210,7 +216,7 @@ def test_area_does_not_depend_on_the_size_of_the_image(cls):
 
 
 def test_positions_are_ranked_not_channels():
-    model, x = conv_net((6, 7), head="softmax"), images(2, (6, 7, 3))
+    model, x = softmax_net((6, 7)), images(2, (6, 7, 3))
     attributions = np.random.default_rng(1).normal(size=x.shape)
     found = Deletion(steps=42)(model, x, attributions)["curve"]
     np.testing.assert_array_equal(found, Deletion(steps=42)(model, x, attributions.sum(axis=-1))["curve"])
@@ -218,7 +224,7 @@ def test_positions_are_ranked_not_channels():
 
 
 def test_draws_are_seeded_and_averaged():
-    model, x = conv_net((6, 7), head="softmax"), images(2, (6, 7, 3))
+    model, x = softmax_net((6, 7)), images(2, (6, 7, 3))
     maps = np.random.default_rng(1).random((2, 6, 7))
 
     def curve(**options):
@@ -234,7 +240,7 @@ def test_draws_are_seeded_and_averaged():
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("evaluator", [AOPC(patch_size=3), Deletion(steps=3), Insertion(steps=3), PixelFlipping()])
 def test_map_that_is_not_finite_is_nan_and_counted(evaluator):
-    model, x = conv_net((6, 7), head="softmax"), images(3, (6, 7, 3))
+    model, x = softmax_net((6, 7)), images(3, (6, 7, 3))
     maps = np.random.default_rng(1).random((3, 6, 7))
     whole = evaluator(model, x, maps)
     maps[1, 2, 2] = np.nan
@@ -284,15 +290,12 @@ def test_never_more_than_the_batch_size_at_once():
 @settings(deadline=None, max_examples=10)
 @given(steps=st.integers(1, 9), order=st.sampled_from(["morf", "lerf", "random"]))
 def test_ranges(steps, order):
-    model, x = MODEL, images(2, (6, 7, 3))
+    model, x = softmax_net((6, 7)), images(2, (6, 7, 3))
     maps = np.random.default_rng(steps).integers(-1, 2, size=(2, 6, 7))
     found = Deletion(steps=steps, order=order)(model, x, maps)
     assert (found["curve"] >= 0).all() and (found["curve"] <= 1).all() and (np.diff(found["fraction"]) >= 0).all()
     assert (found["deletion"] >= found["curve"].min(axis=1) - 1e-9).all()
     assert (found["deletion"] <= found["curve"].max(axis=1) + 1e-9).all()
-
-
-MODEL = conv_net((6, 7), head="softmax")
 
 
 @pytest.mark.parametrize(

@@ -62,7 +62,7 @@ def test_summary_counts_what_has_no_value():
 
 
 @pytest.mark.parametrize("metric", METRICS)
-@settings(deadline=None, max_examples=25)
+@settings(deadline=None, max_examples=10)
 @given(
     maps=arrays(np.float32, (3, 6), elements=st.floats(-(2.0**99), 2.0**99, width=32, allow_subnormal=False)),
     masks=arrays(bool, (3, 6)),

@@ -39,11 +39,11 @@ def net(*dropouts):
 def of_draws(model, masks, rules="zero", percentiles=(5, 25, 50, 75, 95)):
     """Percentiles of LRP maps of a net whose head has its rows scaled by each draw's mask."""
     plain = net()
-    maps = []
+    explainer, maps = LRP(plain, rules=rules), []
     for mask in masks:
         *features, kernel, bias = model.get_weights()
         plain.set_weights([*features, kernel * mask[:, None], bias])
-        maps.append(LRP(plain, rules=rules)(X, target=1))
+        maps.append(explainer(X, target=1))
     assert np.std(maps, axis=0).max() > 0
     return np.moveaxis(np.percentile(maps, percentiles, axis=0), 0, 1)
 
@@ -118,7 +118,8 @@ def test_seeds_and_batches():
 
 def test_the_class_is_predicted_without_dropout():
     model = net(layers.Dropout(0.9))
-    assert_same(b_lrp(model)(X), b_lrp(model)(X, target=model(X, training=False).numpy().argmax(axis=1)))
+    explainer = b_lrp(model)
+    assert_same(explainer(X), explainer(X, target=model(X, training=False).numpy().argmax(axis=1)))
 
 
 def test_targets_and_configs():
@@ -145,10 +146,11 @@ def test_a_normalisation_before_the_dropout():
     gap = keras.Model(model.inputs, model.get_layer("gap").output)(X).numpy()
     assert (np.abs(scale * gap + shift) > 1e-3).all()
     head, bias = model.layers[-1].get_weights()
-    plain, maps = net(), []
+    plain = net()
+    explainer, maps = LRP(plain, rules="zero"), []
     for index in range(DRAWS):
         masked = head * kept(index, [UNITS], 0.4)[:, None]
         plain.set_weights([*model.get_weights()[:2], masked * scale[:, None], shift @ masked + bias])
-        maps.append(LRP(plain, rules="zero")(X, target=1))
+        maps.append(explainer(X, target=1))
     expected = np.moveaxis(np.percentile(maps, (5, 25, 50, 75, 95), axis=0), 0, 1)
     assert_same(b_lrp(model)(X, target=1), expected, rtol=1e-2, atol=1e-3)

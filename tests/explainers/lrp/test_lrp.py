@@ -54,7 +54,8 @@ def test_relevance_is_in_proportion_to_its_start(rules, model):
 def test_contrast_starts_against_the_other_classes(start, model):
     units = unsoftened(model)(X).numpy()
     size = units[:, 2] if start == "logit" else np.ones(3)
-    each = [LRP(model, start="one")(X, target=column) for column in range(3)]
+    from_one = LRP(model, start="one")
+    each = [from_one(X, target=column) for column in range(3)]
     expected = size.reshape(3, 1, 1, 1) * (each[2] - (each[0] + each[1]) / 2)
     explainer = LRP(model, start=start, contrast="others")
     assert_same(explainer(X, target=2), expected, rtol=1e-3)
