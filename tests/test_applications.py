@@ -13,39 +13,26 @@ from kerasxai import explainers
 from kerasxai.graph import ModelGraph, default_layer
 
 SIDES = {"InceptionV3": 160, "InceptionResNetV2": 160}  # their last maps have one position at 96
-METHODS = {
-    "grad_cam": {},
-    "layer_cam": {},
-    "gradient": {},
-    "integrated_gradients": {"steps": 2},
-    "guided_backprop": {},
-}
+METHODS = {"grad_cam": {}, "gradient": {}, "guided_backprop": {}}
+ALIKE = {"layer_cam": {}, "integrated_gradients": {"steps": 2}}  # these walk the nets as the others do
 RULES = ["epsilon", "epsilon_plus", "epsilon_gamma_box", "epsilon_alpha2_beta1_flat"]
-LARGE = {  # one preset each in the default run
-    "ResNet50V2": "epsilon_gamma_box",
-    "DenseNet121": "epsilon",
-    "InceptionV3": "epsilon_alpha2_beta1_flat",
-    "InceptionResNetV2": "epsilon_plus",
-    "NASNetMobile": "epsilon",
-    "EfficientNetV2B0": "epsilon_alpha2_beta1_flat",
-    "ConvNeXtTiny": "epsilon_plus",
-}
-# The last layer with positions. None: Keras numbers it anew in every process; it feeds the global pooling.
-DEFAULT_LAYERS = {
-    "VGG16": "block5_conv3",
-    "ResNet50": "conv5_block3_out",
-    "ResNet50V2": "post_relu",
-    "DenseNet121": "relu",
-    "InceptionV3": "mixed10",
-    "InceptionResNetV2": "conv_7b_ac",
-    "Xception": "block14_sepconv2_act",
-    "MobileNet": "conv_pw_13_relu",
-    "MobileNetV2": "out_relu",
-    "MobileNetV3Small": None,
-    "NASNetMobile": None,
-    "EfficientNetB0": "top_activation",
-    "EfficientNetV2B0": "top_activation",
-    "ConvNeXtTiny": None,
+# The last layer with positions (None: Keras numbers it anew in every process; it feeds the global pooling), the preset
+# of the default run, and, where the rest is more of the same operations, the layer up to which that run explains.
+FAMILIES = {
+    "VGG16": ("block5_conv3", "epsilon_gamma_box", None),
+    "ResNet50": ("conv5_block3_out", "epsilon_alpha2_beta1_flat", "conv3_block2_out"),
+    "ResNet50V2": ("post_relu", "epsilon_gamma_box", "conv3_block2_out"),
+    "DenseNet121": ("relu", "epsilon", "pool3_relu"),
+    "InceptionV3": ("mixed10", "epsilon_alpha2_beta1_flat", None),
+    "InceptionResNetV2": ("conv_7b_ac", "epsilon_plus", "block17_2_ac"),
+    "Xception": ("block14_sepconv2_act", "epsilon_plus", None),
+    "MobileNet": ("conv_pw_13_relu", "epsilon_alpha2_beta1_flat", None),
+    "MobileNetV2": ("out_relu", "epsilon_gamma_box", None),
+    "MobileNetV3Small": (None, "epsilon_plus", None),
+    "NASNetMobile": (None, "epsilon", "normal_concat_1"),
+    "EfficientNetB0": ("top_activation", "epsilon_gamma_box", "block4b_add"),
+    "EfficientNetV2B0": ("top_activation", "epsilon_alpha2_beta1_flat", "block4b_add"),
+    "ConvNeXtTiny": (None, "epsilon_plus", "convnext_tiny_downsampling_block_1"),
 }
 ALL = sorted(name for name in dir(keras.applications) if name[0].isupper())
 
@@ -58,26 +45,35 @@ def application(request):
     keras.backend.clear_session()
 
 
-@pytest.mark.parametrize("application", DEFAULT_LAYERS, indirect=True)
+@pytest.mark.parametrize("application", FAMILIES, indirect=True)
 def test_family(application):
-    """Two presets of LRP each, one for the large nets; all four for all nets under `-m applications`."""
+    """Whole nets, all methods and all presets on each: under `-m applications`."""
     name, model = application
-    check(model, DEFAULT_LAYERS[name])
-    every_second = RULES[list(DEFAULT_LAYERS).index(name) % 2 :: 2]
-    check_relevance(model, [LARGE[name]] if name in LARGE else every_second)
+    default_path, preset, last = FAMILIES[name]
+    check_graph(model, default_path)
+    model = beginning(model, last) if last else model
+    check_maps(model, METHODS)
+    check_relevance(model, [preset])
 
 
 @pytest.mark.applications
 @pytest.mark.parametrize("application", ALL, indirect=True)
 def test_every_constructor(application, capsys):
     name, model = application
-    node = check(model, None)
+    node = check_graph(model, None)
+    check_maps(model, METHODS | ALIKE)
     check_relevance(model, RULES)
     with capsys.disabled():
         print(f"\n{name}: default layer {node.path} {node.shape}", end=" ")
 
 
-def check(model, default_path):
+def beginning(model, last):
+    """The net up to a layer, with a head of its own."""
+    pooled = keras.layers.GlobalAveragePooling2D()(model.get_layer(last).output)
+    return keras.Model(model.inputs, keras.layers.Dense(5, activation="softmax")(pooled))
+
+
+def check_graph(model, default_path):
     x = pictures(model)
     calls_before = calls(model)
     graph = ModelGraph(model)
@@ -85,14 +81,19 @@ def check(model, default_path):
     np.testing.assert_array_equal(outputs[0], model(x, training=False))
     node = default_layer(graph)
     assert node.path == default_path if default_path else feeds_global_pooling(graph, node)
-    for method, options in METHODS.items():
+    assert calls(model) == calls_before
+    return node
+
+
+def check_maps(model, methods):
+    x, calls_before = pictures(model), calls(model)
+    for method, options in methods.items():
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # blank maps and nets without a ReLU warn
             maps = explainers.get(method)(model, **options)(x)
         assert np.isfinite(maps).all(), method
         assert maps.shape[: x.ndim - 1] == x.shape[:-1], method
     assert calls(model) == calls_before
-    return node
 
 
 def check_relevance(model, presets):
