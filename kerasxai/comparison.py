@@ -8,6 +8,7 @@ import numpy as np
 from kerasxai.evaluators import Summary
 from kerasxai.whole_files import whole_file
 
+PLOTS = {"curve": "curves", "morf": "road_curves", "levels": "robustness", "hog_curve": "randomization"}  # by a result
 ARROWS = {"higher": "↑", "lower": "↓", None: ""}
 
 
@@ -107,9 +108,15 @@ class Comparison:
             writer.writerows(self.records())
 
     def to_json(self, path):
-        """Writes the summaries and every sample's values as a JSON file; what is not finite becomes null."""
+        """Writes the summaries and every sample's values as a JSON file; what is not finite becomes null.
+
+        Maps that an evaluator keeps are left out.
+        """
         values = {
-            row: {name: {key: _plain(value) for key, value in found.items()} for name, found in of_row.items()}
+            row: {
+                name: {key: _plain(value) for key, value in found.items() if key != "maps"}
+                for name, found in of_row.items()
+            }
             for row, of_row in self.results.items()
         }
         configs = {
@@ -129,6 +136,30 @@ class Comparison:
         from kerasxai import plots
 
         return plots.comparison(self)
+
+    def plot_curves(self, samples=None):
+        """Curves of the evaluators that have some: perturbation, ROAD, robustness, randomisation.
+
+        Args:
+            samples: The samples evaluated, to draw the maps that `Randomization(keep_maps=...)` kept; None: none.
+
+        Returns:
+            Dict evaluator label -> Matplotlib Figure.
+        """
+        from kerasxai import plots
+
+        of_evaluator = {}
+        for row, found in self.results.items():
+            for label, one in found.items():
+                of_evaluator.setdefault(label, {})[row] = one
+        figures = {}
+        for label, rows in of_evaluator.items():
+            one = next(iter(rows.values()))
+            if name := next((name for key, name in PLOTS.items() if key in one), None):
+                given = {"samples": samples} if "maps" in one else {}
+                given |= {"controls": self.controls} if name in ("curves", "road_curves") else {}
+                figures[label] = getattr(plots, name)(rows, title=label, **given)
+        return figures
 
     def __str__(self):
         return self.to_markdown()

@@ -124,7 +124,11 @@ def test_readme_links_lead_somewhere():
         assert (ROOT / target).exists(), target
 
 
-FAST = {"lrp_rule_calibration.py": ("--epochs", "1"), "training_with_explanations.py": ("--epochs", "2")}
+FAST = {
+    "evaluating_explanations.py": ("--epochs", "1", "--samples", "20"),
+    "lrp_rule_calibration.py": ("--epochs", "1"),
+    "training_with_explanations.py": ("--epochs", "2"),
+}
 
 
 @pytest.mark.parametrize("script", sorted(path.name for path in (ROOT / "examples").glob("*.py")))

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 import kerasxai
-from kerasxai.evaluators import AOPC, Deletion, DropIncrease, Evaluator, Insertion
+from kerasxai.evaluators import AOPC, Deletion, DropIncrease, Evaluator, Insertion, Randomization
 from kerasxai.evaluators.controls import control_maps
 from kerasxai.explainers import Gradient
+from kerasxai.plots.colours import PLAIN
 from tests import nets
 from tests.counting import Counting
 from tests.truth import conv_net, images
@@ -303,6 +304,26 @@ def test_evaluators_without_per_sample_values_make_an_empty_table(model, tmp_pat
 
 def test_plot(comparison):
     assert len(comparison.plot().axes) >= 7
+
+
+def test_curves_of_the_evaluators_that_have_some(model):
+    x = images(3, SHAPE)
+    measures = {"few steps": Deletion(steps=4), "drop": DropIncrease(), "cascade": Randomization(keep_maps=1)}
+    found = kerasxai.evaluate(model, x, ["gradient", "gradient_x_input"], measures)
+    figures = found.plot_curves(x)
+    assert list(figures) == ["few steps", "cascade"]
+    (curves,) = figures["few steps"].axes
+    grey = [line.get_label() for line in curves.lines if line.get_color() == PLAIN]
+    assert [line.get_label() for line in curves.lines] == [
+        "gradient",
+        "gradient_x_input",
+        *CONTROLS,
+    ] and grey == CONTROLS
+    for line in curves.lines:
+        np.testing.assert_allclose(line.get_ydata(), found.results[line.get_label()]["few steps"]["curve"].mean(axis=0))
+    pictures = [axes for axes in figures["cascade"].axes if axes.images]
+    assert len(pictures) == 2 * len(found.results["gradient"]["cascade"]["layers"])
+    assert not [axes for axes in found.plot_curves()["cascade"].axes if axes.images]
 
 
 def test_controls_do_not_depend_on_the_number_of_samples():

@@ -22,7 +22,7 @@ def run(options):
     x = samples_of(inputs, options.samples)
     with output_folder(options.out, options.overwrite) as folder:
         comparison = kerasxai.evaluate(model, x, explainers, metrics, batch_size=options.batch_size)
-        _write(folder, comparison, options, explainers)
+        _write(folder, comparison, x, options, explainers)
     _print(comparison)
     print(f"{len(x)} samples. Open {options.out}/index.html")
 
@@ -49,19 +49,14 @@ def samples_of(inputs, count):
     return np.stack(list(taken))
 
 
-def _write(folder, comparison, options, explainers):
-    from kerasxai import plots
-
+def _write(folder, comparison, x, options, explainers):
     comparison.to_csv(folder / "comparison.csv")
     comparison.to_json(folder / "comparison.json")
     comparison.plot().savefig(folder / "comparison.png", dpi=120)
     sections = [figure("comparison.png", "Means and 95 % confidence intervals; controls grey", wide=True)]
-    for name in dict.fromkeys(
-        name for row in comparison.results.values() for name, one in row.items() if "curve" in one
-    ):
-        of_rows = {row: found[name] for row, found in comparison.results.items() if name in found}
-        plots.curves(of_rows, title=name).savefig(folder / f"{name}.png", dpi=120)
-        sections.append(figure(f"{name}.png", f"{name}: mean curve and 95 % band"))
+    for name, drawn in comparison.plot_curves(x).items():
+        drawn.savefig(folder / f"{name}.png", dpi=120)
+        sections.append(figure(f"{name}.png", f"{name}: means and 95 % bands", wide=True))
     made = versions()
     write_json(
         folder / "report.json",

@@ -229,27 +229,28 @@ class Results(dict):
             return Summary(np.nan, np.nan, np.nan, np.nan, **counts)
         low, high = bootstrap_interval(kept, self.evaluator.seed)
         error = kept.std(ddof=1) / np.sqrt(len(kept)) if len(kept) > 1 else np.nan
-        return Summary(float(kept.mean()), float(error), low, high, **counts)
+        return Summary(float(kept.mean()), float(error), float(low), float(high), **counts)
 
 
 def bootstrap_interval(values, seed=0):
     """Bounds of the bootstrap confidence interval of the mean, percentile method.
 
     Args:
-        values: Array `(samples,)` without NaN.
-        seed: Seed of the draws.
+        values: Array `(samples,)`, or `(samples, steps)` for an interval at each step, without NaN.
+        seed: Seed of the draws, which all steps share.
 
     Returns:
-        `(low, high)`.
+        `(low, high)`: numbers, or arrays `(steps,)`.
     """
-    draws = np.random.default_rng(seed)
-    means = np.empty(BOOTSTRAP_DRAWS)
+    draws, count = np.random.default_rng(seed), len(values)
+    means = np.empty((BOOTSTRAP_DRAWS, *values.shape[1:]))
     for start in range(0, BOOTSTRAP_DRAWS, 100):  # bounds the memory
-        picked = draws.integers(len(values), size=(100, len(values)))
-        means[start : start + 100] = values[picked].mean(axis=1)
+        picked = draws.integers(count, size=(100, count))
+        times = np.stack([np.bincount(row, minlength=count) for row in picked])  # each sample is drawn
+        means[start : start + 100] = times @ values / count
     tail = 50 * (1 - CONFIDENCE)
-    low, high = np.percentile(means, [tail, 100 - tail])
-    return float(low), float(high)
+    low, high = np.percentile(means, [tail, 100 - tail], axis=0)
+    return low, high
 
 
 def ranks(values):

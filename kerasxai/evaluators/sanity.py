@@ -97,6 +97,9 @@ class Randomization(_WeightRandomization):
 
     Args:
         order: `"top_down"` (from the output, cumulative), `"bottom_up"`, or `"independent"` (one layer at a time).
+        keep_maps: Number of samples, the first ones, whose maps at every step are kept as the result `maps` float32
+            `(keep_maps, steps + 1, *spatial)`, for `kerasxai.plots.randomization`. They take 4 bytes for each position
+            of each map; without them no more than two maps a sample are held.
         **kwargs: `smooth`, `noise_level`, `init`, see the base class; `batch_size`, `seed`, see `Evaluator`.
 
     Reference:
@@ -105,21 +108,26 @@ class Randomization(_WeightRandomization):
 
     directions = SIMILARITIES
 
-    def __init__(self, order="top_down", **kwargs):
+    def __init__(self, order="top_down", keep_maps=0, **kwargs):
         super().__init__(**kwargs)
         check_one_of("order", order, ORDERS)
         self.order = order
+        self.keep_maps = 0 if keep_maps == 0 else positive_integer("keep_maps", keep_maps)
 
     def measure(self, case):
         layers, values, same = self._prepare(case)
         reference = self._maps(case, values) if self.smooth else same
         numbers = list(range(len(layers)))
         numbers = numbers[::-1] if self.order == "top_down" else numbers
-        steps = [similarities(reference, reference)]
+        steps, kept = [similarities(reference, reference)], [reference[: self.keep_maps].astype(np.float32)]
         for step, number in enumerate(numbers):
             chosen = {number} if self.order == "independent" else set(numbers[: step + 1])
-            steps.append(similarities(reference, self._maps(case, self._randomised(layers, values, chosen))))
+            maps = self._maps(case, self._randomised(layers, values, chosen))
+            steps.append(similarities(reference, maps))
+            kept.append(maps[: self.keep_maps].astype(np.float32))
         found = {"layers": np.array(["", *(layers[number][0] for number in numbers)])}
+        if self.keep_maps:
+            found["maps"] = np.stack(kept, axis=1)
         for name in self.directions:
             curve = np.stack([step[name] for step in steps], axis=1)
             found[name + "_curve"] = curve

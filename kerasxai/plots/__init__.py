@@ -2,9 +2,12 @@
 Matplotlib without pyplot: no display, no global figures. Maps are normalised here, for display only."""
 
 from kerasxai.plots.grids import grid, top_classes
-from kerasxai.plots.metrics import comparison, curves, training
+from kerasxai.plots.lines import curves, road_curves, robustness
+from kerasxai.plots.matrices import similarity
+from kerasxai.plots.metrics import comparison, training
 from kerasxai.plots.overlays import overlay
 from kerasxai.plots.predictions import prediction_bars
+from kerasxai.plots.randomized import randomization
 from kerasxai.plots.reports import classification_report
 from kerasxai.plots.signals import signal
 
@@ -15,7 +18,11 @@ __all__ = [
     "grid",
     "overlay",
     "prediction_bars",
+    "randomization",
+    "road_curves",
+    "robustness",
     "signal",
+    "similarity",
     "top_classes",
     "training",
 ]

@@ -5,9 +5,8 @@ import numpy as np
 
 from kerasxai.plots import colours, layout
 from kerasxai.plots.layout import LABEL_SIZE, TICK
+from kerasxai.plots.names import WIDEST_NAME, AxisNames
 
-MOST_NAMED = 25  # classes; of more only indices are written
-WIDEST_NAME = 1.4  # inches; longer class names are wrapped
 MOST_CURVES = 10  # ROC curves told apart; of more only the lowest
 LOWEST_CURVES = 5
 LEGEND_LINE_WIDTH = 0.42  # inches, of a line in a legend and the gaps around it
@@ -15,7 +14,7 @@ NUMBER_SIZE = "xx-small"  # in the confusion matrix
 SHARES_COLORMAP, NO_SHARE_GREY = "Blues", "#E0E0E0"
 LINE_STYLES = ("-", "--", ":")
 MEASURES = {"precision": "#0072B2", "recall": "#E69F00", "f1": "#009E73"}  # Okabe and Ito, 2008
-BAR_SHARE, NAME_SHARE = 0.8, 0.94  # of a class's room
+BAR_SHARE = 0.8  # of a class's room
 
 
 class ConfusionMatrix:
@@ -27,7 +26,7 @@ class ConfusionMatrix:
     """
 
     def __init__(self, names, shares):
-        self._names = _ClassNames(names)
+        self._names = AxisNames(names)
         self._shares = np.array(shares)
         self.before = _line() + TICK + self._names.width
         self.least_side = self._names.least_length
@@ -115,7 +114,7 @@ class ClassBars:
     """
 
     def __init__(self, names, support, measures):
-        self._names = _ClassNames([f"{name} ({count})" for name, count in zip(names, support)])
+        self._names = AxisNames([f"{name} ({count})" for name, count in zip(names, support)])
         self._measures = measures
         self.before = TICK + layout.text_width("0.5", LABEL_SIZE)
 
@@ -139,52 +138,6 @@ class ClassBars:
         axes.spines[["top", "right"]].set_visible(False)
         place = {"loc": "lower center", "bbox_to_anchor": (0.5, 1.0), "borderaxespad": 0.2, "frameon": False}
         axes.legend(ncols=len(MEASURES), fontsize=LABEL_SIZE, **place)
-
-
-class _ClassNames:
-    """Names along an axis: wrapped, upright where they do not fit side by side, indices where they are too many."""
-
-    def __init__(self, names):
-        self._names = names
-        self.are_shown = len(names) <= MOST_NAMED
-        self._wrapped = [layout.wrapped(name, WIDEST_NAME, LABEL_SIZE) for name in names]
-        self.width = layout.widest(self._wrapped if self.are_shown else [str(len(names))], LABEL_SIZE)
-        lines = max(name.count("\n") + 1 for name in self._wrapped)
-        self.least_length = len(names) * lines * _line() if self.are_shown else 0.0
-
-    def depth(self, length):
-        """Room that the names take under a horizontal axis of this length."""
-        if not self.are_shown:
-            return _line()
-        if self._is_upright(length):
-            return self.width
-        return _line() * max(name.count("\n") + 1 for name in self._side_by_side(length))
-
-    def mark(self, axis, length=None):
-        """Writes the names to a vertical axis, or to a horizontal one of this length."""
-        from matplotlib.ticker import MaxNLocator
-
-        axis.set_tick_params(labelsize=LABEL_SIZE)
-        if not self.are_shown:
-            axis.set_major_locator(MaxNLocator(integer=True))
-            return
-        if length is None or self._is_upright(length):
-            texts = self._wrapped
-        else:
-            texts = self._side_by_side(length)
-        axis.set_ticks(range(len(texts)), texts, parse_math=False)
-        if length is not None and self._is_upright(length):
-            axis.set_tick_params(labelrotation=90)
-
-    def _side_by_side(self, length):
-        return [layout.wrapped(name, self._room(length), LABEL_SIZE) for name in self._names]
-
-    def _is_upright(self, length):
-        words = [word for name in self._names for word in layout.words(name)]
-        return layout.widest(words, LABEL_SIZE) > self._room(length)
-
-    def _room(self, length):
-        return NAME_SHARE * length / len(self._names)
 
 
 def _line():

@@ -35,6 +35,7 @@ class Table:
     Attributes:
         width, height: Of the whole table.
         panel_width, panel_height: Of one panel.
+        first_column, column_step: Where the first panel begins, and how far from it the next of another group does.
     """
 
     def __init__(
@@ -68,9 +69,9 @@ class Table:
         row_gap = max(row_gap, row_height - self.panel_height + COLUMN_GAP)
 
         self.columns = min(columns, len(titles)) * group
-        self._first = MARGIN + left + room + before
+        self.first_column = MARGIN + left + room + before
         self._step = before + self.panel_width + beside + GROUP_GAP
-        self._group_step = group * self._step - GROUP_GAP + self._gap
+        self.column_step = group * self._step - GROUP_GAP + self._gap
         self._group_width = self.panel_width + (group - 1) * self._step
         self._titles = [wrapped(title, self._group_width, TITLE_SIZE) for title in titles]
         self._tops, top = [], MARGIN + above
@@ -79,7 +80,7 @@ class Table:
             top += lines * line_height(TITLE_SIZE) + (TITLE_GAP if lines else 0.0)
             self._tops.append(top)
             top += self.panel_height + row_gap
-        self.width = self._first - before + self.columns // group * self._group_step - self._gap + right + MARGIN
+        self.width = self.first_column - before + self.columns // group * self.column_step - self._gap + right + MARGIN
         self.height = top - row_gap + max(below, (row_height - self.panel_height) / 2) + MARGIN
 
     def figure(self):
@@ -91,7 +92,7 @@ class Table:
         added = []
         for index in range(len(self._titles) * self.group):
             row, column = divmod(index, self.columns)
-            left = self._first + column // self.group * self._group_step + column % self.group * self._step
+            left = self.first_column + column // self.group * self.column_step + column % self.group * self._step
             axes = add_axes(parent, left, top + self._tops[row], self.panel_width, self.panel_height)
             title = "" if index % self.group else self._titles[index // self.group]
             middle = self._group_width / 2 / self.panel_width

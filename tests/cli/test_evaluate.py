@@ -66,6 +66,19 @@ def test_folder_holds_table_figures_and_page(model, tmp_path):
     assert all(f'src="{name}"' in page for name in names if name.endswith(".png"))
 
 
+def test_curves_of_every_kind_are_on_the_page(model, tmp_path):
+    metrics = ["aopc", "road", "robustness", "randomization", "complexity"]
+    given = [part for name in metrics for part in ("--metric", name)]
+    options = ["--metric-option", "transform=noise", "--metric-option", "keep_maps=1"]
+    assert evaluate(tmp_path, "--method", "gradient_x_input", *given, *options) == 0
+    pictures = {path.stem for path in (tmp_path / "out").glob("*.png")}
+    assert pictures == {"comparison", "aopc", "road", "robustness", "randomization"}
+    page = (tmp_path / "out" / "index.html").read_text()
+    assert all(f'src="{name}.png"' in page for name in pictures)
+    values = json.loads((tmp_path / "out" / "comparison.json").read_text())["values"]["gradient_x_input"]
+    assert "maps" not in values["randomization"] and len(values["randomization"]["spearman_curve"]) == 9
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -84,6 +84,30 @@ def test_orders_agree_where_they_must():
     np.testing.assert_allclose(top[:, 1], alone[:, -1], atol=1e-6)  # the last layer alone
 
 
+@pytest.mark.parametrize("options", [{}, {"order": "independent"}, {"smooth": 2}])
+def test_kept_maps_are_those_that_were_compared(options):
+    model, x = conv_net(), images(3, (8, 10, 3))
+    found = evaluators.Randomization(keep_maps=2, **options)(model, x, explainer="gradient_x_input")
+    maps = found["maps"]
+    assert maps.shape == (2, 6, 8, 10) and maps.dtype == np.float32
+    if "smooth" not in options:
+        np.testing.assert_allclose(maps[:, 0], explain(model, x[:2], method="gradient_x_input").sum(-1), rtol=1e-4)
+    for step in range(6):
+        wanted = similarities(maps[:, 0].astype("float64"), maps[:, step].astype("float64"))
+        for name, values in wanted.items():
+            np.testing.assert_allclose(found[name + "_curve"][:2, step], values, atol=1e-5)
+    bare = evaluators.Randomization(**options)(model, x, explainer="gradient_x_input")
+    assert "maps" not in bare
+    np.testing.assert_array_equal(bare["spearman_curve"], found["spearman_curve"])
+
+
+def test_no_more_maps_are_kept_than_there_are():
+    model, x = pooled_net("softmax"), images(2, (8, 10, 3))
+    assert len(evaluators.Randomization(keep_maps=9)(model, x, explainer="gradient")["maps"]) == 2
+    with pytest.raises(ValueError, match="keep_maps=-1"):
+        evaluators.Randomization(keep_maps=-1)
+
+
 @pytest.mark.parametrize("init", ["layer", "normal"])
 def test_a_model_that_was_never_trained_gets_other_weights(init):
     keras.utils.set_random_seed(1)

@@ -8,7 +8,8 @@ import pytest
 from kerasxai import plots
 from kerasxai.comparison import Comparison
 from kerasxai.evaluators import Evaluator, Results
-from kerasxai.plots.metrics import CONTROL_GREY
+from kerasxai.evaluators.base import bootstrap_interval
+from kerasxai.plots import colours
 from tests.plots.rendering import assert_texts_are_readable
 
 VALUES = {
@@ -64,7 +65,7 @@ def test_bars_are_the_means_with_their_intervals_best_on_top(table):
         np.testing.assert_allclose([bar.get_width() for bar in axes.patches], means)
         assert axes.yaxis_inverted()  # the first is on top
         for row, bar, whiskers in zip(names, axes.patches, axes.collections, strict=True):
-            control = matplotlib.colors.to_hex(bar.get_facecolor()) == CONTROL_GREY
+            control = matplotlib.colors.to_hex(bar.get_facecolor()) == colours.PLAIN.lower()
             assert control == (row == "smooth_random")
             summary = table.summary(row, metric)
             if summary.count:
@@ -79,6 +80,14 @@ def test_higher_is_better_puts_the_highest_on_top(table):
         "grad_cam",
         "smooth_random",
     ]
+
+
+def test_a_metric_without_values_says_so(table):
+    for row in table.results.values():
+        row["given"]["deletion"] = [np.nan] * 4
+    figure = plots.comparison(Comparison(table.results, ["smooth_random"], 4))
+    assert [[text.get_text() for text in axes.texts] for axes in figure.axes] == [[], ["no value"], []]
+    assert_texts_are_readable(figure)
 
 
 @pytest.mark.parametrize("columns", [1, 2, 3])
@@ -108,16 +117,16 @@ def test_curves_are_means_with_their_bands():
     given["lrp"]["curve"][4] = np.nan
     figure = plots.curves(given, title="deletion")
     assert_texts_are_readable(figure)
-    (axes,) = figure.axes
+    (axes,), (legend,) = figure.axes, figure.legends
     assert axes.get_title() == "deletion"
-    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["grad_cam", "lrp"]
+    assert [text.get_text() for text in legend.get_texts()] == ["grad_cam", "lrp"]
     for line, band, one in zip(axes.lines, axes.collections, given.values(), strict=True):
         kept = one["curve"][~np.isnan(one["curve"]).any(axis=1)]
         np.testing.assert_allclose(line.get_ydata(), kept.mean(axis=0))
         np.testing.assert_allclose(line.get_xdata(), one["fraction"])
-        half = 1.96 * kept.std(axis=0, ddof=1) / np.sqrt(len(kept))
+        intervals = [bootstrap_interval(column) for column in kept.T]  # as those of a summary
         corners = band.get_paths()[0].vertices
-        for place, low, high in zip(one["fraction"], kept.mean(axis=0) - half, kept.mean(axis=0) + half):
+        for place, (low, high) in zip(one["fraction"], intervals):
             heights = corners[np.isclose(corners[:, 0], place), 1]
             np.testing.assert_allclose([heights.min(), heights.max()], [low, high])
 
