@@ -69,15 +69,20 @@ def main(arguments=None):
 
 
 def _comparison(model, x, options, seed):
-    explainers = {}
-    for name in options.explainers:
-        cls = kerasxai.explainers.get(name)
-        settings = {"seed": seed} if "seed" in cls.option_names() else {}
-        explainers[name] = cls(model, batch_size=options.batch_size, **settings)
-    evaluators = [
-        kerasxai.evaluators.get(name)(batch_size=options.batch_size, seed=seed) for name in options.evaluators
-    ]
+    shared = {"batch_size": options.batch_size, "seed": seed, **session.read_options("--option", options.option)}
+    classes = [kerasxai.explainers.get(name) for name in options.explainers]
+    measures = [kerasxai.evaluators.get(name) for name in options.evaluators]
+    known = {name for cls in classes + measures for name in cls.option_names()}
+    if unknown := sorted(set(shared) - known):
+        raise SystemExit(f"No explainer or evaluator has the option {', '.join(unknown)}.")
+    explainers = {cls.name: cls(model, verbose=0, **_of(cls, shared)) for cls in classes}
+    evaluators = [cls(**_of(cls, shared)) for cls in measures]
     return kerasxai.evaluate(model, x, explainers, evaluators, seed=seed, batch_size=options.batch_size)
+
+
+def _of(cls, shared):
+    """The options that a class has."""
+    return {name: shared[name] for name in cls.option_names() if name in shared}
 
 
 def _rows(means, values, directions, controls):
@@ -148,6 +153,7 @@ def _write(folder, rows, agreement, options, samples):
         "model": options.model,
         "samples": samples,
         "seeds": options.seeds,
+        "options": options.option or [],
         "versions": gallery.versions(),
         "rows": rows,
         "agreement": agreement,
@@ -180,6 +186,12 @@ def _parser():
     parser.add_argument("input", nargs="+", help="images, folders, .npy/.npz, .csv, or mnist1d")
     parser.add_argument("--explainers", nargs="+", default=list(EXPLAINERS), metavar="NAME")
     parser.add_argument("--evaluators", nargs="+", default=list(EVALUATORS), metavar="NAME")
+    parser.add_argument(
+        "--option",
+        action="append",
+        metavar="NAME=VALUE",
+        help="option of all explainers and evaluators that have it, e.g. steps=20; repeatable",
+    )
     parser.add_argument("--samples", type=int, default=40)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--preprocess", default="auto", help="as of `kerasxai explain`")
