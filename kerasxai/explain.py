@@ -10,7 +10,7 @@ def explain(model, x, method="grad_cam", target=None, y=None, **options):
     Builds and traces at every call; keep the explainer (`kerasxai.explainers.get(method)`) to explain more than once.
 
     Args:
-        model: A built Keras model; never changed.
+        model: A built Keras model, never changed, or a function `x -> scores`, see `Explainer`.
         x: Samples: array, tensor, list or dict for several inputs, `tf.data.Dataset` or keras `PyDataset`.
         method: A registry name (`kerasxai.explainers.names()`), a config dict, or a list of them. CAMs of the same
             layer share one forward and backward pass.

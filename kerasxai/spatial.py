@@ -32,9 +32,21 @@ def resize(maps, size):
     """
     for axis, length in enumerate(size, start=1):
         if maps.shape[axis] != length:
-            weights = tf.constant(_interpolation(maps.shape[axis], length), maps.dtype)
+            weights = tf.constant(interpolation(maps.shape[axis], length), maps.dtype)
             maps = _along(maps, axis, lambda rows: tf.matmul(rows, weights, transpose_b=True))
     return maps
+
+
+def interpolation(length, new_length):
+    """Matrix `(new_length, length)` of linear interpolation, clamped at the ends."""
+    centres = np.clip((np.arange(new_length) + 0.5) * length / new_length - 0.5, 0, length - 1)
+    lower = np.floor(centres).astype(int)
+    upper = np.minimum(lower + 1, length - 1)
+    matrix = np.zeros((new_length, length))
+    rows = np.arange(new_length)
+    matrix[rows, lower] += 1.0 - (centres - lower)
+    matrix[rows, upper] += centres - lower
+    return matrix
 
 
 def min_max(maps):
@@ -72,15 +84,3 @@ def _along(tensor, axis, function):
     order = [index for index in range(tensor.shape.rank) if index != axis] + [axis]
     inverse = [order.index(index) for index in range(tensor.shape.rank)]
     return tf.transpose(function(tf.transpose(tensor, order)), inverse)
-
-
-def _interpolation(length, new_length):
-    """Matrix `(new_length, length)` of linear interpolation, clamped at the ends."""
-    centres = np.clip((np.arange(new_length) + 0.5) * length / new_length - 0.5, 0, length - 1)
-    lower = np.floor(centres).astype(int)
-    upper = np.minimum(lower + 1, length - 1)
-    matrix = np.zeros((new_length, length))
-    rows = np.arange(new_length)
-    matrix[rows, lower] += 1.0 - (centres - lower)
-    matrix[rows, upper] += centres - lower
-    return matrix

@@ -43,6 +43,11 @@ class Target:
             data = tf.tile(data, tf.concat([[times], tf.ones(tf.rank(data) - 1, tf.int32)], axis=0))
         return replace(self, classes=tf.tile(self.classes, [times]), data=data)
 
+    def rows(self, indices):
+        """The target of a batch made of the samples `indices`."""
+        data = None if self.data is None else tf.gather(self.data, indices)
+        return replace(self, classes=tf.gather(self.classes, indices), data=data)
+
 
 def select(score, outputs, target):
     """The explained scalar of each sample.

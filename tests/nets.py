@@ -372,6 +372,11 @@ ALIKE = {
     "xgrad_cam",
 }
 FEW = {"n_samples": 3, "steps": 3, "n_masks": 6}
+# What else a method needs to be cheap on inputs as small as these, and still say something.
+QUICK = {
+    "occlusion": {"window": 3, "stride": 2},
+    "rise": {"n_masks": 16, "grid": 3},
+}
 
 
 def quick_options(method, model):
@@ -381,6 +386,7 @@ def quick_options(method, model):
     """
     names = explainers.get(method).option_names()
     options = {name: value for name, value in {**FEW, "relu": False}.items() if name in names}
+    options.update(QUICK.get(method, {}))
     if "background" in names:
         tells = hasattr(model, "inputs")
         options["background"] = inputs_for(model, samples=5, seed=9) if tells else images(5, seed=9)

@@ -13,6 +13,8 @@ from kerasxai import explainers
 from kerasxai.explainers import (
     CAM,
     LRP,
+    RISE,
+    SISE,
     AblationCAM,
     BayesianLRP,
     ClassActivationMapping,
@@ -26,6 +28,7 @@ from kerasxai.explainers import (
     IntegratedGradients,
     LayerCAM,
     NoisePercentiles,
+    Occlusion,
     RelevanceCAM,
     ScoreCAM,
     SmoothGrad,
@@ -546,6 +549,26 @@ BAD_OPTIONS = {
     "DeepLIFT baseline": (DeepLift, {"baseline": np.zeros(3)}, r"\(8, 8, 2\)", r"\(3,\)"),
     "DeepLIFT score": (DeepLift, {"score": "proba"}, "'logit', 'probability'", "score='proba'"),
     "CAM score": (ClassActivationMapping, {"score": "probability"}, 'score="logit"'),
+    "window 0": (Occlusion, {"window": 0}, "`window` must be a positive integer", "window=0"),
+    "window fraction": (Occlusion, {"window": (2, 1.5)}, "`window` must be a positive integer", "window=1.5"),
+    "window word": (Occlusion, {"window": "8"}, "`window` must be a positive integer", "window='8'"),
+    "window of one axis": (Occlusion, {"window": (3,)}, "`window`", "one entry per spatial axis, 2 here", r"\(3,\)"),
+    "stride 0": (Occlusion, {"stride": 0}, "`stride` must be a positive integer", "stride=0"),
+    "stride beyond the window": (Occlusion, {"window": 2, "stride": 3}, "`stride`", "window", "stride=3, window=2"),
+    "occlusion baseline word": (Occlusion, {"baseline": "black"}, '"mean" or "blur"', "'black'"),
+    "occlusion baseline NaN": (Occlusion, {"baseline": np.nan}, "`baseline`", "finite", "nan"),
+    "occlusion baseline None": (Occlusion, {"baseline": None}, "`baseline`", "None"),
+    "occlusion baseline shape": (Occlusion, {"baseline": np.zeros(3)}, r"\(8, 8, 2\)", r"\(3,\)"),
+    "masks 0": (RISE, {"n_masks": 0}, "`n_masks` must be a positive integer", "n_masks=0"),
+    "grid fraction": (RISE, {"grid": 7.5}, "`grid` must be a positive integer", "grid=7.5"),
+    "mask probability 0": (RISE, {"probability": 0}, "0 < p <= 1", "probability=0"),
+    "mask probability in percent": (RISE, {"probability": 50}, "0 < p <= 1", "probability=50"),
+    "mask probability NaN": (RISE, {"probability": np.nan}, "0 < p <= 1", "probability=nan"),
+    "tolerance 0": (RISE, {"tolerance": 0.0}, "None or a positive number", "tolerance=0.0"),
+    "tolerance word": (RISE, {"tolerance": "low"}, "None or a positive number", "tolerance='low'"),
+    "mu 1": (SISE, {"mu": 1.0}, "0 <= mu < 1", "mu=1.0"),
+    "mu word": (SISE, {"mu": "adaptive"}, '"otsu"', "mu='adaptive'"),
+    "SISE score": (SISE, {"score": "proba"}, "'logit', 'probability'", "score='proba'"),
 }
 
 
@@ -563,6 +586,7 @@ def test_seed(seed, model):
         lambda: ExpectedGradients(model, background=X, seed=seed),
         lambda: SmoothGradCAMPlusPlus(model, seed=seed),
         lambda: BayesianLRP(model, seed=seed),
+        lambda: RISE(model, seed=seed),
     ):
         with refused((TypeError, ValueError), "`seed` must be an integer", re.escape(f"seed={seed!r}")):
             make()

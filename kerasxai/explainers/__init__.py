@@ -19,12 +19,16 @@ from kerasxai.explainers.gradient_free_cam import AblationCAM, ScoreCAM, SmoothG
 from kerasxai.explainers.integrated_gradients import ExpectedGradients, IntegratedGradients
 from kerasxai.explainers.lrp import LRP, BayesianLRP, RelevanceCAM
 from kerasxai.explainers.noise import NoiseExplainer, NoisePercentiles, SmoothGrad, SmoothGradSquared, VarGrad
+from kerasxai.explainers.perturbation import RISE, Occlusion, PerturbationExplainer
 from kerasxai.explainers.rectified import DeconvNet, GuidedBackprop
 from kerasxai.explainers.registry import build, from_config, get, names, register
+from kerasxai.explainers.sise import SISE
 
 __all__ = [
     "CAM",
     "LRP",
+    "RISE",
+    "SISE",
     "AblationCAM",
     "ActivationGradientCAM",
     "BayesianLRP",
@@ -48,6 +52,8 @@ __all__ = [
     "LayerCAM",
     "NoiseExplainer",
     "NoisePercentiles",
+    "Occlusion",
+    "PerturbationExplainer",
     "RelevanceCAM",
     "ScoreCAM",
     "Sensitivity",

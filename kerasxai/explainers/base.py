@@ -24,7 +24,8 @@ class Explainer(Configurable, abc.ABC):
     are read by reference, so an explainer made before `fit` explains the trained model.
 
     Args:
-        model: A built Keras model; never changed.
+        model: A built Keras model, never changed, or a function `x -> scores`, of TensorFlow operations or, for the
+            methods that only perturb the input, in NumPy.
         score: The scalar explained: `"logit"` (default), a final softmax or sigmoid left out, or `"probability"`.
         batch_size: Number of samples, or of perturbed copies of them, the model runs on at once. Bounds the memory.
         verbose: Progress bar: `"auto"` (only when it takes longer than two seconds), 0 or 1.

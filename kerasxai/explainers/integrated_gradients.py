@@ -7,7 +7,7 @@ import tensorflow as tf
 from kerasxai import spatial
 from kerasxai.explainers.base import Explainer
 from kerasxai.explainers.gradient import GradientExplainer, in_type_of, is_real, zeros_of
-from kerasxai.explainers.options import positive_integer, seed_number
+from kerasxai.explainers.options import check_broadcast, check_finite, positive_integer, seed_number
 from kerasxai.explainers.registry import register
 from kerasxai.explainers.streaming import accumulate, like, merge, split
 
@@ -71,9 +71,9 @@ class BaselineExplainer(GradientExplainer):
                     if part != "blur":
                         raise ValueError(f'`baseline` must be a number, an array or "blur". Received: {part!r}.')
                     continue
-                _check_finite("baseline", part)
+                check_finite("baseline", part)
                 if names is not None:
-                    _check_broadcast(np.shape(part), self.graph.input_shapes[names.index(name)][1:])
+                    check_broadcast(np.shape(part), self.graph.input_shapes[names.index(name)][1:])
 
 
 @register("integrated_gradients")
@@ -185,8 +185,8 @@ class ExpectedGradients(GradientExplainer):
                 f"Received: {shape}."
             )
         if expected:
-            _check_broadcast(np.shape(background)[1:], expected[1:], "background")
-        _check_finite("background", background)
+            check_broadcast(np.shape(background)[1:], expected[1:], "background")
+        check_finite("background", background)
         self.background = background
         self.n_samples = positive_integer("n_samples", n_samples)
         self.seed = seed_number(seed)
@@ -227,25 +227,3 @@ def _quadrature(rule, steps):
         weights[[0, -1]] /= 2.0
         return np.linspace(0.0, 1.0, steps), weights
     raise ValueError(f'`quadrature` must be "gauss_legendre" or "trapezoid". Received: quadrature={rule!r}.')
-
-
-def _check_broadcast(shape, input_shape, option="baseline"):
-    known = tuple(size or 1 for size in input_shape)
-    try:
-        fits = all(
-            wanted is None or size == wanted
-            for size, wanted in zip(np.broadcast_shapes(shape, known), input_shape)
-            if len(shape) <= len(input_shape)
-        ) and len(shape) <= len(input_shape)
-    except ValueError:
-        fits = False
-    if not fits:
-        raise ValueError(
-            f"`{option}` must broadcast against one sample of shape {tuple(input_shape)}. Received: shape {shape}."
-        )
-
-
-def _check_finite(option, values):
-    if not np.isfinite(np.asarray(values, np.float64)).all():
-        shown = repr(values) if np.ndim(values) == 0 else "an array with NaN or infinite values"
-        raise ValueError(f"`{option}` must be made of finite numbers. Received: {shown}.")

@@ -23,5 +23,29 @@ def check_one_of(name, value, choices):
         raise ValueError(f"`{name}` must be one of {', '.join(map(repr, choices))}. Received: {name}={value!r}.")
 
 
+def check_broadcast(shape, input_shape, option="baseline"):
+    """Refuses an array that does not broadcast against one sample; open sizes of the input fit any."""
+    known = tuple(size or 1 for size in input_shape)
+    try:
+        fits = all(
+            wanted is None or size == wanted
+            for size, wanted in zip(np.broadcast_shapes(shape, known), input_shape)
+            if len(shape) <= len(input_shape)
+        ) and len(shape) <= len(input_shape)
+    except ValueError:
+        fits = False
+    if not fits:
+        raise ValueError(
+            f"`{option}` must broadcast against one sample of shape {tuple(input_shape)}. Received: shape {shape}."
+        )
+
+
+def check_finite(option, values):
+    """Refuses NaN, infinity and what is no number."""
+    if not np.isfinite(np.asarray(values, np.float64)).all():
+        shown = repr(values) if np.ndim(values) == 0 else "an array with NaN or infinite values"
+        raise ValueError(f"`{option}` must be made of finite numbers. Received: {shown}.")
+
+
 def _is_integer(value):
     return isinstance(value, (int, np.integer)) and not isinstance(value, bool)

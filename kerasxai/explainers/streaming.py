@@ -2,8 +2,11 @@
 
 import tensorflow as tf
 
+_PHILOX = 1
+_NUMBERS_A_COUNTER = 4  # what Philox makes at each value of its counter
 
-def accumulate(count, chunk, step, initial):
+
+def accumulate(count, chunk, step, initial, until=None):
     """Folds `step(state, indices)` over `range(count)`, `chunk` indices at a time.
 
     Args:
@@ -11,17 +14,21 @@ def accumulate(count, chunk, step, initial):
         chunk: Most indices in one step: int or scalar tensor.
         step: Function of the state (list of tensors) and the indices (int32 vector), returns the new state.
         initial: List of tensors, whose shapes stay as they are.
+        until: None, or a function of the state that says whether to stop early, a scalar bool.
 
     Returns:
         The final state.
     """
+
+    def goes_on(start, *state):
+        return start < count if until is None else (start < count) & ~until(list(state))
 
     def body(start, *state):
         end = tf.minimum(start + chunk, count)
         return (end, *step(list(state), tf.range(start, end)))
 
     _, *state = tf.while_loop(
-        lambda start, *_: start < count,
+        goes_on,
         body,
         (tf.constant(0), *initial),
         shape_invariants=(tf.TensorShape([]), *(tensor.shape for tensor in initial)),
@@ -47,3 +54,26 @@ def like(values, tensor):
     """A vector `(chunk,)` with as many trailing axes as `(chunk, *tensor.shape)` has, in its type."""
     values = tf.cast(values, tensor.dtype)
     return tf.reshape(values, tf.concat([tf.shape(values), tf.ones([tensor.shape.rank], tf.int32)], axis=0))
+
+
+def uniform(seed, stream, indices, columns):
+    """Uniform numbers in 0 ... 1 for consecutive draws; each draw depends on the seed and its own index alone.
+
+    One counter-based operation however many draws there are: a generator of its own for each would cost more than a
+    small model.
+
+    Args:
+        seed: int.
+        stream: int, tells apart what a draw consists of.
+        indices: Consecutive int32 indices of draws.
+        columns: How many numbers a draw takes, an int.
+
+    Returns:
+        float32 tensor `(draws, columns)`.
+    """
+    groups = -(-columns // _NUMBERS_A_COUNTER)
+    key, _ = tf.raw_ops.StatelessRandomGetKeyCounter(seed=[seed, stream])
+    counter = tf.cast(tf.stack([tf.cast(indices[0], tf.int64) * groups, 0]), tf.uint64)
+    shape = [tf.size(indices), groups * _NUMBERS_A_COUNTER]
+    numbers = tf.raw_ops.StatelessRandomUniformV2(shape=shape, key=key, counter=counter, alg=_PHILOX)
+    return tf.ensure_shape(numbers[:, :columns], [None, columns])

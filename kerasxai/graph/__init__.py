@@ -1,8 +1,9 @@
 """A Keras model taken apart, never changed. Knows nothing of explainers."""
 
+from kerasxai.graph.blocks import block_ends
 from kerasxai.graph.model_graph import ModelGraph, Node
 from kerasxai.graph.opaque_model import OpaqueModel
 from kerasxai.graph.score import Score, view
 from kerasxai.graph.target_layer import default_layer, layer_table
 
-__all__ = ["ModelGraph", "Node", "OpaqueModel", "Score", "default_layer", "layer_table", "view"]
+__all__ = ["ModelGraph", "Node", "OpaqueModel", "Score", "block_ends", "default_layer", "layer_table", "view"]

@@ -1,4 +1,4 @@
-"""OpaqueModel: a model seen from outside only: subclassed, SavedModel, or a TensorFlow function.
+"""OpaqueModel: a model seen from outside only: subclassed, SavedModel, or a function.
 
 It runs, and its layers' outputs can be captured while it runs; it has no graph to walk.
 """
@@ -7,13 +7,15 @@ import keras
 import tensorflow as tf
 
 from kerasxai.graph.layer_calls import call_layers, inference_scope
+from kerasxai.graph.python_function import run_once
 
 
 class OpaqueModel:
     """A callable `x -> outputs` with the interface of ModelGraph, as far as it goes.
 
     Args:
-        model: A built subclassed `keras.Model`, a `keras.layers.TFSMLayer`, or a function of TensorFlow operations.
+        model: A built subclassed `keras.Model`, a `keras.layers.TFSMLayer`, or a function. A function that computes in
+            NumPy is found out when it first runs, which must be eagerly.
 
     Raises:
         TypeError: `model` cannot be called.
@@ -35,6 +37,7 @@ class OpaqueModel:
         self.input_structure = None
         self.output_structure = None
         self.output_names = None
+        self._numpy_function = None
         self.layers = call_layers(model) if isinstance(model, keras.Model) else {}
 
     def run(self, inputs, taps=(), on_tap=None, overrides=None, structure=None):
@@ -50,9 +53,8 @@ class OpaqueModel:
             packed = inputs[0] if len(inputs) == 1 else list(inputs)
         else:
             packed = keras.tree.pack_sequence_as(structure, list(inputs))
-        options = {"training": False} if isinstance(self.model, keras.Layer) else {}
         with inference_scope(), _Capture(self.layers, taps, on_tap) as capture:
-            outputs = self.model(packed, **options)
+            outputs = self._call(packed)
         self._remember_outputs(outputs)
         return keras.tree.flatten(outputs), [capture.tensor(tap) for tap in taps]
 
@@ -62,7 +64,7 @@ class OpaqueModel:
         capture_all = _Capture(self.layers, tuple(self.layers), None, record=calls)
         packed = inputs[0] if structure is None else keras.tree.pack_sequence_as(structure, list(inputs))
         with inference_scope(), capture_all:
-            self.model(packed, training=False)
+            self._call(packed)
         return calls
 
     def node(self, key):
@@ -81,6 +83,16 @@ class OpaqueModel:
             f"`layer` must name one layer of the model. Received: {getattr(key, 'name', key)!r}, {what}. "
             f"Its layers: {', '.join(list(self.layers)[-8:]) or 'none in reach'}."
         )
+
+    def _call(self, packed):
+        if isinstance(self.model, keras.Layer):
+            return self.model(packed, training=False)
+        if self._numpy_function is not None:
+            return self._numpy_function(packed)
+        if not tf.executing_eagerly():
+            return self.model(packed)
+        outputs, self._numpy_function = run_once(self.model, packed)
+        return outputs
 
     def _remember_outputs(self, outputs):
         self.output_structure = keras.tree.map_structure(lambda tensor: 0, outputs)

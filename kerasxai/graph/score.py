@@ -99,6 +99,10 @@ class Score:
         """Whether an output is one unit that is no probability: a regression, or a logit without its sigmoid."""
         return self.units(output) == 1 and not self.is_binary(output)
 
+    def is_distribution(self, output):
+        """Whether the probabilities of an output's units sum to 1."""
+        return self.units(output) > 1 and self._heads[output] in ("softmax", "linear", "distribution", "carried")
+
     def outputs(self, inputs, taps=(), on_tap=None, overrides=None):
         """Runs the model: flat list of scored outputs, list of tapped tensors (see `ModelGraph.run`)."""
         raw, tapped = self._run(inputs, taps, on_tap, overrides)

@@ -191,7 +191,7 @@ def test_a_subclassed_model_is_explained_like_its_functional_twin(method, model,
     assert_same(explainers.get(method)(twin, **nets.quick_options(method, model))(x), shared(method)(x), rtol=1e-5)
 
 
-@pytest.mark.parametrize("method", [*COMPOSED, "ablation_cam", "full_grad", "grad_cam", "integrated_gradients"])
+@pytest.mark.parametrize("method", [*COMPOSED, "ablation_cam", "full_grad", "grad_cam", "integrated_gradients", "sise"])
 def test_an_unknown_head_is_looked_at_by_every_part_of_a_method(method, model, shared):
     head = model.layers[-1]
     linear = layers.Dense(nets.CLASSES, name="units")

@@ -6,7 +6,7 @@ import pytest
 from keras import layers
 
 import kerasxai
-from kerasxai.explainers import CAM, LRP, ExpectedGradients, GradientExplainer, NoiseExplainer
+from kerasxai.explainers import CAM, LRP, ExpectedGradients, GradientExplainer, NoiseExplainer, PerturbationExplainer
 from tests.truth import images
 
 ROW, COLUMN, SHAPE = 4, 25, (12, 40, 3)
@@ -45,7 +45,9 @@ CHANNELWISE = [
     "eigen_cam",
     "eigen_grad_cam",
     "relevance_cam",
+    "sise",
 ]
+BY_REGION = ["occlusion", "rise"]  # test_perturbation.py
 NEEDS_ANOTHER_HEAD = ["cam"]  # `test_cam_is_located` below
 
 
@@ -149,6 +151,6 @@ def test_cam_is_located():
 
 def test_every_map_of_these_families_is_listed():
     """A new method belongs into one of the lists above."""
-    families = (CAM, LRP, GradientExplainer, NoiseExplainer, ExpectedGradients)
+    families = (CAM, LRP, GradientExplainer, NoiseExplainer, ExpectedGradients, PerturbationExplainer)
     known = {name for name in kerasxai.explainers.names() if issubclass(kerasxai.explainers.get(name), families)}
-    assert known - {*POSITIONWISE, *CHANNELWISE, *NEEDS_ANOTHER_HEAD} == set()
+    assert known - {*POSITIONWISE, *CHANNELWISE, *BY_REGION, *NEEDS_ANOTHER_HEAD} == set()
