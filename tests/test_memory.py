@@ -47,6 +47,7 @@ few_many = {
 }
 for name, option, few, many in (
     ("integrated_gradients", "steps", 8, 64),
+    ("blur_ig", "steps", 8, 64),
     ("smooth_grad", "n_samples", 8, 64),
     ("var_grad", "n_samples", 8, 64),
     ("smooth_grad_cam_plus_plus", "n_samples", 8, 64),
@@ -84,6 +85,7 @@ def growth():
         "images, gradient",
         "images, grad_cam",
         "steps, integrated_gradients",
+        "steps, blur_ig",
         "n_samples, smooth_grad",
         "n_samples, var_grad",
         "n_samples, smooth_grad_cam_plus_plus",

@@ -1,6 +1,7 @@
 """Explainers: methods of explanation, each a class that is called on data."""
 
 from kerasxai.explainers.base import Explainer
+from kerasxai.explainers.blur_ig import BlurIG
 from kerasxai.explainers.cam import (
     CAM,
     ActivationGradientCAM,
@@ -16,6 +17,7 @@ from kerasxai.explainers.eigen_cam import EigenCAM, EigenGradCAM
 from kerasxai.explainers.full_grad import FullGrad, GuidedGradCAM
 from kerasxai.explainers.gradient import Gradient, GradientExplainer, GradientXInput, Sensitivity
 from kerasxai.explainers.gradient_free_cam import AblationCAM, ScoreCAM, SmoothGradCAMPlusPlus
+from kerasxai.explainers.guided_ig import GuidedIG
 from kerasxai.explainers.integrated_gradients import ExpectedGradients, IntegratedGradients
 from kerasxai.explainers.lrp import LRP, BayesianLRP, RelevanceCAM
 from kerasxai.explainers.noise import NoiseExplainer, NoisePercentiles, SmoothGrad, SmoothGradSquared, VarGrad
@@ -23,15 +25,18 @@ from kerasxai.explainers.perturbation import RISE, Occlusion, PerturbationExplai
 from kerasxai.explainers.rectified import DeconvNet, GuidedBackprop
 from kerasxai.explainers.registry import build, from_config, get, names, register
 from kerasxai.explainers.sise import SISE
+from kerasxai.explainers.xrai import XRAI
 
 __all__ = [
     "CAM",
     "LRP",
     "RISE",
     "SISE",
+    "XRAI",
     "AblationCAM",
     "ActivationGradientCAM",
     "BayesianLRP",
+    "BlurIG",
     "ClassActivationMapping",
     "DeconvNet",
     "DeepLift",
@@ -47,6 +52,7 @@ __all__ = [
     "GradientXInput",
     "GuidedBackprop",
     "GuidedGradCAM",
+    "GuidedIG",
     "HiResCAM",
     "IntegratedGradients",
     "LayerCAM",

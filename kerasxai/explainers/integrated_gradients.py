@@ -1,4 +1,9 @@
-"""What shares out the difference to a baseline along a path: integrated gradients and expected gradients."""
+"""What shares out the difference to a baseline along a straight path: integrated and expected gradients.
+
+Other paths: `blur_ig.py` and `guided_ig.py`.
+"""
+
+import abc
 
 import keras
 import numpy as np
@@ -12,24 +17,8 @@ from kerasxai.explainers.registry import register
 from kerasxai.explainers.streaming import accumulate, like, merge, split
 
 
-class BaselineExplainer(GradientExplainer):
-    """Base of the methods that share out `S(x) - S(baseline)`.
-
-    Args:
-        model: A built Keras model.
-        baseline: What the sample is compared with, in the model's input range: a number, an array that broadcasts
-            against one sample, `"blur"` (the sample blurred), a dict input name -> baseline, or a list of these, whose
-            attributions are averaged.
-        **kwargs: `score`, `batch_size`, `verbose`, see `Explainer`.
-    """
-
-    def __init__(self, model, baseline=0.0, **kwargs):
-        super().__init__(model, **kwargs)
-        # An array is one baseline; in a config, which holds it as a list, it must not pass for several.
-        self.baseline = [baseline] if isinstance(baseline, (np.ndarray, tf.Tensor)) else baseline
-        if isinstance(baseline, (list, tuple)) and not len(baseline):
-            raise ValueError("`baseline` must hold at least one baseline. Received: an empty list.")
-        self._check_baselines()
+class PathExplainer(GradientExplainer):
+    """Base of the methods that share out the difference of the scores at both ends of a path."""
 
     def completeness_residual(self, x, attributions, target=None, y=None):
         """What the attributions lack: `S(x) - S(baseline) - sum(attributions)`, from two forward passes.
@@ -47,6 +36,30 @@ class BaselineExplainer(GradientExplainer):
         parts = [np.asarray(part, np.float64) for part in keras.tree.flatten(attributions)]
         return differences - sum(part.reshape(len(part), -1).sum(axis=1) for part in parts)
 
+    @abc.abstractmethod
+    def baselines(self, inputs):
+        """Where the path starts: one list of tensors shaped like `inputs` for every path."""
+
+
+class BaselineExplainer(PathExplainer):
+    """Base of the methods that share out `S(x) - S(baseline)`.
+
+    Args:
+        model: A built Keras model.
+        baseline: What the sample is compared with, in the model's input range: a number, an array that broadcasts
+            against one sample, `"blur"` (the sample blurred), `"min"` or `"max"` (the sample's own smallest or largest
+            value everywhere), a dict input name -> baseline, or a list of these, whose attributions are averaged.
+        **kwargs: `score`, `batch_size`, `verbose`, see `Explainer`.
+    """
+
+    def __init__(self, model, baseline=0.0, **kwargs):
+        super().__init__(model, **kwargs)
+        # An array is one baseline; in a config, which holds it as a list, it must not pass for several.
+        self.baseline = [baseline] if isinstance(baseline, (np.ndarray, tf.Tensor)) else baseline
+        if isinstance(baseline, (list, tuple)) and not len(baseline):
+            raise ValueError("`baseline` must hold at least one baseline. Received: an empty list.")
+        self._check_baselines()
+
     def baselines(self, inputs):
         """One list of tensors shaped like `inputs` for every baseline."""
         return [[self._baseline(one, index, x) for index, x in enumerate(inputs)] for one in _listed(self.baseline)]
@@ -57,7 +70,7 @@ class BaselineExplainer(GradientExplainer):
         if not is_real(x):
             return x
         if isinstance(baseline, str):
-            return spatial.blur(x)
+            return _OF_THE_SAMPLE[baseline](x)
         return tf.zeros_like(x) + tf.constant(np.asarray(baseline), x.dtype)
 
     def _check_baselines(self):
@@ -68,8 +81,11 @@ class BaselineExplainer(GradientExplainer):
             parts = baseline.items() if isinstance(baseline, dict) else [(names[0] if names else "x", baseline)]
             for name, part in parts:
                 if isinstance(part, str):
-                    if part != "blur":
-                        raise ValueError(f'`baseline` must be a number, an array or "blur". Received: {part!r}.')
+                    if part not in _OF_THE_SAMPLE:
+                        words = ", ".join(f'"{word}"' for word in _OF_THE_SAMPLE)
+                        raise ValueError(
+                            f"`baseline` must be a number, an array or one of {words}. Received: {part!r}."
+                        )
                     continue
                 check_finite("baseline", part)
                 if names is not None:
@@ -139,7 +155,7 @@ class IntegratedGradients(BaselineExplainer):
 
 
 class _ScoreDifference(Explainer):
-    """`S(x) - S(baseline)` of a BaselineExplainer, averaged over its baselines."""
+    """`S(x) - S(baseline)` of a PathExplainer, averaged over its baselines."""
 
     def __init__(self, explainer):
         super().__init__(explainer.model, score=explainer.score, batch_size=explainer.batch_size)
@@ -208,6 +224,14 @@ class ExpectedGradients(GradientExplainer):
 
         (total,) = accumulate(self.n_samples, self.chunk(inputs), step, [zeros_of(x)])
         return [total / self.n_samples]
+
+
+def _everywhere(extreme):
+    """The function x -> one extreme value of each sample at all its places."""
+    return lambda x: tf.zeros_like(x) + extreme(x, axis=list(range(1, x.shape.rank)), keepdims=True)
+
+
+_OF_THE_SAMPLE = {"blur": spatial.blur, "min": _everywhere(tf.reduce_min), "max": _everywhere(tf.reduce_max)}
 
 
 def _listed(baseline):

@@ -133,6 +133,14 @@ def test_blur_baseline(model, x):
     assert_same(kerasxai.explain(model, x, "integrated_gradients", target=CLASSES, **options), expected)
 
 
+@pytest.mark.parametrize("extreme", ["min", "max"])
+def test_baseline_of_a_samples_own_extreme(extreme, model, x):
+    start = getattr(x, extreme)(axis=(1, 2, 3), keepdims=True)
+    expected = naive_integrated_gradients(model, x, CLASSES, start, "gauss_legendre", 4)
+    options = {"baseline": extreme, "steps": 4}
+    assert_same(kerasxai.explain(model, x, "integrated_gradients", target=CLASSES, **options), expected)
+
+
 @pytest.mark.parametrize("batch_size", [1, 8])
 def test_list_of_baselines_is_averaged(batch_size, model, x):
     """Chunks of the path (here of one, and of two points) do not respect where one baseline ends."""

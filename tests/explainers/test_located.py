@@ -32,6 +32,8 @@ POSITIONWISE = [
     "lrp",
     "b_lrp",
     "deep_lift",
+    "guided_ig",
+    "blur_ig",
 ]
 # One weight for a whole channel, or a sign taken from the activations: the map is where the channel is high, so the
 # position read must stand out.
@@ -47,7 +49,11 @@ CHANNELWISE = [
     "relevance_cam",
     "sise",
 ]
-BY_REGION = ["occlusion", "rise"]  # test_perturbation.py
+ELSEWHERE = ["occlusion", "rise", "lime", "kernel_shap"]  # test_perturbation.py, test_surrogate.py
+# One value for a region: `test_the_best_region_holds_the_position` below.
+REGIONWISE = ["xrai"]
+# Compared with its surroundings, a position must stand out of them to have a positive share.
+LIT = {*CHANNELWISE, *REGIONWISE, "blur_ig"}
 NEEDS_ANOTHER_HEAD = ["cam"]  # `test_cam_is_located` below
 
 
@@ -116,7 +122,7 @@ def explain(model, x, method):
 
 @pytest.mark.parametrize("method", POSITIONWISE + CHANNELWISE)
 def test_one_pixel_of_an_image_is_located(method, image_model):
-    x = samples(SHAPE, (ROW, COLUMN), lit=method in CHANNELWISE)
+    x = samples(SHAPE, (ROW, COLUMN), lit=method in LIT)
     maps = explain(image_model, x, method)
     assert maps.shape == (3, 12, 40)
     assert places(maps) == [(ROW, COLUMN)] * 3
@@ -124,7 +130,7 @@ def test_one_pixel_of_an_image_is_located(method, image_model):
 
 @pytest.mark.parametrize("method", POSITIONWISE + CHANNELWISE)
 def test_one_step_of_a_signal_is_located(method, signal_model):
-    x = samples(SIGNAL_SHAPE, (STEP,), lit=method in CHANNELWISE)
+    x = samples(SIGNAL_SHAPE, (STEP,), lit=method in LIT)
     maps = explain(signal_model, x, method)
     assert maps.shape == (3, 30)
     assert places(maps) == [(STEP,)] * 3
@@ -133,10 +139,21 @@ def test_one_step_of_a_signal_is_located(method, signal_model):
 @pytest.mark.parametrize("method", [name for name in POSITIONWISE if name != "full_grad"])
 def test_nothing_else_is_marked(method, image_model):
     """What the score does not read has the value 0."""
-    maps = explain(image_model, samples(SHAPE, (ROW, COLUMN), lit=False), method)
+    maps = explain(image_model, samples(SHAPE, (ROW, COLUMN), lit=method in LIT), method)
     assert maps[:, ROW, COLUMN].min() > 1e-4
     maps[:, ROW, COLUMN] = 0
     np.testing.assert_allclose(maps, 0, atol=1e-6)
+
+
+@pytest.mark.parametrize("method", REGIONWISE)
+def test_the_best_region_holds_the_position(method, image_model, signal_model):
+    for model, shape, position in ((image_model, SHAPE, (ROW, COLUMN)), (signal_model, SIGNAL_SHAPE, (STEP,))):
+        maps = explain(model, samples(shape, position, lit=True), method)
+        assert maps.shape == (3, *shape[:-1])
+        best = maps.reshape(3, -1).max(axis=1)
+        np.testing.assert_array_equal(maps[(slice(None), *position)], best)
+        regions = maps == best.reshape(3, *[1] * len(position))
+        assert regions.mean() < 0.2  # and little else
 
 
 def test_cam_is_located():
@@ -153,4 +170,4 @@ def test_every_map_of_these_families_is_listed():
     """A new method belongs into one of the lists above."""
     families = (CAM, LRP, GradientExplainer, NoiseExplainer, ExpectedGradients, PerturbationExplainer)
     known = {name for name in kerasxai.explainers.names() if issubclass(kerasxai.explainers.get(name), families)}
-    assert known - {*POSITIONWISE, *CHANNELWISE, *BY_REGION, *NEEDS_ANOTHER_HEAD} == set()
+    assert known - {*POSITIONWISE, *CHANNELWISE, *REGIONWISE, *ELSEWHERE, *NEEDS_ANOTHER_HEAD} == set()

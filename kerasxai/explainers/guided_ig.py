@@ -1,0 +1,154 @@
+"""Guided integrated gradients: a path from the baseline that first moves where the gradient is small."""
+
+import math
+import numbers
+
+import tensorflow as tf
+
+from kerasxai.explainers.gradient import in_type_of, is_real, zeros_of
+from kerasxai.explainers.integrated_gradients import BaselineExplainer
+from kerasxai.explainers.options import positive_integer
+from kerasxai.explainers.registry import register
+from kerasxai.explainers.streaming import accumulate
+from kerasxai.graph.score import as_float
+
+# Closer to the farthest point allowed is a matter of rounding.
+_ARRIVED = 1e-6
+
+
+@register("guided_ig")
+class GuidedIG(BaselineExplainer):
+    """Guided integrated gradients: along a path that crosses steep places of the score late, so with less noise.
+
+    Signed `(samples, *input_shape)`. The path goes from the baseline to the sample in `steps` of the same L1 length. In
+    each, the share `fraction` of the input values with the smallest gradient moves, more of them where these do not go
+    far enough; values that have arrived are no longer counted. No value strays from the straight line by more than
+    `max_distance` of its way. Sums to `S(x) - S(baseline)` up to the length of a step, see `completeness_residual`.
+
+    The steps follow one another, so the model runs on `batch_size` samples at once and no more. Several inputs share
+    one path, integers stay as they are.
+
+    Args:
+        model: A built Keras model; never changed.
+        baseline: Where the path starts, see `BaselineExplainer`.
+        steps: Number of steps of the path.
+        fraction: Share of the input values that move first, above 0 up to 1.
+        max_distance: How far from the straight line a value may be, as a share of its way from the baseline to the
+            sample: 0 is the straight line of integrated gradients, 1 any path.
+        **kwargs: `score`, `batch_size`, `verbose`, see `Explainer`.
+
+    Reference:
+        Kapishnikov et al., 2021, https://arxiv.org/abs/2106.09788
+
+    Example:
+
+    ```python
+    explainer = kerasxai.explainers.GuidedIG(model, steps=20)
+    maps = explainer(images)
+    residual = explainer.completeness_residual(images, maps)  # (samples,)
+    ```
+    """
+
+    passes = "F + steps (F + B)"
+
+    def __init__(self, model, baseline=0.0, steps=200, fraction=0.25, max_distance=0.02, **kwargs):
+        super().__init__(model, baseline=baseline, **kwargs)
+        self.steps = positive_integer("steps", steps)
+        if not isinstance(fraction, numbers.Real) or not 0 < fraction <= 1:
+            raise ValueError(f"`fraction` must be a number above 0 up to 1. Received: fraction={fraction!r}.")
+        if not isinstance(max_distance, numbers.Real) or not 0 <= max_distance <= 1:
+            raise ValueError(f"`max_distance` must be a number from 0 to 1. Received: max_distance={max_distance!r}.")
+        self.fraction = float(fraction)
+        self.max_distance = float(max_distance)
+
+    def attribute(self, inputs, target):
+        target = self.resolve_target(inputs, target)
+        self.real_inputs(inputs)
+        baselines = self.baselines(inputs)
+        stacked = [tf.stack(of_input) for of_input in zip(*baselines)]  # (baselines, batch, *input)
+
+        def path(sums, index):
+            starts = [tf.gather(baseline, index[0]) for baseline in stacked]
+            return [total + share for total, share in zip(sums, self._along(starts, inputs, target))]
+
+        totals = accumulate(len(baselines), 1, path, [zeros_of(x) for x in inputs])
+        return [total / len(baselines) for total in totals]
+
+    def _along(self, starts, inputs, target):
+        """Attributions along the path from one baseline."""
+        real = [index for index, x in enumerate(inputs) if is_real(x)]
+        start, end = (_flat([tensors[index] for index in real]) for tensors in (starts, inputs))
+        way = end - start  # (batch, values)
+        length = tf.abs(way)
+        # How far each value has come, from 0 to 1; one that has no way to go has arrived.
+        progress = tf.cast(tf.equal(way, 0), way.dtype)
+
+        def step(state, index):
+            progress, total = state
+            parts = iter(_parts(start + progress * way, [inputs[index] for index in real]))
+            point = [next(parts) if is_real(x) else x for x in inputs]
+            gradients = self.gradients(point, target)
+            gradient = in_type_of(way, _flat([gradients[index] for index in real]))
+            share = tf.cast(index[0] + 1, way.dtype) / self.steps
+            advanced = self._advance(progress, tf.abs(gradient), length, share)
+            return [advanced, total + gradient * (advanced - progress)]
+
+        _, total = accumulate(self.steps, 1, step, [progress, tf.zeros_like(way)])
+        parts = iter(_parts(total * way, [zeros_of(inputs[index]) for index in real]))
+        return [next(parts) if is_real(x) else zeros_of(x) for x in inputs]
+
+    def _advance(self, progress, steepness, length, share):
+        """Progress once the path has gone the share `share` of its whole L1 length. All tensors `(batch, values)`.
+
+        Round by round the values with the smallest gradient go to the limit, in the last round as far as is needed.
+        Rounds take ever steeper values, so two bounds tell which go all the way and which a part of it.
+        """
+        values = progress.shape[1]
+        place = math.floor(self.fraction * (values - 1))  # of the steepest value of a round, from 0
+        rounds = math.ceil(values / (place + 1))
+        limit = tf.minimum(share + self.max_distance, 1.0)
+        progress = tf.maximum(progress, share - self.max_distance)
+        room = limit - progress
+        within_reach = length * room
+        missing = _sum(within_reach) - (limit - share) * _sum(length)
+        # A value at the limit does not count; nor does one whose gradient is not a number, which nothing compares to.
+        zero, infinite = tf.constant(0.0, room.dtype), tf.constant(math.inf, room.dtype)
+        steepness = tf.where((room > _ARRIVED) & (steepness < infinite), steepness, infinite)
+
+        def take(round_, bounds, reached):
+            """`bounds` and `reached`: what the round before took, what it had reached, then the same of this one."""
+            left = tf.where(steepness > bounds[1], steepness, infinite)
+            bound = tf.minimum(tf.raw_ops.NthElement(input=left, n=place)[:, tf.newaxis], room.dtype.max)
+            now = _sum(tf.where(steepness <= bound, within_reach, zero))
+            done = reached[1] >= missing
+            bounds = tf.where(done, bounds[0], bounds[1]), tf.where(done, bounds[1], bound)
+            return round_ + 1, bounds, (tf.where(done, reached[0], reached[1]), tf.where(done, reached[1], now))
+
+        def goes_on(round_, bounds, reached):
+            return (round_ < rounds) & tf.reduce_any(reached[1] < missing)
+
+        nothing = tf.zeros_like(missing)
+        start = (0, (nothing - 1.0, nothing - 1.0), (nothing, nothing))
+        _, bounds, reached = tf.while_loop(goes_on, take, start)
+        part = tf.minimum(tf.math.divide_no_nan(missing - reached[0], reached[1] - reached[0]), 1.0)
+        last = tf.where(steepness <= bounds[1], part, zero)
+        return progress + room * tf.where(steepness <= bounds[0], tf.ones_like(part), last)
+
+
+def _sum(values):
+    """`(batch, values)` as `(batch, 1)`."""
+    return tf.reduce_sum(values, axis=1, keepdims=True)
+
+
+def _flat(tensors):
+    """Tensors `(batch, *shape)` as one `(batch, values)`, in the type sums are held in."""
+    flat = [tf.reshape(as_float(tensor), [-1, tensor.shape[1:].num_elements()]) for tensor in tensors]
+    wide = tf.float64 if any(tensor.dtype == tf.float64 for tensor in flat) else tf.float32
+    return tf.concat([tf.cast(tensor, wide) for tensor in flat], axis=1)
+
+
+def _parts(flat, tensors):
+    """`_flat` undone: tensors like `tensors`, in their types."""
+    sizes = [tensor.shape[1:].num_elements() for tensor in tensors]
+    parts = tf.split(flat, sizes, axis=1)
+    return [tf.cast(tf.reshape(part, [-1, *tensor.shape[1:]]), tensor.dtype) for part, tensor in zip(parts, tensors)]
