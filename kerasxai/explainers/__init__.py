@@ -25,10 +25,13 @@ from kerasxai.explainers.perturbation import RISE, Occlusion, PerturbationExplai
 from kerasxai.explainers.rectified import DeconvNet, GuidedBackprop
 from kerasxai.explainers.registry import build, from_config, get, names, register
 from kerasxai.explainers.sise import SISE
+from kerasxai.explainers.sp_lime import sp_lime
+from kerasxai.explainers.surrogate import LIME, KernelSHAP, SurrogateExplainer
 from kerasxai.explainers.xrai import XRAI
 
 __all__ = [
     "CAM",
+    "LIME",
     "LRP",
     "RISE",
     "SISE",
@@ -55,6 +58,7 @@ __all__ = [
     "GuidedIG",
     "HiResCAM",
     "IntegratedGradients",
+    "KernelSHAP",
     "LayerCAM",
     "NoiseExplainer",
     "NoisePercentiles",
@@ -66,6 +70,7 @@ __all__ = [
     "SmoothGrad",
     "SmoothGradCAMPlusPlus",
     "SmoothGradSquared",
+    "SurrogateExplainer",
     "VarGrad",
     "XGradCAM",
     "build",
@@ -73,4 +78,5 @@ __all__ = [
     "get",
     "names",
     "register",
+    "sp_lime",
 ]

@@ -1,0 +1,114 @@
+"""Coalitions: which segments stay in a perturbed sample, and what the sample weighs in the fit.
+
+Made in NumPy, chunk by chunk. A bit depends on the seed, the draw and the segment alone, and on the sample's own number
+of segments where the sizes of coalitions do; never on batch mates.
+"""
+
+import numpy as np
+from scipy.special import comb
+
+EXACT = 12  # so many segments, or fewer, have few enough coalitions to score them all
+KERNEL_WIDTH = 0.25
+
+
+class Columns:
+    """Uniform numbers, one column of draws per segment: more segments do not change those of the others.
+
+    Args:
+        seed: int.
+        draws: Number of draws.
+    """
+
+    def __init__(self, seed, draws):
+        self._seed, self._draws, self._numbers = seed, draws, []
+
+    def __call__(self, indices, width):
+        """Float32 array `(draws, width)` of the draws `indices`."""
+        while len(self._numbers) < width:
+            generator = np.random.default_rng([self._seed, len(self._numbers)])
+            self._numbers.append(generator.random(self._draws, np.float32))
+        return np.stack([column[indices] for column in self._numbers[:width]], axis=1)
+
+
+class FairCoins:
+    """LIME's coalitions: all segments first, then fair coins; weighed by how near they are to the whole.
+
+    The distance is `1 - sqrt(kept / segments)`, the cosine distance to the whole, 1 for nothing kept; the weight
+    `sqrt(exp(-distance^2 / 0.25^2))`.
+    """
+
+    def __init__(self, seed, draws):
+        self._columns, self._draws = Columns(seed, draws), draws
+
+    def count(self, segments):
+        """How many coalitions there are for samples with so many segments."""
+        return self._draws
+
+    def __call__(self, indices, segments):
+        """Coalitions.
+
+        Args:
+            indices: Which ones.
+            segments: Number of segments of each sample.
+
+        Returns:
+            bool `(coalitions, samples, most segments)`, float64 weights `(coalitions, samples)`.
+        """
+        width = int(segments.max())
+        bits = self._columns(indices, width) < 0.5
+        bits[indices == 0] = True
+        kept = bits[:, np.newaxis] & (np.arange(width) < segments[:, np.newaxis])
+        share = kept.sum(axis=2) / segments
+        distance = np.where(share > 0, 1 - np.sqrt(share), 1.0)
+        return kept, np.sqrt(np.exp(-np.square(distance / KERNEL_WIDTH)))
+
+
+class ShapleyKernel:
+    """Kernel SHAP's coalitions, neither empty nor whole.
+
+    All of them with weights `(M - 1) / (C(M, s) s (M - s))` where the M segments are few; else drawn: a size s with the
+    probability of its total weight and s segments at random, each followed by its complement, all of one weight.
+
+    Args:
+        seed: int.
+        draws: Number of coalitions drawn; None: 2048, and all of them for 12 segments or fewer.
+    """
+
+    def __init__(self, seed, draws):
+        self._draws = 2048 if draws is None else draws
+        self._limit = 2**EXACT - 2 if draws is None else draws
+        pairs = -(-self._draws // 2)
+        self._columns, self._sizes = Columns(seed, pairs), np.random.default_rng([seed, 2**32]).random(pairs)
+
+    def count(self, segments):
+        """How many coalitions there are for samples with so many segments."""
+        return max(2**m - 2 if self._is_exact(m) else self._draws for m in np.unique(segments).tolist())
+
+    def __call__(self, indices, segments):
+        """Coalitions; see `FairCoins`. Those of another sample weigh nothing."""
+        kept = np.zeros((len(indices), len(segments), int(segments.max())), bool)
+        weights = np.zeros((len(indices), len(segments)))
+        for m in np.unique(segments).tolist():
+            mine = segments == m
+            bits, weight = (self._all if self._is_exact(m) else self._drawn)(indices, m)
+            kept[:, mine, :m], weights[:, mine] = bits[:, np.newaxis], weight[:, np.newaxis]
+        return kept, weights
+
+    def _is_exact(self, m):
+        return m <= 62 and 2**m - 2 <= self._limit
+
+    def _all(self, indices, m):
+        bits = (indices[:, np.newaxis] + 1 >> np.arange(m)) & 1
+        size = bits.sum(axis=1)
+        exists = indices < 2**m - 2
+        size = np.where(exists, size, 1)  # the weight of no coalition is not asked for
+        return (bits > 0) & exists[:, np.newaxis], exists * (m - 1) / (comb(m, size) * size * (m - size))
+
+    def _drawn(self, indices, m):
+        sizes = np.arange(1, m)
+        shares = np.cumsum(1 / (sizes * (m - sizes)))
+        size = 1 + np.searchsorted(shares / shares[-1], self._sizes[indices // 2])
+        order = self._columns(indices // 2, m).argsort(axis=1, kind="stable").argsort(axis=1, kind="stable")
+        bits = (order < size[:, np.newaxis]) ^ (indices % 2 == 1)[:, np.newaxis]
+        exists = indices < self._draws
+        return bits & exists[:, np.newaxis], exists.astype(np.float64)

@@ -1,0 +1,347 @@
+"""Surrogate explainers: a linear model of which segments are there, fitted to the scores; LIME and Kernel SHAP."""
+
+import abc
+import warnings
+from typing import Any, NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from kerasxai import spatial
+from kerasxai.explainers.base import Explainer
+from kerasxai.explainers.coalitions import FairCoins, ShapleyKernel
+from kerasxai.explainers.least_squares import Sums, solved
+from kerasxai.explainers.options import check_broadcast, check_finite, positive_integer, seed_number
+from kerasxai.explainers.perturbation import PerturbationExplainer, in_type_of_input, spatial_inputs
+from kerasxai.explainers.registry import register
+from kerasxai.explainers.segments import check_fits, check_segmentation, segment
+from kerasxai.explainers.streaming import accumulate
+from kerasxai.graph.score import as_float
+from kerasxai.targets import resolve, select
+
+POOR_FIT = 0.5
+RIDGE = 1.0
+RIDGE_OF_SELECTION = 0.01
+# Share of a diagonal that keeps a system solvable when there are fewer coalitions than segments.
+_JITTER = 1e-12
+
+
+class Fit(NamedTuple):
+    """What a surrogate has found out about some samples.
+
+    Attributes:
+        maps: Each segment's value at each of its positions, float64 `(samples, *spatial)`.
+        segments: Labels of the segments, int32 `(samples, *spatial)`.
+        intercept: The score where no segment is there, float64 `(samples,)`.
+        quality: Weighted coefficient of determination R^2 of the linear model over the coalitions, `(samples,)`; NaN
+            where the scores do not vary.
+    """
+
+    maps: Any
+    segments: Any
+    intercept: Any
+    quality: Any
+
+    @property
+    def weights(self):
+        """The value of each segment: a list of float64 arrays `(segments,)`, one per sample."""
+        rows = zip(self.segments.reshape(len(self.segments), -1), self.maps.reshape(len(self.maps), -1))
+        return [values[np.unique(labels, return_index=True)[1]] for labels, values in rows]
+
+
+class Stability(NamedTuple):
+    """How far a surrogate's weights depend on the seed of its draws.
+
+    Attributes:
+        deviation: Standard deviation of each segment's value over the seeds, painted: float64 `(samples, *spatial)`.
+        spearman: Mean rank correlation of the weights over all pairs of seeds, `(samples,)`.
+    """
+
+    deviation: Any
+    spearman: Any
+
+
+class SurrogateExplainer(PerturbationExplainer):
+    """Base of the methods that fit a linear model of which segments of a sample are there: `(samples, *spatial)`.
+
+    Segments that are left out become their own mean, or a value. Every position of a map holds the undivided signed
+    value of its segment.
+
+    Args:
+        model: A built Keras model, or a function `x -> scores`.
+        segmentation: What makes the segments. None: quickshift superpixels of an image, 10 equal windows of a signal.
+            `"quickshift"` or `"slic"`; an int or one per spatial axis: equal parts; an int array `(*spatial)`: labels,
+            the same for all samples; a function of one sample `(*spatial, channels)` that returns labels.
+        num_samples: Number of coalitions of segments.
+        fill: What a segment that is left out becomes: `"mean"`, its mean of each channel, or a number, or one per
+            channel.
+        seed: Seed of the coalitions and of quickshift.
+        **kwargs: `score`, see `PerturbationExplainer`; `batch_size`, `verbose`, see `Explainer`.
+    """
+
+    family = "surrogate"
+
+    def __init__(self, model, segmentation=None, num_samples=1000, fill="mean", seed=0, **kwargs):
+        self.segmentation = check_segmentation(segmentation)
+        self.num_samples = None if num_samples is None else positive_integer("num_samples", num_samples)
+        if isinstance(fill, str) and fill != "mean":
+            raise ValueError(f'`fill` must be "mean", a number, or one per channel. Received: fill={fill!r}.')
+        if not isinstance(fill, str):
+            check_finite("fill", fill)
+        self.fill, self.seed = fill, seed_number(seed)
+        self._segment_seed = self.seed
+        self._fits = None
+        super().__init__(model, **kwargs)
+        if not isinstance(fill, str):
+            for index in spatial_inputs(getattr(self.graph, "input_shapes", [])):
+                check_broadcast(np.shape(fill), self.graph.input_shapes[index][1:], "fill")
+        self.coalitions = self.make_coalitions()
+
+    def check_size(self, size):
+        check_fits(self.segmentation, size)
+
+    @abc.abstractmethod
+    def make_coalitions(self):
+        """What gives the coalitions: `count(segments)` and a call `(indices, segments) -> (kept, weights)`."""
+
+    @abc.abstractmethod
+    def solve(self, sums, change, counts):
+        """The linear model of the scores above that of the sample without any segment.
+
+        Args:
+            sums: `Sums` over the coalitions.
+            change: That score of the sample as it is, float64 `(batch,)`.
+            counts: Number of segments of each sample.
+
+        Returns:
+            Weights `(batch, segments)`, intercept `(batch,)`.
+        """
+
+    def fit(self, x, target=None, y=None):
+        """Explains samples and tells all that was fitted.
+
+        Args:
+            x, target, y: See `Explainer.__call__`; a model with one input.
+
+        Returns:
+            A `Fit`.
+        """
+        self._fits = self._fits or _Fits(self)
+        return self._fits(x, target, y)
+
+    def stability(self, x, target=None, y=None, seeds=5):
+        """How far the weights depend on the draws: the fit repeated under other seeds, the segments staying.
+
+        Args:
+            x, target, y: See `Explainer.__call__`; a model with one input. Give the `target`, or let it be predicted.
+            seeds: How many seeds, two or more.
+
+        Returns:
+            A `Stability`.
+        """
+        if positive_integer("seeds", seeds) < 2:
+            raise ValueError(f"`seeds` must be 2 or more. Received: seeds={seeds!r}.")
+        config = {name: value for name, value in self.get_config().items() if name != "method"}
+        fits = []
+        for seed in range(self.seed, self.seed + seeds):
+            twin = type(self)(self.model, **{**config, "seed": seed})
+            twin._segment_seed = self._segment_seed
+            fits.append(twin.fit(x, target, y))
+        weights = [np.stack(of_sample) for of_sample in zip(*(fit.weights for fit in fits))]  # (seeds, segments) each
+        return Stability(
+            np.std([fit.maps for fit in fits], axis=0, ddof=1), np.array([_mean_correlation(one) for one in weights])
+        )
+
+    def map(self, inputs, index, target):
+        return self.fitted(inputs, index, target).maps
+
+    def explain_batch(self, inputs, target):
+        places = spatial_inputs([x.shape for x in inputs])
+        fits = {index: self.fitted(inputs, index, target) for index in places}
+        return {index: {"map": tf.cast(fit.maps, tf.float32), "quality": fit.quality} for index, fit in fits.items()}
+
+    def finish(self, arrays, structure):
+        quality = np.concatenate([found["quality"] for found in arrays.values()])
+        self.warn_of(quality)
+        return super().finish({index: found["map"] for index, found in arrays.items()}, structure)
+
+    def warn_of(self, quality):
+        """Warns of linear models that do not describe their scores."""
+
+    def fitted(self, inputs, index, target):
+        """The `Fit` of the input number `index`, as tensors."""
+        x = inputs[index]
+        labels = self._labels(x)
+        counts = tf.reduce_max(labels, axis=spatial.spatial_axes(x[..., 0:1])) + 1  # segments of each sample
+        filled = self._filled(x, labels, counts)
+        outputs, _ = self.scorer.outputs(inputs)
+        target = resolve(self.scorer, outputs, target)
+        whole = tf.cast(select(self.scorer, outputs, target), tf.float64)
+        none = tf.cast(self.perturbed_scores(inputs, index, filled[tf.newaxis], target)[0], tf.float64)
+
+        def step(sums, indices):
+            kept, weights = self._drawn(indices, counts)
+            bits = tf.gather(tf.transpose(kept, [1, 2, 0]), tf.reshape(labels, [tf.shape(labels)[0], -1]), batch_dims=1)
+            bits = tf.reshape(tf.transpose(bits, [2, 0, 1]), tf.concat([[-1], tf.shape(labels)], axis=0))
+            scores = self.perturbed_scores(inputs, index, tf.where(bits[..., tf.newaxis], x, filled), target)
+            return Sums(*sums).plus(tf.cast(kept, tf.float64), weights, tf.cast(scores, tf.float64) - none)
+
+        rows = tf.numpy_function(lambda counts: np.int32(self.coalitions.count(counts)), [counts], tf.int32)
+        sums = accumulate(tf.ensure_shape(rows, []), self.chunk(inputs), step, list(Sums.zeros(counts)))
+        weights, intercept = self.solve(Sums(*sums), whole - none, counts)
+        quality = Sums(*sums).quality(weights, intercept)
+        painted = tf.gather(weights, tf.reshape(labels, [tf.shape(labels)[0], -1]), batch_dims=1)
+        painted = tf.ensure_shape(tf.reshape(painted, tf.shape(labels)), labels.shape)
+        return Fit(painted, labels, none + intercept, quality)
+
+    def _labels(self, x):
+        labels = tf.numpy_function(
+            lambda x: segment(x, self.segmentation, self._segment_seed).astype(np.int32), [as_float(x)], tf.int32
+        )
+        return tf.ensure_shape(labels, x.shape[:-1])
+
+    def _filled(self, x, labels, counts):
+        """The sample with every segment left out."""
+        if not isinstance(self.fill, str):
+            values = as_float(x)
+            return in_type_of_input(x, tf.zeros_like(values) + tf.constant(np.asarray(self.fill), values.dtype))
+        batch, width, channels = tf.shape(x)[0], tf.reduce_max(counts), x.shape[-1]
+        rows = tf.reshape(labels, [batch, -1]) + width * tf.range(batch)[:, tf.newaxis]
+        values = tf.reshape(as_float(x), [-1, channels])
+        means = tf.math.unsorted_segment_mean(values, tf.reshape(rows, [-1]), batch * width)
+        return in_type_of_input(x, tf.reshape(tf.gather(means, tf.reshape(rows, [-1])), tf.shape(x)))
+
+    def _drawn(self, indices, counts):
+        kept, weights = tf.numpy_function(self.coalitions, [indices, counts], [tf.bool, tf.float64])
+        return tf.ensure_shape(kept, [None, None, None]), tf.ensure_shape(weights, [None, None])
+
+
+@register("lime")
+class LIME(SurrogateExplainer):
+    """LIME: a ridge regression of the score on which segments are there, nearby perturbations weighing more.
+
+    Maps are signed, `(samples, *spatial)`. The same seed gives the same map, whatever the batch.
+
+    Args:
+        model: A built Keras model, or a function `x -> scores`.
+        segmentation, fill, seed: See `SurrogateExplainer`.
+        num_samples: Number of perturbed copies; the first is the sample itself.
+        num_features: How many segments the model may use, those of the largest weights; the others are 0. None: all.
+        **kwargs: `score`, see `PerturbationExplainer`; `batch_size`, `verbose`, see `Explainer`.
+
+    A warning tells of samples whose linear model explains less than half of the variance of their scores (weighted
+    R^2, which `fit` returns).
+
+    Reference:
+        Ribeiro et al., 2016, https://arxiv.org/abs/1602.04938
+
+    Example:
+
+    ```python
+    lime = kerasxai.explainers.LIME(model, segmentation=4, num_samples=200)
+    maps = lime(images)
+    fit = lime.fit(images)
+    fit.weights[0], fit.quality  # one value per segment; how well the linear model describes the scores
+    ```
+    """
+
+    passes = "F + num_samples F"
+
+    def __init__(self, model, segmentation=None, num_samples=1000, num_features=None, fill="mean", seed=0, **kwargs):
+        self.num_features = None if num_features is None else positive_integer("num_features", num_features)
+        super().__init__(model, segmentation, positive_integer("num_samples", num_samples), fill, seed, **kwargs)
+
+    def make_coalitions(self):
+        return FairCoins(self.seed, self.num_samples)
+
+    def solve(self, sums, change, counts):
+        if self.num_features is None:
+            return sums.ridge(RIDGE)
+        first, _ = sums.ridge(RIDGE_OF_SELECTION)
+        ranks = tf.argsort(tf.argsort(-tf.abs(first), axis=1, stable=True), axis=1, stable=True)
+        return sums.ridge(RIDGE, chosen=ranks < self.num_features)
+
+    def warn_of(self, quality):
+        poor = int((quality < POOR_FIT).sum())
+        if poor:
+            warnings.warn(
+                f"{poor} of {len(quality)} samples have scores that a linear model of their segments does not describe "
+                f"(weighted R^2 below {POOR_FIT}, worst {np.nanmin(quality):.2f}): their {self.name} maps say little. "
+                "Try more num_samples, other segments, or another method.",
+                stacklevel=4,
+            )
+
+
+@register("kernel_shap")
+class KernelSHAP(SurrogateExplainer):
+    """Kernel SHAP: Shapley values of the segments, as the weighted regression whose values sum to the score's change.
+
+    Maps are signed, `(samples, *spatial)`; the values of a sample's segments (`fit(x).weights`) sum to its score minus
+    the score with every segment left out (`fit(x).intercept`). Up to 12 segments all coalitions are scored, and the
+    values are exact; else coalitions are drawn in pairs with their complements.
+
+    Args:
+        model: A built Keras model, or a function `x -> scores`.
+        segmentation, fill, seed: See `SurrogateExplainer`.
+        num_samples: Number of coalitions drawn; all are scored where there are no more. None: 2048, and all for 12
+            segments or fewer.
+        **kwargs: `score`, see `PerturbationExplainer`; `batch_size`, `verbose`, see `Explainer`.
+
+    Reference:
+        Lundberg & Lee, 2017, https://arxiv.org/abs/1705.07874
+
+    Example:
+
+    ```python
+    shap = kerasxai.explainers.KernelSHAP(model, segmentation=3)
+    maps = shap(images)
+    ```
+    """
+
+    passes = "2 F + num_samples F"
+
+    def __init__(self, model, segmentation=None, num_samples=None, fill="mean", seed=0, **kwargs):
+        super().__init__(model, segmentation, num_samples, fill, seed, **kwargs)
+
+    def make_coalitions(self):
+        return ShapleyKernel(self.seed, self.num_samples)
+
+    def solve(self, sums, change, counts):
+        width = tf.shape(sums.z)[1]
+        exists = tf.sequence_mask(counts, width)
+        diagonal = tf.linalg.diag_part(sums.zz)
+        scale = tf.reduce_max(diagonal, axis=1, keepdims=True)
+        scale = tf.where(scale > 0, scale, 1.0)
+        left = tf.linalg.set_diag(sums.zz, tf.where(exists, diagonal + _JITTER * scale, scale))
+        free = solved(left, sums.zy)
+        ones = solved(left, tf.cast(exists, tf.float64))
+        # The multiplier of the constraint that the values sum to the change of the score.
+        excess = tf.reduce_sum(free, axis=1) - change
+        weights = free - ones * tf.math.divide_no_nan(excess, tf.reduce_sum(ones, axis=1))[:, tf.newaxis]
+        return tf.where(exists, weights, 0.0), tf.zeros_like(change)
+
+
+class _Fits(Explainer):
+    """A surrogate that returns its whole `Fit`."""
+
+    def __init__(self, surrogate):
+        super().__init__(
+            surrogate.model, score=surrogate.score, batch_size=surrogate.batch_size, verbose=surrogate.verbose
+        )
+        self._surrogate = surrogate
+        self.graph, self.scorer = surrogate.graph, surrogate.scorer
+
+    def explain_batch(self, inputs, target):
+        if len(inputs) != 1:
+            raise ValueError(f"A fit is that of a model with one input. Received: {len(inputs)} inputs.")
+        return self._surrogate.fitted(inputs, 0, target)
+
+
+def _mean_correlation(rows):
+    """Mean Spearman correlation over all pairs of rows; NaN where a row is constant."""
+    from scipy.stats import rankdata
+
+    if rows.shape[1] < 2 or (np.ptp(rows, axis=1) == 0).any():
+        return np.nan
+    pairs = np.triu_indices(len(rows), 1)
+    return float(np.corrcoef(rankdata(rows, axis=1))[pairs].mean())
