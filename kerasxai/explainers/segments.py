@@ -84,8 +84,9 @@ def _grid(size, counts):
 def _superpixels(image, method, seed):
     from skimage import segmentation
 
+    image = image.astype(np.float64)
     low, high = image.min(), image.max()
-    scaled = (image.astype(np.float64) - low) / (high - low if high > low else 1.0)
+    scaled = (image - low) / (high - low if high > low else 1.0)
     if method == "slic":
         return segmentation.slic(scaled, start_label=0, channel_axis=-1)
     if scaled.shape[-1] == 1:
