@@ -33,7 +33,7 @@ def test_superpixels_are_those_of_scikit_image_and_of_the_sample_alone(method):
         expected = segmentation.quickshift(scaled, kernel_size=4, max_dist=200, ratio=0.2, rng=3)
     else:
         expected = segmentation.slic(scaled, start_label=0)
-    assert expected.max() > 3
+    assert expected.max() > 1
     np.testing.assert_array_equal(labels[0], np.unique(expected, return_inverse=True)[1].reshape(expected.shape))
     np.testing.assert_array_equal(segment(x[:1], method, seed=3)[0], labels[0])
     for one in labels:
