@@ -148,6 +148,31 @@ def test_explain_with_several_methods_leaves_the_model_as_it_was(model):
     assert_untouched(model, before)
 
 
+def test_a_grid_of_evaluators_leaves_the_model_as_it_was(model):
+    """Each evaluator by itself: tests/evaluators/test_every_evaluator.py."""
+    before = state_before(model)
+    measures = [{"evaluator": "aopc", "patch_size": 4, "steps": 2}, "drop_increase", "randomization"]
+    table = kerasxai.evaluate(model, nets.images(3), ["gradient", "grad_cam"], measures, controls=False, verbose=0)
+    assert len(table.results) == 2
+    assert_untouched(model, before)
+
+
+@pytest.mark.parametrize("cls", ["DropIncrease", "AOPC", "DeletionInsertion", "ExplanationDrift"])
+def test_callbacks_leave_the_model_as_it_was(cls, models):
+    model = models["functional"]
+    options = {"AOPC": {"patch_size": 4}, "DeletionInsertion": {"steps": 2}}
+    callback = getattr(kerasxai.callbacks, cls)(nets.images(3), **options.get(cls, {}))
+    callback.set_model(model)
+    callback.set_params({})
+    before = state_before(model)
+    logs = {}
+    callback.on_train_begin()
+    callback.on_epoch_end(0, logs)
+    callback.on_train_end()
+    assert_untouched(model, before)
+    assert logs and np.isfinite(list(logs.values())).all()
+
+
 def test_a_ledger_and_a_summary_leave_the_model_as_it_was(models):
     model = models["functional"]
     before = state_before(model)

@@ -142,6 +142,16 @@ class ExplanationCallback(keras.callbacks.Callback, abc.ABC):
         """The probe samples, their targets fixed for the model as it is now."""
         return self._scored.samples(self._probe.x, self._probe.y, self._probe.target, self.batch_size)
 
+    def one_input(self):
+        """The array of the model's one input, for callbacks that draw or compare maps of its positions."""
+        inputs = self.samples().inputs
+        if len(inputs) != 1:
+            raise ValueError(
+                f"{type(self).__name__} needs a model with one input. Received: a model with {len(inputs)} inputs. "
+                "Leave the callback out; an explainer called by itself takes several inputs."
+            )
+        return inputs[0]
+
     def metric(self, explainer, metric):
         """The name of a metric in the logs."""
         return f"{self.prefix}{self.name or explainer}_{metric}"

@@ -21,7 +21,7 @@ class ExplanationDrift(ExplanationCallback):
     what is explained; `target="true"` or an int stays.
 
     Args:
-        x: Probe samples, as arrays or a dataset.
+        x: Probe samples, as arrays or a dataset. Models with several inputs are refused.
         y: Labels, for `target="true"`.
         explainer: A name, config dict, class, function of the model, or explainer on the model that is trained.
         **kwargs: `target`, `max_samples`, `every`, `every_batches` (compared with epochs too), `prefix`, `name`,
@@ -41,6 +41,9 @@ class ExplanationDrift(ExplanationCallback):
     def __init__(self, x, y=None, explainer="grad_cam", **kwargs):
         super().__init__(x, y, explainer, **kwargs)
         self._previous, self._first = {}, {}
+
+    def build(self):
+        self.one_input()
 
     def begin(self):
         samples = self.samples()

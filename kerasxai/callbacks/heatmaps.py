@@ -25,7 +25,8 @@ class Heatmaps(ExplanationCallback):
     drawn, `<explainer>_evaluate.png`.
 
     Args:
-        x: Probe samples, as arrays or a dataset: images with one or three channels, or signals.
+        x: Probe samples, as arrays or a dataset: images with one or three channels, or signals. Models with several
+            inputs are refused.
         y: Labels, for `target="true"`.
         explainer: A name, config dict, class, function of the model, or explainer on the model that is trained.
         directory: Folder for PNG files; None: none.
@@ -63,7 +64,7 @@ class Heatmaps(ExplanationCallback):
         self._drawn = {}
 
     def build(self):
-        sample_batch(self.samples().x)
+        sample_batch(self.one_input())
         if self.directory is not None:
             make_folder(self.directory, "directory")
 

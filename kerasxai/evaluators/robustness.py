@@ -1,5 +1,6 @@
 """Metrics of how far a map keeps its promise near the sample, and how far it moves when the sample does."""
 
+import abc
 import numbers
 
 import numpy as np
@@ -117,6 +118,7 @@ class Neighbourhood(Evaluator):
         return {self.name: np.where(case.is_finite, largest, np.nan)}
 
     @staticmethod
+    @abc.abstractmethod
     def ratio(change, size, step):
         """The ratio whose largest value counts.
 
@@ -125,7 +127,6 @@ class Neighbourhood(Evaluator):
             size: Norm of the attributions.
             step: Norm of the change of the sample.
         """
-        raise NotImplementedError
 
 
 @register("max_sensitivity")

@@ -81,6 +81,19 @@ def test_refused_before_the_first_batch(case):
     assert batches == []
 
 
+@pytest.mark.parametrize("cls", [Heatmaps, ExplanationDrift])
+@pytest.mark.parametrize("explainer", ["grad_cam", "gradient"])
+@pytest.mark.parametrize("kind", ["two_inputs", "dict_inputs"])
+def test_several_inputs_are_refused_where_maps_are_drawn_or_compared(cls, explainer, kind):
+    model = nets.build(kind)
+    x, batches = nets.inputs_for(model), []
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    watch = keras.callbacks.LambdaCallback(on_train_batch_begin=lambda batch, logs: batches.append(batch))
+    with pytest.raises(ValueError, match=f"{cls.__name__} needs a model with one input. Received: .* 2 inputs"):
+        model.fit(x, np.zeros(4), verbose=0, callbacks=[cls(x, explainer=explainer), watch])
+    assert batches == []
+
+
 def test_a_regression_model_is_refused_where_shares_mean_nothing():
     model = keras.Sequential([keras.Input(training.SHAPE), nets.conv("conv"), keras.layers.Flatten()])
     model.add(keras.layers.Dense(1))

@@ -298,6 +298,40 @@ def test_ranges(steps, order):
     assert (found["deletion"] <= found["curve"].max(axis=1) + 1e-9).all()
 
 
+POSITIVE = weighted_sum([0.2, 0.9, 0.4, 0.1, 0.6, 0.3])
+PROPERTIES = {  # one evaluator each, so that nothing is traced twice
+    "deletion": Deletion(steps=6),
+    "insertion": Insertion(steps=6, replace="zero"),
+    "aopc": AOPC(patch_size=1, replace="zero"),
+}
+SCORES = st.lists(st.integers(-3, 3), min_size=6, max_size=6)
+
+
+@pytest.mark.parametrize("name", PROPERTIES)
+@settings(deadline=None, max_examples=15)
+@given(scores=SCORES)
+def test_curves_of_a_model_of_positive_evidence_are_monotone_and_within_the_extremes(name, scores):
+    x, weights = np.ones((3, 6, 1), "float32"), POSITIVE.layers[-1].kernel.numpy()[:, 0]
+    found = PROPERTIES[name](POSITIVE, x, np.stack([scores, weights, -weights]), 0)
+    rising = name == "insertion"
+    assert (np.diff(found["curve"], axis=1) * (1 if rising else -1) > 0).all()
+    any_map, best, worst = found[name] if name != "deletion" else -found[name]
+    assert worst - 1e-6 <= any_map <= best + 1e-6
+    np.testing.assert_allclose(found["curve"][:, 0], p(0) if rising else p(2.5), rtol=1e-5)
+    np.testing.assert_allclose(found["curve"][:, -1], p(2.5) if rising else p(0), rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", PROPERTIES)
+@settings(deadline=None, max_examples=15)
+@given(scores=SCORES, factor=st.floats(0.1, 10), shift=st.integers(-5, 5))
+def test_only_the_order_of_positions_counts_and_ties_are_row_major(name, scores, factor, shift):
+    scores = np.array(scores, float)
+    places = np.argsort(np.argsort(-scores, kind="stable"))  # ranks without a tie
+    maps = np.stack([scores, factor * scores + shift, np.exp(scores), -places])
+    curves = PROPERTIES[name](POSITIVE, np.ones((4, 6, 1), "float32"), maps, 0)["curve"]
+    np.testing.assert_allclose(curves, curves[:1].repeat(4, axis=0), rtol=1e-6)
+
+
 @pytest.mark.parametrize(
     "options", [{"order": "up"}, {"replace": "black"}, {"replace": True}, {"draws": 0}, {"steps": 0}], ids=str
 )

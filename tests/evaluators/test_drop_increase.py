@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 import kerasxai
 from kerasxai.evaluators import DropIncrease
+from kerasxai.evaluators.scoring import ScoredModel
 from tests.truth import conv_net, images, predictions
 
 SHAPE = (8, 10, 3)
@@ -228,6 +229,22 @@ def test_ranges_and_sizes(rows, fraction, ties, mask):
         for row, shown in zip(np.array(rows), masks):
             if 0 < shown.sum() < 5:
                 assert row[shown].min() >= row[~shown].max()
+
+
+@settings(deadline=None, max_examples=15)
+@given(
+    scores=st.lists(st.integers(-3, 3), min_size=5, max_size=5),
+    fractions=st.tuples(st.floats(0.05, 1), st.floats(0.05, 1)),
+    ties=st.sampled_from(["strict", "first", "random"]),
+)
+def test_more_of_the_evidence_drops_less(scores, fractions, ties):
+    if "positive" not in MODELS:
+        model = weighted_sum([0.5, 0.3, 0.2, 0.6, 0.4])
+        MODELS["positive"] = model, ScoredModel(model).samples(np.ones((1, 5, 1), "float32"), target=0)
+    case = kerasxai.evaluators.Case(*MODELS["positive"], np.array([scores]))
+    less, more = (DropIncrease(fraction=one, ties=ties).evaluate(case) for one in sorted(fractions))
+    assert more["drop_rate"] <= less["drop_rate"] + 1e-4
+    assert not less["increase_rate"].any() and not more["increase_rate"].any()
 
 
 MODELS = {}

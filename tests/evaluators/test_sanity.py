@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+from scipy import stats
 
 from kerasxai import evaluators, explain
 from kerasxai.evaluators.reweighted import ReweightedExplainer, fresh_values, weighted_layers
@@ -195,10 +196,22 @@ def test_smooth_maps_are_averages_over_noisy_inputs():
     np.testing.assert_allclose(found["ssim_curve"][:, 1], expected["ssim"], atol=1e-4)
 
 
-def test_efficient_randomization_is_a_relative_rise_of_entropy():
+def test_efficient_randomization_is_the_relative_rise_of_entropy_of_a_model_all_random():
     model, x = conv_net(), images(3, (8, 10, 3))
-    found = evaluators.EfficientRandomization()(model, x, explainer="gradient_x_input")["efficient_randomization"]
-    assert found.shape == (3,) and np.isfinite(found).all() and (found > -1).all()
+    found = evaluators.EfficientRandomization()(model, x, target=1, explainer="gradient")["efficient_randomization"]
+    twin = clone(model)
+    layers = weighted_layers(ModelGraph(model), None)
+    for number, (name, owned) in enumerate(layers):
+        twin.get_layer(name).set_weights(fresh_values(owned, "layer", [0, number]))
+
+    def entropies(of):
+        maps = np.abs(explain(of, x, method="gradient", target=1).astype(np.float64)).sum(axis=-1).reshape(3, -1)
+        shares = [np.histogram(one, bins=256)[0] / one.size for one in maps]
+        return np.array([stats.entropy(one) for one in shares])
+
+    before, after = entropies(model), entropies(twin)
+    np.testing.assert_allclose(found, (after - before) / before, atol=1e-4)
+    assert np.ptp(found) > 0.05
 
 
 def test_random_logit_compares_with_another_class():

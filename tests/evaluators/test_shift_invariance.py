@@ -111,6 +111,19 @@ def test_refuses_models_without_a_first_bias_that_absorbs(model, message):
         InputShiftInvariance()(model, x, explainer="gradient")
 
 
+@pytest.mark.parametrize(
+    "first", [layers.Rescaling(0.5), layers.BatchNormalization(), layers.ReLU(), layers.AveragePooling2D(2)]
+)
+def test_refuses_a_first_layer_that_is_not_linear_with_a_bias(first):
+    with pytest.raises(ValueError, match=f"linear with a bias.*{type(first).__name__}"):
+        InputShiftInvariance()(net(first=[first, layers.Conv2D(4, 3)]), X, explainer="gradient")
+
+
+def test_refuses_a_twin_that_does_not_give_what_the_model_gives():
+    with pytest.raises(ValueError, match=r"twin model does not give.*too large for its precision.*1000000000"):
+        InputShiftInvariance(1e9)(net(), X, explainer="gradient")
+
+
 def test_a_kernel_of_one_position_may_pad():
     model = net(first=[layers.Conv2D(4, 1, padding="same", activation="relu")])
     assert InputShiftInvariance()(model, X, explainer="gradient")["input_shift_invariance"].max() < 1e-4
