@@ -72,7 +72,9 @@ def _comparison(model, x, options, seed):
     shared = {"batch_size": options.batch_size, "seed": seed, **session.read_options("--option", options.option)}
     classes = [kerasxai.explainers.get(name) for name in options.explainers]
     measures = [kerasxai.evaluators.get(name) for name in options.evaluators]
-    known = {name for cls in classes + measures for name in cls.option_names()}
+    known = {
+        label for cls in classes + measures for name in cls.option_names() for label in (name, f"{cls.name}.{name}")
+    }
     if unknown := sorted(set(shared) - known):
         raise SystemExit(f"No explainer or evaluator has the option {', '.join(unknown)}.")
     explainers = {cls.name: cls(model, verbose=0, **_of(cls, shared)) for cls in classes}
@@ -81,8 +83,9 @@ def _comparison(model, x, options, seed):
 
 
 def _of(cls, shared):
-    """The options that a class has."""
-    return {name: shared[name] for name in cls.option_names() if name in shared}
+    """The options that a class has; those that name it come before those that are for all."""
+    given = {name: shared.get(f"{cls.name}.{name}", shared.get(name)) for name in cls.option_names()}
+    return {name: value for name, value in given.items() if name in shared or f"{cls.name}.{name}" in shared}
 
 
 def _rows(means, values, directions, controls):
@@ -190,7 +193,7 @@ def _parser():
         "--option",
         action="append",
         metavar="NAME=VALUE",
-        help="option of all explainers and evaluators that have it, e.g. steps=20; repeatable",
+        help="option of all explainers and evaluators that have it, or of one: steps=20, rise.n_masks=1000; repeatable",
     )
     parser.add_argument("--samples", type=int, default=40)
     parser.add_argument("--seeds", type=int, default=3)

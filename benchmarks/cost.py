@@ -61,8 +61,20 @@ METHODS = {
     },
     "relevance_cam": ({}, "forward", 1),
     "deep_lift": ({}, "forward+backward", 1),
+    "blur_ig": ({"steps": REPEATS}, "forward+backward", REPEATS),
+    "guided_ig": ({"steps": REPEATS}, "forward+backward", REPEATS),
+    "xrai": ({"steps": REPEATS}, "forward+backward", 2 * REPEATS),
 }
 
+
+# row -> (options on images, model runs of a sample besides the unchanged one; the same on signals)
+PERTURBATIONS = {
+    "occlusion": ({"window": 28, "stride": 28}, 64, {"window": 5, "stride": 5}, 8),
+    "rise": ({"n_masks": 200}, 200, {"n_masks": 200}, 200),
+    "lime": ({"num_samples": 1000}, 1000, {"num_samples": 100}, 100),
+    "kernel_shap": ({"segmentation": 5, "num_samples": 200}, 200, {"num_samples": 100}, 100),
+}
+PERTURBED_IMAGES, PERTURBED_SIGNALS = 1, 64
 
 # row -> (options, forward passes of all samples it cannot avoid): curves score both ends once and each inner step
 EVALUATORS = {
@@ -100,6 +112,9 @@ def methods_of(net, options):
     """A row for each method that the net admits."""
     rows = []
     for method in options.methods:
+        if method in PERTURBATIONS:
+            rows.append(_perturbation_cost(net, method, options.rounds))
+            continue
         settings, floor, passes = METHODS[method]
         if method == "expected_gradients":
             settings = {**settings, "background": net.x[:4]}
@@ -132,6 +147,25 @@ def evaluators_of(net, options):
     return rows
 
 
+def _perturbation_cost(net, method, rounds):
+    """A method that changes few samples many times; its floor runs as many changed samples, in whole batches."""
+    on_images, images_runs, on_signals, signals_runs = PERTURBATIONS[method]
+    is_signal = net.x.ndim == 3
+    settings, runs = (on_signals, signals_runs) if is_signal else (on_images, images_runs)
+    x = net.x[: PERTURBED_SIGNALS if is_signal else PERTURBED_IMAGES]
+    batch = len(x) if is_signal else len(net.x)
+    explainer = kerasxai.explainers.get(method)(net.model, batch_size=batch, verbose=0, **settings)
+    tensor, passes = tf.constant(net.x[:batch]), -(-(runs + 1) * len(x) // batch)
+    net.forward(tensor)
+
+    def floor():
+        for _ in range(passes):
+            net.forward(tensor).numpy()
+
+    label = f"{runs + 1} x forward of {len(x)}"
+    return net.cost(method, lambda: explainer(x), floor, 1, rounds, label)
+
+
 def _callback_cost(net, rounds):
     """The callback at the end of an epoch; its floor is the explainer and two forward passes."""
     x = np.concatenate([net.x] * -(-CALLBACK_SAMPLES // len(net.x)))[:CALLBACK_SAMPLES]
@@ -148,7 +182,8 @@ def _callback_cost(net, rounds):
     callback.set_params({"steps": 1, "epochs": 1})
     callback.on_train_begin()
     floor()
-    return net.cost(f"{CALLBACK}, {len(x)}", lambda: callback.on_epoch_end(0, {}), floor, 1, rounds)
+    label = "explainer + 2 x forward"
+    return net.cost(f"{CALLBACK}, {len(x)}", lambda: callback.on_epoch_end(0, {}), floor, 1, rounds, label)
 
 
 class _Net:
@@ -183,13 +218,13 @@ class _Net:
         size = " x ".join(map(str, self.x.shape[1:]))
         return f"{self.name}, batch {len(self.x)}, input {size} ({versions}, {platform.machine()})"
 
-    def cost(self, what, run, floor, passes, rounds):
+    def cost(self, what, run, floor, passes, rounds, label=None):
         """A row: the time of `run()` against that many passes of a floor, a name of `floors` or a function."""
         first = _seconds(run)
         one_pass = self.floors.get(floor, floor)
         pairs = [(_seconds(one_pass), _seconds(run)) for _ in range(rounds)]
         unit, taken = (statistics.median(column) for column in zip(*pairs))
-        label = "explainer + 2 x forward" if callable(floor) else floor
+        label = label or floor
         return {
             "net": self.name,
             "batch": len(self.x),
@@ -226,7 +261,8 @@ def _seconds(function):
 def _parser():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--nets", nargs="+", default=list(NETS), help="Keras Applications, HMT, MNIST-1D")
-    parser.add_argument("--methods", nargs="*", default=list(METHODS), choices=list(METHODS), metavar="METHOD")
+    methods = [*METHODS, *PERTURBATIONS]
+    parser.add_argument("--methods", nargs="*", default=methods, choices=methods, metavar="METHOD")
     measured = [*EVALUATORS, CALLBACK]
     parser.add_argument("--evaluators", nargs="*", default=measured, choices=measured, metavar="EVALUATOR")
     parser.add_argument("--rounds", type=int, default=7)
