@@ -157,8 +157,11 @@ class SurrogateExplainer(PerturbationExplainer):
 
     def explain_batch(self, inputs, target):
         places = spatial_inputs([x.shape for x in inputs])
-        fits = {index: self.fitted(inputs, index, target) for index in places}
-        return {index: {"map": tf.cast(fit.maps, tf.float32), "quality": fit.quality} for index, fit in fits.items()}
+        found = {}
+        for index in places:
+            fit = self.fitted(inputs, index, target)
+            found[index] = {"map": tf.cast(fit.maps, as_float(inputs[index]).dtype), "quality": fit.quality}
+        return found
 
     def finish(self, arrays, structure):
         quality = np.concatenate([found["quality"] for found in arrays.values()])
