@@ -9,6 +9,7 @@ from kerasxai.plots.overlays import overlay
 from kerasxai.plots.predictions import prediction_bars
 from kerasxai.plots.randomized import randomization
 from kerasxai.plots.reports import classification_report
+from kerasxai.plots.segments import segments
 from kerasxai.plots.signals import signal
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "randomization",
     "road_curves",
     "robustness",
+    "segments",
     "signal",
     "similarity",
     "top_classes",

@@ -1,0 +1,151 @@
+"""What LIME and Kernel SHAP found: the weight of every segment over its sample, and beside it the strongest segments."""
+
+import numpy as np
+
+from kerasxai.plots import checks, colours, drawing, layout
+
+DEFAULT_TOP = 5
+DIMMED = 0.75  # how far towards white the segments are drawn that are not among the strongest
+BOUNDARY = {"colors": "black", "linewidths": 0.4, "alpha": 0.6}
+OUTLINE_WIDTH = 1.0  # points
+
+
+def segments(x, fit, top=None, titles=None, alpha=0.5, colormap=None, columns=None):
+    """Draws the weights of segments over their samples, and beside them the strongest segments alone.
+
+    Two panels a sample. The first shows all segments with their boundaries, coloured from -m to m with m the largest
+    magnitude of this sample, over a pale grey image. The second shows the `top` segments of the largest magnitude as
+    they are in the sample, outlined in the colour of their sign, the rest dimmed; segments of weight 0 are never
+    among them. Windows of signals are shaded instead. The title gives R^2, the share of the scores' variance that
+    the linear model describes: of a low one expect little.
+
+    Args:
+        x: The samples explained: images `(N, H, W, C)` with C 1 or 3, of any value range, or signals `(N, T, C)`.
+        fit: What `LIME.fit` or `KernelSHAP.fit` returned for them.
+        top: How many segments the second panel shows. None: 5.
+        titles: N titles, one for each sample, or None.
+        alpha: Opacity of the strongest weight over an image, 0 to 1.
+        colormap: A Matplotlib colormap or its name. None: `"coolwarm"`.
+        columns: Samples in a row. None: 2 images, 1 signal.
+
+    Returns:
+        A `matplotlib.figure.Figure`.
+
+    Raises:
+        ValueError: If samples, fit and titles do not belong together or an option is out of range.
+
+    Example:
+
+    ```python
+    lime = kerasxai.explainers.LIME(model, segmentation=4, num_samples=200)
+    figure = kerasxai.plots.segments(images, lime.fit(images), top=3)
+    figure.savefig("segments.png")
+    ```
+    """
+    panels = drawing.panels(x, alpha)
+    is_image = isinstance(panels, drawing.Images)
+    top = DEFAULT_TOP if top is None else top
+    columns = (2 if is_image else 1) if columns is None else columns
+    checks.check_count(top, "top")
+    checks.check_count(columns, "columns")
+    maps, labels, quality = _checked(fit, panels.batch)
+    titles = checks.texts(titles, len(maps), "titles", "sample")
+    titles = [_title(*one) for one in zip(titles, maps, quality)]
+
+    room = drawing.scale_height()
+    table = layout.Table(
+        titles,
+        columns,
+        panels.height,
+        group=2,
+        before=panels.ticks_width,
+        above=panels.above,
+        below=panels.below + room,
+        row_gap=2 * layout.ROW_GAP + room,
+    )
+    figure = table.figure()
+    axes = table.axes(figure)
+    for index, values in enumerate(maps):
+        whole, strongest = axes[2 * index : 2 * index + 2]
+        limits = _limits(values)
+        drawn = panels.draw_map(whole, index, values, limits, colormap)
+        _draw_boundaries(whole, labels[index], **BOUNDARY)
+        drawing.draw_scale_below(whole, drawn, limits, panels.below if table.is_lowest(2 * index) else 0.0)
+        chosen = _strongest(values, labels[index], top)
+        draw_strongest = _draw_strongest_of_image if is_image else _draw_strongest_of_signal
+        draw_strongest(strongest, panels, index, np.where(chosen, values, 0.0), limits, colormap)
+    panels.finish(table, axes)
+    return figure
+
+
+def _checked(fit, batch):
+    """Maps, labels and quality of the fit of these samples."""
+    if not all(hasattr(fit, name) for name in ("maps", "segments", "quality")):
+        raise ValueError(
+            f"`fit` must be what LIME.fit or KernelSHAP.fit returns. Received: {type(fit).__name__}. "
+            "Maps alone are drawn by kerasxai.plots.overlay and kerasxai.plots.signal."
+        )
+    maps = checks.map_batch(fit.maps, batch, "x", name="fit.maps")
+    labels, quality = np.asarray(fit.segments), np.asarray(fit.quality, "float64")
+    if labels.shape != maps.shape or quality.shape != maps.shape[:1]:
+        raise ValueError(
+            f"`fit` must have labels {maps.shape} and one quality per sample. Received: labels of shape "
+            f"{labels.shape}, quality of shape {quality.shape}."
+        )
+    return maps, labels, quality
+
+
+def _title(title, values, quality):
+    found = f"R\N{SUPERSCRIPT TWO} = {quality:.2f}" if np.isfinite(quality) else "R\N{SUPERSCRIPT TWO} undefined"
+    return " ".join(part for part in (title, found.replace("-", "\N{MINUS SIGN}"), colours.note(values)) if part)
+
+
+def _limits(values):
+    """Always centred at 0: a weight is signed, whatever signs occur."""
+    finite = np.abs(values[np.isfinite(values)])
+    reach = float(finite.max()) if finite.size else 0.0
+    return (-reach, reach) if reach else (0.0, 0.0)
+
+
+def _strongest(values, labels, top):
+    """Where the segments of the largest magnitudes are; the lower label first where magnitudes are equal."""
+    present, first = np.unique(labels, return_index=True)
+    strength = np.nan_to_num(np.abs(values.ravel()[first]), posinf=0.0)
+    order = np.argsort(-strength, kind="stable")[:top]
+    return np.isin(labels, present[order[strength[order] > 0]])
+
+
+def _draw_strongest_of_image(axes, panels, index, values, limits, colormap):
+    picture = colours.displayable(panels.batch[index])
+    rest = DIMMED + (1 - DIMMED) * colours.pale_grey(picture)
+    panels.draw(axes, index)
+    axes.images[0].set_data(np.where((values != 0)[..., np.newaxis], picture, rest))
+    if limits[1]:
+        look = colours.colours(limits, colormap, colours.IMAGE_SEQUENTIAL, opacity=1.0)
+        for sign, end in zip((-1, 1), limits):
+            _draw_boundaries(
+                axes, np.sign(values) == sign, colors=[look["cmap"](look["norm"](end))], linewidths=OUTLINE_WIDTH
+            )
+
+
+def _draw_strongest_of_signal(axes, panels, index, values, limits, colormap):
+    panels.draw_map(axes, index, values, limits, colormap)
+    curtain = np.ones((1, len(values), 4))
+    curtain[0, :, 3] = DIMMED * (values == 0)
+    axes.imshow(curtain, extent=(*axes.get_xlim(), *axes.get_ylim()), aspect="auto", zorder=3)
+
+
+def _draw_boundaries(axes, labels, **look):
+    """Lines between positions of different labels: sharp at any size, over no position."""
+    from matplotlib.collections import LineCollection
+
+    if labels.ndim == 1:
+        steps = np.flatnonzero(labels[1:] != labels[:-1]) + 0.5
+        lines = [[(step, 0), (step, 1)] for step in steps]
+        axes.add_collection(LineCollection(lines, transform=axes.get_xaxis_transform(), **look), autolim=False)
+        return
+    rows, columns = np.nonzero(labels[1:] != labels[:-1])
+    lines = [[(column - 0.5, row + 0.5), (column + 0.5, row + 0.5)] for row, column in zip(rows, columns)]
+    rows, columns = np.nonzero(labels[:, 1:] != labels[:, :-1])
+    lines += [[(column + 0.5, row - 0.5), (column + 0.5, row + 0.5)] for row, column in zip(rows, columns)]
+    axes.add_collection(LineCollection(lines, capstyle="projecting", **look), autolim=False)
