@@ -1,4 +1,4 @@
-"""What LIME and Kernel SHAP found: the weight of every segment over its sample, and beside it the strongest segments."""
+"""Weights that LIME and Kernel SHAP gave to segments, over their sample, and beside it the strongest segments."""
 
 import numpy as np
 
