@@ -92,7 +92,7 @@ def test_title_gives_the_quality_of_the_fit(quality, weights, expected):
 def test_texts_are_readable_and_every_sample_has_its_own_scale(size):
     labels = np.arange(np.prod(size)).reshape(size) // 4
     weights = np.random.default_rng(0).normal(size=(3, labels.max() + 1)) * [[1e-4], [1.0], [1e4]]
-    figure = plots.segments(np.random.default_rng(1).random((3, *size, 1)), fitted(weights, labels), titles="abc")
+    figure = plots.segments(np.random.default_rng(1).random((3, *size, 1)), fitted(weights, labels), titles=list("abc"))
     FigureCanvasAgg(figure).draw()
     assert len(figure.axes) == 6
     for axes, row in zip(figure.axes[::2], weights):
