@@ -125,7 +125,6 @@ def test_lime_image_finds_the_same_weights(model, image):
         top_labels=None,
         num_samples=DRAWS,
         segmentation_fn=lambda _: labels,
-        progress_bar=False,
     )
     expected = np.array([weight for _, weight in sorted(theirs.local_exp[TARGET])])
     assert len(expected) == 20 and np.abs(expected).max() > 0.02
