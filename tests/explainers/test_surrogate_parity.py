@@ -160,6 +160,5 @@ def test_kernel_shap_agrees_within_sampling_error_for_many_segments(model, image
     )
     error = np.sqrt((theirs.var(axis=0, ddof=1) + ours.var(axis=0, ddof=1)).mean() / 4)
     difference = ours.mean(axis=0) - theirs.mean(axis=0)
-    print("difference", np.abs(difference).max(), "standard error", error, "largest", np.abs(theirs).max())
     assert np.abs(difference).max() < 5 * error
     assert 5 * error < 0.2 * np.abs(theirs).max()
