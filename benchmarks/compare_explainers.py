@@ -135,7 +135,10 @@ def _correlation(one, other):
     shared = [row for row in one if row in other]
     if len(shared) < 3:
         return None
-    return float(spearmanr([one[row] for row in shared], [other[row] for row in shared]).statistic)
+    ranks = [[of_metric[row] for row in shared] for of_metric in (one, other)]
+    if any(len(set(of_metric)) == 1 for of_metric in ranks):  # a metric that tells no explainers apart
+        return None
+    return float(spearmanr(*ranks).statistic)
 
 
 def _model_and_samples(options):

@@ -8,14 +8,13 @@
 import keras
 import numpy as np
 import pytest
+import shap
 from keras import layers
+from lime import lime_base, lime_image
 
 from kerasxai.explainers import LIME, KernelSHAP
 from tests.truth import images
 
-lime_base = pytest.importorskip("lime.lime_base")
-lime_image = pytest.importorskip("lime.lime_image")
-shap = pytest.importorskip("shap")
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning", "ignore::DeprecationWarning", "ignore::FutureWarning")
 
