@@ -15,7 +15,6 @@ from lime import lime_base, lime_image
 from kerasxai.explainers import LIME, KernelSHAP
 from tests.truth import images
 
-
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning", "ignore::DeprecationWarning", "ignore::FutureWarning")
 
 SIZE = (8, 10)
