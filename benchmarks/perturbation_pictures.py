@@ -20,7 +20,7 @@ from kerasxai.datasets import hmt
 METHODS = {
     "grad_cam": {},
     "occlusion": {"window": 28, "stride": 14},
-    "rise": {"n_masks": 2000},
+    "rise": {"n_masks": 1000},
     "sise": {},
     "lime": {"segmentation": "slic"},
     "kernel_shap": {"segmentation": "slic", "num_samples": 1000},

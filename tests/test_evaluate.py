@@ -69,6 +69,20 @@ def test_rows_and_columns(comparison):
     assert comparison.directions["deletion"] == "lower" and comparison.directions["neutral"] is None
 
 
+def test_methods_that_watch_the_score_only_on_a_function_in_numpy(model):
+    """The same grid as on the model itself."""
+    quick = [{"method": method, **nets.QUICK[method]} for method in ("occlusion", "rise", "lime", "kernel_shap")]
+    grids = [
+        kerasxai.evaluate(one, images(3, SHAPE), quick, [Deletion(steps=3)], target=1, controls=False)
+        for one in (model, lambda x: model(x).numpy())
+    ]
+    assert grids[0].rows == ["occlusion", "rise", "lime", "kernel_shap"]
+    for row in grids[0].rows:
+        curves = [grid.results[row]["deletion"]["curve"] for grid in grids]
+        assert np.ptp(curves[0]) > 0
+        np.testing.assert_allclose(*curves, rtol=1e-3)
+
+
 def test_cells_are_what_the_evaluator_gives_alone(model, comparison):
     x = images(6, SHAPE)
     for row, maps in control_maps(x).items():

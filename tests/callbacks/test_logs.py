@@ -8,6 +8,7 @@ import pytest
 
 import kerasxai
 from kerasxai.callbacks import AOPC, DeletionInsertion, DropIncrease, Evaluate
+from tests import nets
 from tests.callbacks import training
 
 X, Y = training.data()
@@ -72,6 +73,14 @@ def test_names_and_prefix():
         "val_grad_cam_half_drop_rate",
         "val_grad_cam_tenth_drop_rate",
     }
+
+
+def test_methods_that_perturb_the_input():
+    names = ["occlusion", "rise", "sise", "lime", "kernel_shap"]
+    quick = [{"method": name, **nets.QUICK.get(name, {})} for name in names]
+    history = training.fit(Evaluate(X[:3], explainers=quick), epochs=2).history
+    for name in names:
+        assert np.isfinite(history[f"val_{name}_drop_rate"]).all(), name
 
 
 def test_an_explainer_on_the_model_that_is_trained():
