@@ -44,6 +44,10 @@ class FairCoins:
         """How many coalitions there are for samples with so many segments."""
         return self._draws
 
+    def determine(self, segments):
+        """Whether there are as many coalitions as a linear model of so many segments has unknowns."""
+        return self._draws > segments
+
     def __call__(self, indices, segments):
         """Coalitions.
 
@@ -83,6 +87,11 @@ class ShapleyKernel:
     def count(self, segments):
         """How many coalitions there are for samples with so many segments."""
         return max(2**m - 2 if self._is_exact(m) else self._draws for m in np.unique(segments).tolist())
+
+    def determine(self, segments):
+        """See `FairCoins`. As the sum of the values is given, a coalition and its complement tell the same of them."""
+        pairs = -(-self._draws // 2)
+        return np.array([self._is_exact(m) or pairs >= m - 1 for m in np.ravel(segments).tolist()])
 
     def __call__(self, indices, segments):
         """Coalitions; see `FairCoins`. Those of another sample weigh nothing."""

@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from kerasxai import spatial
 from kerasxai.explainers.base import Explainer
 from kerasxai.explainers.coalitions import FairCoins, ShapleyKernel
 from kerasxai.explainers.least_squares import Sums, solved
@@ -160,22 +159,36 @@ class SurrogateExplainer(PerturbationExplainer):
         found = {}
         for index in places:
             fit = self.fitted(inputs, index, target)
-            found[index] = {"map": tf.cast(fit.maps, as_float(inputs[index]).dtype), "quality": fit.quality}
+            found[index] = {
+                "map": tf.cast(fit.maps, as_float(inputs[index]).dtype),
+                "quality": fit.quality,
+                "segments": _number_of_segments(fit.segments),
+            }
         return found
 
     def finish(self, arrays, structure):
-        quality = np.concatenate([found["quality"] for found in arrays.values()])
-        self.warn_of(quality)
+        quality, segments = (
+            np.concatenate([found[name].ravel() for found in arrays.values()]) for name in ("quality", "segments")
+        )
+        for doubt in self.doubts(quality, segments):
+            warnings.warn(doubt, stacklevel=3)
         return super().finish({index: found["map"] for index, found in arrays.items()}, structure)
 
-    def warn_of(self, quality):
-        """Warns of linear models that do not describe their scores."""
+    def doubts(self, quality, segments):
+        """Yields what to warn of, given the R^2 and the number of segments of each map."""
+        open_ = ~self.coalitions.determine(segments)
+        if open_.any():
+            yield (
+                f"{open_.sum()} of {len(segments)} {self.name} maps have more segments, up to {segments.max()}, than "
+                f"num_samples={self.num_samples} coalitions can tell apart: their R^2 means nothing and their values "
+                "little. Give more num_samples or fewer segments."
+            )
 
     def fitted(self, inputs, index, target):
         """The `Fit` of the input number `index`, as tensors."""
         x = inputs[index]
         labels = self._labels(x)
-        counts = tf.reduce_max(labels, axis=spatial.spatial_axes(x[..., 0:1])) + 1  # segments of each sample
+        counts = _number_of_segments(labels)
         filled = self._filled(x, labels, counts)
         outputs, _ = self.scorer.outputs(inputs)
         target = resolve(self.scorer, outputs, target)
@@ -232,8 +245,8 @@ class LIME(SurrogateExplainer):
         num_features: How many segments the model may use, those of the largest weights; the others are 0. None: all.
         **kwargs: `score`, see `PerturbationExplainer`; `batch_size`, `verbose`, see `Explainer`.
 
-    A warning tells of samples whose linear model explains less than half of the variance of their scores (weighted
-    R^2, which `fit` returns).
+    A warning tells of linear models that explain less than half of the variance of the scores. It goes by the adjusted
+    R^2, for with many segments and few samples the plain one, which `fit` returns, is high for any scores.
 
     Reference:
         Ribeiro et al., 2016, https://arxiv.org/abs/1602.04938
@@ -264,14 +277,16 @@ class LIME(SurrogateExplainer):
         ranks = tf.argsort(tf.argsort(-tf.abs(first), axis=1, stable=True), axis=1, stable=True)
         return sums.ridge(RIDGE, chosen=ranks < self.num_features)
 
-    def warn_of(self, quality):
-        poor = int((quality < POOR_FIT).sum())
-        if poor:
-            warnings.warn(
-                f"{poor} of {len(quality)} samples have scores that a linear model of their segments does not describe "
-                f"(weighted R^2 below {POOR_FIT}, worst {np.nanmin(quality):.2f}): their {self.name} maps say little. "
-                "Try more num_samples, other segments, or another method.",
-                stacklevel=4,
+    def doubts(self, quality, segments):
+        yield from super().doubts(quality, segments)
+        used = np.minimum(segments, self.num_features or segments)
+        adjusted = 1 - (1 - quality) * (self.num_samples - 1) / np.maximum(self.num_samples - 1 - used, 1)
+        poor = self.coalitions.determine(segments) & (adjusted < POOR_FIT)
+        if poor.any():
+            yield (
+                f"{poor.sum()} of {len(quality)} {self.name} maps are of scores that a linear model of their segments "
+                f"does not describe (adjusted weighted R^2 below {POOR_FIT}, worst {adjusted[poor].min():.2f}): they "
+                "say little. Try more num_samples, other segments, or another method."
             )
 
 
@@ -338,6 +353,17 @@ class _Fits(Explainer):
         if len(inputs) != 1:
             raise ValueError(f"A fit is that of a model with one input. Received: {len(inputs)} inputs.")
         return self._surrogate.fitted(inputs, 0, target)
+
+    def finish(self, arrays, structure):
+        segments = arrays.segments.reshape(*arrays.quality.shape, -1).max(axis=-1) + 1
+        for doubt in self._surrogate.doubts(arrays.quality.ravel(), segments.ravel()):
+            warnings.warn(doubt, stacklevel=4)
+        return arrays
+
+
+def _number_of_segments(labels):
+    """Of each sample, from its labels `(batch, *spatial)`."""
+    return tf.reduce_max(labels, axis=list(range(1, labels.shape.rank))) + 1
 
 
 def _mean_correlation(rows):

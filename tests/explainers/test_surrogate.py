@@ -11,6 +11,7 @@ from sklearn.linear_model import Ridge
 
 import kerasxai
 from kerasxai.explainers import LIME, KernelSHAP, sp_lime
+from kerasxai.explainers.coalitions import FairCoins, ShapleyKernel
 from tests import nets
 from tests.explainers.test_perturbation import linear_model, reads
 from tests.truth import assert_same, conv_net, images
@@ -273,8 +274,46 @@ def test_a_poor_fit_is_told():
         return (present.sum(axis=1) % 2).astype(np.float32)
 
     x = np.ones((2, 24, 2), "float32")
-    with pytest.warns(UserWarning, match="2 of 2 samples have scores that a linear model"):
-        LIME(parity, segmentation=SEGMENTS, fill=0.0, num_samples=400, score="logit")(x)
+    lime = LIME(parity, segmentation=SEGMENTS, fill=0.0, num_samples=400, score="logit")
+    for explain in (lime, lime.fit):
+        with pytest.warns(UserWarning, match="2 of 2 lime maps are of scores that a linear model"):
+            explain(x)
+
+
+def test_a_fit_to_noise_is_told():
+    """Twenty weights follow thirty random scores well; the adjusted R^2 is not taken in."""
+
+    def noise(x):
+        bits = np.asarray(x)[:, :20, 0] @ 2.0 ** np.arange(20)
+        return np.modf(np.sin(bits) * 1e4)[0]
+
+    x = np.ones((2, 20, 1), "float32")
+    with pytest.warns(UserWarning, match="2 of 2 lime maps are of scores that a linear model"):
+        fit = LIME(noise, segmentation=20, fill=0.0, num_samples=30, score="logit").fit(x)
+    assert (fit.quality > 0.5).all()
+
+
+@pytest.mark.parametrize("make", [LIME, KernelSHAP])
+def test_more_segments_than_coalitions_tell_apart_are_told(model, make, recwarn):
+    make(model, segmentation=24, num_samples=50)(SIGNALS)
+    assert not [one for one in recwarn if "tell apart" in str(one.message)]
+    for explain in (make(model, segmentation=24, num_samples=20), make(model, segmentation=24, num_samples=20).fit):
+        with pytest.warns(UserWarning, match=r"3 of 3 \w+ maps have more segments, up to 24, than num_samples=20"):
+            explain(SIGNALS)
+
+
+@pytest.mark.parametrize("draws", [9, 10, 14, 15, 16, 60])
+@pytest.mark.parametrize("segments", [2, 3, 8, 9])
+def test_coalitions_determine_as_many_values_as_there_are_equations(draws, segments):
+    """By the rank of the whole system, constraint and intercept included; by chance it may be lower."""
+    counts = np.array([segments])
+    for coalitions, known in ((FairCoins(0, draws), 0), (ShapleyKernel(0, draws), 1)):
+        kept, _ = coalitions(np.arange(coalitions.count(counts)), counts)
+        rows = kept[:, 0].astype(float)
+        rows = np.vstack([rows, np.ones((known, segments))]) if known else np.column_stack([rows, np.ones(len(rows))])
+        full = np.linalg.matrix_rank(rows) == rows.shape[1]
+        assert full or draws < 60
+        assert coalitions.determine(counts)[0] or not full
 
 
 def test_a_constant_score_has_no_quality_and_no_warning(recwarn):
