@@ -2,6 +2,7 @@
 
 import csv
 import json
+from collections import Counter
 
 import numpy as np
 
@@ -20,22 +21,22 @@ class Comparison:
         controls: Names of the rows that are controls.
         samples: Number of samples.
         directions: Dict metric -> `"higher"`, `"lower"` or None; the label of an evaluator stands before its metrics
-            where it is not the evaluator's name.
+            where it is not the evaluator's name, and where another evaluator has a metric of that name.
     """
 
     def __init__(self, results, controls=(), samples=0):
         self.results = results
         self.controls = list(controls)
         self.samples = samples
+        measured = {evaluator: found for row in results.values() for evaluator, found in row.items()}
+        owners = {(found.evaluator.name, metric) for found in measured.values() for metric in found.per_sample}
+        shared = Counter(metric for _, metric in owners)
         self.directions, columns = {}, {}
-        for row in results.values():
-            for evaluator, found in row.items():
-                for metric in found.per_sample:
-                    if (evaluator, metric) not in columns:
-                        is_plain = evaluator == found.evaluator.name and metric not in self.directions
-                        name = metric if is_plain else f"{evaluator}: {metric}"
-                        columns[evaluator, metric] = name
-                        self.directions[name] = found.directions[metric]
+        for evaluator, found in measured.items():
+            for metric in found.per_sample:
+                is_plain = evaluator == found.evaluator.name and shared[metric] == 1
+                columns[evaluator, metric] = metric if is_plain else f"{evaluator}: {metric}"
+                self.directions[columns[evaluator, metric]] = found.directions[metric]
         self._summaries = {
             label: {
                 columns[evaluator, metric]: one

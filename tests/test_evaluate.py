@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import kerasxai
-from kerasxai.evaluators import AOPC, Deletion, DropIncrease, Evaluator, Insertion, Randomization
+from kerasxai.evaluators import AOPC, Deletion, DropIncrease, Evaluator, Insertion, Randomization, Robustness
 from kerasxai.evaluators.controls import control_maps
 from kerasxai.explainers import Gradient
 from kerasxai.plots.colours import PLAIN
@@ -120,6 +120,13 @@ def test_names_that_come_again_get_a_number(model):
     large = AOPC(patch_size=4, steps=2)(model, images(2, SHAPE), explainer="gradient")
     assert found.summary("gradient", "aopc").mean == pytest.approx(large["aopc"].mean(), rel=1e-4)
     assert found.summary("gradient", "aopc#2: aopc").mean != found.summary("gradient", "aopc").mean
+
+
+def test_metrics_that_two_evaluators_share_are_told_apart(model):
+    measures = [Robustness("noise", levels=[0.1]), Randomization(), Deletion(steps=2)]
+    found = kerasxai.evaluate(model, images(2, SHAPE), "gradient", measures, controls=False)
+    assert {"robustness: spearman", "randomization: spearman", "deletion"} <= set(found.metrics)
+    assert "spearman" not in found.metrics
 
 
 def test_dicts_of_explainers_and_evaluators(model):

@@ -19,7 +19,7 @@ class CosineSimilarityConvergence(Evaluator):
     Vectors are drawn from N(0, 1) per unit and walk back through the rules of an `LRP` explainer. Similarity is the
     absolute cosine, 1 where the direction no longer depends on the start: then the map says nothing about the class.
 
-    `cosine_similarity_convergence` is that at the model's input, the median over draws; `cosine_curve`
+    `cosine_similarity_convergence` is that at the model's inputs taken together, the median over draws; `cosine_curve`
     `(samples, 1 + layers)` that at the output and at the input of every linear layer from the output back, `layers`
     names them. NaN where no relevance arrives.
 
@@ -87,17 +87,18 @@ class _Cosines(LRP):
         walk = Propagation(self.plan, forward, inputs, copies=2)
         output = self.graph.outputs[target.output]
         logits = forward.wide([output])[0]
-        tensors = [output, *(node.inputs[0] for node in self._layers), self.graph.inputs[0]]
+        stops = [[output], *([node.inputs[0]] for node in self._layers), self.graph.inputs]
 
         def draw(cosines, indices):
             index = indices[0]
             pair = tf.random.stateless_normal([2, *logits.shape[1:]], [self.seed, index], dtype=logits.dtype)
             start = tf.repeat(pair, tf.shape(logits)[0], axis=0)  # one copy of the batch after the other
             relevance = walk.back({output: start})
-            of_draw = tf.stack([_cosine(relevance.get(tensor), logits) for tensor in tensors], axis=1)
+            arrived = [[relevance[tensor] for tensor in stop if tensor in relevance] for stop in stops]
+            of_draw = tf.stack([_cosine(tensors, logits) for tensors in arrived], axis=1)
             return [tf.tensor_scatter_nd_update(cosines[0], [[index]], of_draw[tf.newaxis])]
 
-        zeros = tf.zeros([self.draws, tf.shape(logits)[0], len(tensors)], logits.dtype)
+        zeros = tf.zeros([self.draws, tf.shape(logits)[0], len(stops)], logits.dtype)
         (cosines,) = accumulate(self.draws, 1, draw, [zeros])
         return tf.transpose(cosines, [1, 0, 2])
 
@@ -105,12 +106,13 @@ class _Cosines(LRP):
         return arrays
 
 
-def _cosine(relevance, logits):
-    """|cosine| of the two copies of a relevance: `(batch,)`; NaN where none arrived."""
+def _cosine(relevances, logits):
+    """|cosine| of the two copies of relevances, taken together: `(batch,)`; NaN where none arrived."""
     nan = tf.fill([tf.shape(logits)[0]], tf.constant(np.nan, logits.dtype))
-    if relevance is None:
+    if not relevances:
         return nan
-    first, second = tf.split(tf.reshape(relevance, [tf.shape(relevance)[0], -1]), 2)
+    flat = [tf.reshape(one, [tf.shape(one)[0], -1]) for one in relevances]
+    first, second = tf.split(tf.concat(flat, axis=1), 2)
     # Scaled first: the square of a relevance that has become small would vanish.
     first, second = (tf.math.divide_no_nan(one, tf.norm(one, np.inf, 1, keepdims=True)) for one in (first, second))
     sizes = tf.norm(first, axis=1) * tf.norm(second, axis=1)

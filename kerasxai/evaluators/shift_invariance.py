@@ -103,7 +103,8 @@ def _absorbing_bias(graph, shift):
     if not np.abs(change - change[:1]).max() <= TOLERANCE * np.abs(change).max():
         raise ValueError(
             "The shift must reach every position of the first layer alike, so that one bias absorbs it. Received: "
-            f'{first!r}, whose border sees zeros that are not shifted. It must not pad (padding="valid").'
+            f"{first!r}, whose outputs near the border take in fewer shifted values than the others: a convolution "
+            'must not pad (padding="valid"), a transposed one always has such a border.'
         )
     absorbed = bias.numpy() - change[0].reshape(bias.shape)
     return bias, tf.convert_to_tensor(absorbed, bias.dtype)

@@ -285,7 +285,7 @@ class ModelGraph:
                 taken = [tensor_of[id(symbol)] for symbol in keras_node.input_tensors]
                 nested = function_of(operation)
                 entry = _nested_entry(nested, keras_node) if nested is not None else None
-                if entry is None:
+                if entry is None or any(id(symbol) not in tensor_of for symbol in entry):
                     made = self._new_tensors(len(keras_node.outputs))
                     self.nodes.append(
                         Node(path, operation, keras_node.arguments, keras_node.outputs, taken, made),
@@ -362,7 +362,7 @@ def function_of(model):
 
 
 def _nested_entry(nested, keras_node):
-    """The symbols a nested model was called on, in its flat order; None where the call does more than pass them."""
+    """What a nested model was called on, in its flat order; None where the call does more than pass it on."""
     args, kwargs = keras_node.arguments.args, dict(keras_node.arguments.kwargs)
     kwargs.pop("training", None)
     if len(args) != 1 or any(value is not None for value in keras.tree.flatten(kwargs)):

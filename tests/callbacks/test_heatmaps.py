@@ -10,7 +10,6 @@ from PIL import Image
 
 from kerasxai.callbacks import Heatmaps, heatmaps
 from tests.callbacks import training
-from tests.callbacks.test_training_kinds import events
 
 X, Y = training.data()
 
@@ -25,7 +24,7 @@ def test_files_of_every_epoch_and_the_grid(tmp_path):
 
 def test_tensorboard_images(tmp_path):
     training.fit(Heatmaps(X[:2], log_dir=tmp_path, name="cam", every_batches=2))
-    found = events(tmp_path / "explanations")
+    found = training.events(tmp_path / "explanations")
     assert [step for step, _ in found["cam"]] == [0, 1]
     assert [step for step, _ in found["batch_cam"]] == [2, 4]
     assert [step for step, _ in found["cam_grid"]] == [1]

@@ -126,7 +126,7 @@ def test_every_batches_goes_to_history_and_tensorboard(tmp_path):
     history = training.fit(callback, batch_size=4).history
     assert callback.history["batch"] == [3, 6, 9, 12, 15]
     assert len(callback.history["val_lrp_aopc"]) == 5 and len(history["val_lrp_aopc"]) == 2
-    written = events(tmp_path / "explanations")["batch_val_lrp_aopc"]
+    written = training.events(tmp_path / "explanations")["batch_val_lrp_aopc"]
     assert [step for step, _ in written] == [3, 6, 9, 12, 15]
     np.testing.assert_allclose([tf.make_ndarray(one.tensor) for _, one in written], callback.history["val_lrp_aopc"])
 
@@ -212,14 +212,3 @@ def test_mirrored_strategy():
     for name in (DROP, "val_grad_cam_aopc", "val_lrp_drop_rate", "val_lrp_aopc", "val_grad_cam_cosine_to_previous"):
         assert np.isfinite(found["history"][name]).all() and len(found["history"][name]) == 2
     assert found["history"]["again"][-1] == found["by_hand"]
-
-
-def events(folder):
-    """Dict tag -> list of (step, value) in TensorBoard's event files."""
-    found = {}
-    for path in sorted(folder.iterdir()):
-        for record in tf.data.TFRecordDataset(str(path)):
-            event = tf.compat.v1.Event.FromString(record.numpy())
-            for value in event.summary.value:
-                found.setdefault(value.tag, []).append((event.step, value))
-    return found

@@ -85,6 +85,22 @@ def test_kinds_of_models_batches_and_one_trace(kind):
         np.testing.assert_array_equal(weight.numpy(), value)
 
 
+def test_relevance_of_several_inputs_counts_together():
+    """Two dense branches of one sum are one dense layer over both inputs."""
+    whole, x = dense_chain(1), np.random.default_rng(1).normal(size=(4, 6)).astype("float32")
+    parts = [keras.Input((2,)), keras.Input((4,))]
+    branches = [layers.Dense(6, use_bias=False, name=name)(part) for name, part in zip("ab", parts)]
+    model = keras.Model(parts, layers.Dense(4, use_bias=False)(layers.Add()(branches)))
+    kernel, head = whole.get_weights()
+    model.set_weights([kernel[:2], kernel[2:], head])
+    name = "cosine_similarity_convergence"
+    found, expected = (
+        CosineSimilarityConvergence(draws=DRAWS)(net, given, explainer=LRP(net, rules=lrp.Zero()))[name]
+        for net, given in ((model, [x[:, :2], x[:, 2:]]), (whole, x))
+    )
+    np.testing.assert_allclose(found, expected, rtol=1e-3)
+
+
 def test_all_relevance_lost_is_no_number():
     model = dense_chain(1, "relu")
     x = np.ones((2, 6), "float32")

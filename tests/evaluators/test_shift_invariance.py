@@ -97,10 +97,11 @@ def test_one_trace_and_the_model_as_it_was():
 @pytest.mark.parametrize(
     "model, message",
     [
-        (lambda: net("same"), "border sees zeros"),
+        (lambda: net("same"), "must not pad"),
+        (lambda: net(first=[layers.Conv2DTranspose(4, 3)]), "a transposed one always"),
         (lambda: net(use_bias=False), "linear with a bias"),
         (lambda: net(first=[layers.ZeroPadding2D(), layers.Conv2D(4, 3)]), "linear with a bias"),
-        (lambda: nets.build("residual"), "border sees zeros"),
+        (lambda: nets.build("residual"), "must not pad"),
         (lambda: Subclassed(), "Sequential or functional"),
     ],
 )

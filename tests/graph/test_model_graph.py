@@ -218,6 +218,16 @@ def test_paths(kind, paths):
     assert " ".join(node.path for node in ModelGraph(nets.build(kind)).nodes) == paths
 
 
+def test_a_nested_model_called_on_a_constant_is_one_node():
+    inner = nets.build("two_inputs")
+    image = keras.Input(inner.inputs[0].shape[1:])
+    fixed = keras.ops.ones((1, *inner.inputs[1].shape[1:]))
+    model = keras.Model(image, inner([image, fixed]))
+    x = nets.images(1)
+    (found,), _ = ModelGraph(model).run([x])
+    np.testing.assert_array_equal(found, model(x))
+
+
 def test_paths_are_unique(model):
     paths = [node.path for node in ModelGraph(model).nodes]
     assert len(set(paths)) == len(paths)
