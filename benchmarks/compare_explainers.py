@@ -12,6 +12,7 @@ rows, controls left out).
 
 import argparse
 import csv
+import itertools
 import json
 import os
 import sys
@@ -54,11 +55,10 @@ def main(arguments=None):
     for seed in range(options.seeds):
         comparison = _comparison(model, x, options, seed)
         directions, controls = comparison.directions, comparison.controls
-        for row, of_row in comparison.results.items():
-            for label, found in of_row.items():
-                before = "" if label == found.evaluator.name else f"{label}: "
-                for metric in found.per_sample:
-                    values.setdefault((row, before + metric), []).append(np.asarray(found[metric], float))
+        for row, metric in itertools.product(comparison.rows, comparison.metrics):
+            found = comparison.values(row, metric)
+            if found is not None:
+                values.setdefault((row, metric), []).append(np.asarray(found, float))
     comparison.plot().savefig(folder / "comparison.png", dpi=120)
     means = {cell: np.mean(of_seeds, axis=0) for cell, of_seeds in values.items()}  # (samples,)
     rows = _rows(means, values, directions, controls)

@@ -31,19 +31,23 @@ class Comparison:
         measured = {evaluator: found for row in results.values() for evaluator, found in row.items()}
         owners = {(found.evaluator.name, metric) for found in measured.values() for metric in found.per_sample}
         shared = Counter(metric for _, metric in owners)
-        self.directions, columns = {}, {}
+        self.directions, self._columns = {}, {}
         for evaluator, found in measured.items():
             for metric in found.per_sample:
                 is_plain = evaluator == found.evaluator.name and shared[metric] == 1
-                columns[evaluator, metric] = metric if is_plain else f"{evaluator}: {metric}"
-                self.directions[columns[evaluator, metric]] = found.directions[metric]
+                name = metric if is_plain else f"{evaluator}: {metric}"
+                self.directions[name] = found.directions[metric]
+                self._columns[name] = evaluator, metric
+        summaries = {
+            label: {evaluator: found.summary() for evaluator, found in row.items()} for label, row in results.items()
+        }
         self._summaries = {
             label: {
-                columns[evaluator, metric]: one
-                for evaluator, found in row.items()
-                for metric, one in found.summary().items()
+                name: of_row[evaluator][metric]
+                for name, (evaluator, metric) in self._columns.items()
+                if evaluator in of_row
             }
-            for label, row in results.items()
+            for label, of_row in summaries.items()
         }
 
     @property
@@ -58,12 +62,15 @@ class Comparison:
 
     def summary(self, row, metric):
         """The `Summary` of a cell, None where the metric does not apply to the row."""
-        if row not in self._summaries or metric not in self.directions:
-            raise ValueError(
-                f"The rows are {', '.join(self.rows)}, the metrics {', '.join(self.metrics)}. "
-                f"Received: row={row!r}, metric={metric!r}."
-            )
+        self._check_cell(row, metric)
         return self._summaries[row].get(metric)
+
+    def values(self, row, metric):
+        """The value of each sample in a cell, `(samples,)`, None where the metric does not apply to the row."""
+        self._check_cell(row, metric)
+        evaluator, result = self._columns[metric]
+        found = self.results[row].get(evaluator)
+        return None if found is None else found[result]
 
     def ranking(self, metric):
         """Rows from the best to the worst mean of a metric; rows without a value are left out."""
@@ -164,6 +171,13 @@ class Comparison:
 
     def __str__(self):
         return self.to_markdown()
+
+    def _check_cell(self, row, metric):
+        if row not in self.results or metric not in self.directions:
+            raise ValueError(
+                f"The rows are {', '.join(self.rows)}, the metrics {', '.join(self.metrics)}. "
+                f"Received: row={row!r}, metric={metric!r}."
+            )
 
     def _cell(self, row, metric):
         summary = self.summary(row, metric)

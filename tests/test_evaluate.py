@@ -127,6 +127,11 @@ def test_metrics_that_two_evaluators_share_are_told_apart(model):
     found = kerasxai.evaluate(model, images(2, SHAPE), "gradient", measures, controls=False)
     assert {"robustness: spearman", "randomization: spearman", "deletion"} <= set(found.metrics)
     assert "spearman" not in found.metrics
+    values = found.values("gradient", "robustness: spearman")
+    np.testing.assert_array_equal(values, found.results["gradient"]["robustness"]["spearman"])
+    assert found.summary("gradient", "robustness: spearman").mean == pytest.approx(np.mean(values))
+    with pytest.raises(ValueError, match="the metrics rmse, robustness: spearman"):
+        found.values("gradient", "spearman")
 
 
 def test_dicts_of_explainers_and_evaluators(model):
