@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from kerasxai.batches import Batches
 from kerasxai.graph import ModelGraph
+from kerasxai.graph.python_calls import own_errors
 from kerasxai.targets import Target, TargetPlan
 
 NORMAL_DEVIATION = 0.01  # as in the cascading randomisation of seed 004
@@ -27,6 +28,7 @@ class ReweightedExplainer:
         self.trace_count = 0
         self._functions = {}
 
+    @own_errors()
     def __call__(self, inputs, target, values):
         """Raw attributions.
 

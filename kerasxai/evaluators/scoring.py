@@ -5,6 +5,7 @@ import tensorflow as tf
 
 from kerasxai.batches import Batches
 from kerasxai.graph import Score, view
+from kerasxai.graph.python_calls import own_errors
 from kerasxai.targets import Target, TargetPlan, resolve, select
 
 
@@ -77,6 +78,7 @@ class ScoredModel:
             self._functions[key] = tf.function(traced, autograph=False).get_concrete_function(*signature)
         return self._functions[key]
 
+    @own_errors()
     def _resolved(self, inputs, plan, classes):
         """The classes of a batch, the predicted ones filled in, and their scores: one run of the model for both."""
 
@@ -163,6 +165,7 @@ class Samples:
 
         return self.run("scores", make, inputs)
 
+    @own_errors()
     def run(self, purpose, make, arrays):
         """Runs a compiled function batch by batch.
 

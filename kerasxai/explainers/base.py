@@ -8,6 +8,7 @@ import tensorflow as tf
 from kerasxai.batches import Batches, Collector, Progress
 from kerasxai.explainers.options import positive_integer
 from kerasxai.graph import ModelGraph, Score, view
+from kerasxai.graph.python_calls import own_errors
 from kerasxai.graph.score import as_float
 from kerasxai.registry import Configurable, refuse_unknown_options
 from kerasxai.targets import Target, TargetPlan, ranked_classes, resolve, select
@@ -81,20 +82,21 @@ class Explainer(Configurable, abc.ABC):
         """
         batches = Batches(x, y, self.batch_size, self.graph)
         plan, progress, collectors, start = None, Progress(batches.size, self.verbose), None, 0
-        for inputs, labels in batches:
-            if plan is None:
-                self._prepare(inputs, batches.structure)
-                plan = TargetPlan(target, self.scorer)
-                if batches.size is not None:
-                    plan.check_length(batches.size)
-            count = int(inputs[0].shape[0])
-            result = self._explain(inputs, plan, start, count, labels)
-            flat = keras.tree.flatten(result)
-            collectors = collectors or [Collector(batches.room) for _ in flat]
-            for collector, tensor in zip(collectors, flat):
-                collector.add(tensor)
-            start += count
-            progress.add(count)
+        with own_errors():
+            for inputs, labels in batches:
+                if plan is None:
+                    self._prepare(inputs, batches.structure)
+                    plan = TargetPlan(target, self.scorer)
+                    if batches.size is not None:
+                        plan.check_length(batches.size)
+                count = int(inputs[0].shape[0])
+                result = self._explain(inputs, plan, start, count, labels)
+                flat = keras.tree.flatten(result)
+                collectors = collectors or [Collector(batches.room) for _ in flat]
+                for collector, tensor in zip(collectors, flat):
+                    collector.add(tensor)
+                start += count
+                progress.add(count)
         progress.close()
         plan.check_length(start)
         arrays = keras.tree.pack_sequence_as(result, [collector.array() for collector in collectors])

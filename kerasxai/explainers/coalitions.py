@@ -45,8 +45,8 @@ class FairCoins:
         return self._draws
 
     def determine(self, segments):
-        """Whether there are as many coalitions as a linear model of so many segments has unknowns."""
-        return self._draws > segments
+        """Whether the coalitions tell so many segments apart: for each number, if they fix all of a linear model."""
+        return _all_known(self, segments, lambda kept: np.column_stack([kept, np.ones(len(kept))]))
 
     def __call__(self, indices, segments):
         """Coalitions.
@@ -89,9 +89,8 @@ class ShapleyKernel:
         return max(2**m - 2 if self._is_exact(m) else self._draws for m in np.unique(segments).tolist())
 
     def determine(self, segments):
-        """See `FairCoins`. As the sum of the values is given, a coalition and its complement tell the same of them."""
-        pairs = -(-self._draws // 2)
-        return np.array([self._is_exact(m) or pairs >= m - 1 for m in np.ravel(segments).tolist()])
+        """See `FairCoins`; the sum of the values is given."""
+        return _all_known(self, segments, lambda kept: np.vstack([kept, np.ones(kept.shape[1])]))
 
     def __call__(self, indices, segments):
         """Coalitions; see `FairCoins`. Those of another sample weigh nothing."""
@@ -108,10 +107,11 @@ class ShapleyKernel:
 
     def _all(self, indices, m):
         bits = (indices[:, np.newaxis] + 1 >> np.arange(m)) & 1
-        size = bits.sum(axis=1)
         exists = indices < 2**m - 2
-        size = np.where(exists, size, 1)  # the weight of no coalition is not asked for
-        return (bits > 0) & exists[:, np.newaxis], exists * (m - 1) / (comb(m, size) * size * (m - size))
+        size = bits[exists].sum(axis=1)
+        weights = np.zeros(len(indices))
+        weights[exists] = (m - 1) / (comb(m, size) * size * (m - size))
+        return (bits > 0) & exists[:, np.newaxis], weights
 
     def _drawn(self, indices, m):
         sizes = np.arange(1, m)
@@ -121,3 +121,14 @@ class ShapleyKernel:
         bits = (order < size[:, np.newaxis]) ^ (indices % 2 == 1)[:, np.newaxis]
         exists = indices < self._draws
         return bits & exists[:, np.newaxis], exists.astype(np.float64)
+
+
+def _all_known(coalitions, segments, equations):
+    """Whether the linear equations that coalitions give have one solution, for each number of segments."""
+    known = {}
+    for m in np.unique(segments).tolist():
+        count = np.array([m])
+        kept, _ = coalitions(np.arange(coalitions.count(count)), count)
+        rows = equations(kept[:, 0].astype(np.float64))
+        known[m] = np.linalg.matrix_rank(rows) == rows.shape[1]
+    return np.array([known[m] for m in np.ravel(segments).tolist()])

@@ -141,15 +141,13 @@ class IntegratedGradients(BaselineExplainer):
                       for x, start in zip(inputs, starts)]  # fmt: skip
             count = tf.size(indices)
             gradients = self.gradients([merge(point) for point in points], target.tile(count))
-            shares = [
-                tf.reduce_sum(
-                    like(tf.gather(weights, indices), x) * split(gradient, count) * in_type_of(gradient, x - start), 0
-                )
+            shares = tf.gather(weights, indices)
+            return [
+                total + tf.reduce_sum(like(shares, slope) * split(slope, count) * in_type_of(slope, x - start), axis=0)
                 if is_real(x)
-                else 0.0
-                for gradient, x, start in zip(gradients, inputs, starts)
+                else total
+                for total, slope, x, start in zip(sums, gradients, inputs, starts)
             ]
-            return [total + share for total, share in zip(sums, shares)]
 
         return accumulate(pairs, self.chunk(inputs), step, [zeros_of(x) for x in inputs])
 

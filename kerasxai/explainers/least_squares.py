@@ -5,6 +5,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
+# The rounding of a score in float32, relative to it.
+_ROUNDING = 2.0**-22
+
 
 class Sums(NamedTuple):
     """What a weighted least-squares fit of `y` to bits `z` needs, summed over the coalitions: float64, per sample.
@@ -59,13 +62,13 @@ class Sums(NamedTuple):
         weights = solved(tf.linalg.set_diag(left, tf.linalg.diag_part(left) + alpha), right)
         return weights, self.y / self.one - tf.reduce_sum(weights * means, axis=1)
 
-    def quality(self, weights, intercept):
-        """Weighted R^2 of a linear model; NaN where the scores do not vary."""
+    def quality(self, weights, intercept, size):
+        """Weighted R^2 of a linear model; NaN where the scores, of the magnitude `size`, vary by rounding only."""
         with_intercept = self.yy - 2 * intercept * self.y + intercept**2 * self.one
         linear = tf.reduce_sum(weights * (2 * intercept[:, tf.newaxis] * self.z - 2 * self.zy), axis=1)
         square = tf.reduce_sum(weights * tf.linalg.matvec(self.zz, weights), axis=1)
         total = self.yy - self.y**2 / self.one
-        varies = total > 1e-12 * self.yy
+        varies = total > self.one * (_ROUNDING * size) ** 2
         return tf.where(varies, 1 - (with_intercept + linear + square) / tf.where(varies, total, 1.0), np.nan)
 
 

@@ -42,7 +42,11 @@ def check_broadcast(shape, input_shape, option="baseline"):
 
 def check_finite(option, values):
     """Refuses NaN, infinity and what is no number."""
-    if not np.isfinite(np.asarray(values, np.float64)).all():
+    try:
+        are_finite = np.isfinite(np.asarray(values, np.float64)).all()
+    except (TypeError, ValueError):
+        raise ValueError(f"`{option}` must be a number, or an array of numbers. Received: {values!r}.") from None
+    if not are_finite:
         shown = repr(values) if np.ndim(values) == 0 else "an array with NaN or infinite values"
         raise ValueError(f"`{option}` must be made of finite numbers. Received: {shown}.")
 

@@ -2,6 +2,7 @@
 
 import abc
 import numbers
+import warnings
 from typing import Any, NamedTuple
 
 import keras
@@ -28,7 +29,8 @@ class PerturbationExplainer(Explainer):
 
     They take any model, a Python function `x -> scores` that computes in NumPy too. Of several inputs, each that has
     spatial axes is changed by itself, the others staying as they are; the maps then come packed like the inputs, None
-    for an input without spatial axes.
+    for an input without spatial axes. Integer inputs (but uint8, which a function gets as float32) stay integers:
+    what replaces their values is rounded. Scores are held in float32.
 
     Args:
         model: A built Keras model, or a function `x -> scores`.
@@ -66,6 +68,14 @@ class PerturbationExplainer(Explainer):
         return split(scores, count)
 
     def finish(self, arrays, structure):
+        for maps in arrays.values():
+            lost = int(np.isnan(maps).reshape(len(maps), -1).any(axis=1).sum())
+            if lost:
+                warnings.warn(
+                    f"{lost} of {len(maps)} {self.name} maps are not a number: the model's scores are not, for some of "
+                    "the changed inputs.",
+                    stacklevel=3,
+                )
         return arrays[0] if structure is None else keras.tree.map_structure(arrays.get, structure)
 
     def _known_sizes(self):
@@ -160,7 +170,7 @@ class Occlusion(PerturbationExplainer):
 
     def _fill(self, x):
         if not isinstance(self.baseline, str):
-            return tf.constant(np.asarray(self.baseline), x.dtype)
+            return replacement("baseline", self.baseline, x)
         if self.baseline == "blur":
             return in_type_of_input(x, spatial.blur(as_float(x)))
         return in_type_of_input(x, tf.reduce_mean(as_float(x), spatial.spatial_axes(x), keepdims=True))
@@ -358,6 +368,19 @@ def in_type_of_input(x, values):
     if values.dtype == x.dtype:
         return values
     return tf.cast(values if x.dtype.is_floating else tf.round(values), x.dtype)
+
+
+def replacement(option, values, x):
+    """What an option puts in the place of values of an input `x`, in its type."""
+    values = np.asarray(values)
+    check_broadcast(values.shape, x.shape[1:], option)
+    kind = x.dtype.as_numpy_dtype
+    if not x.dtype.is_floating and not (values == values.astype(kind)).all():
+        raise ValueError(
+            f"`{option}` must be made of values that the input's type {x.dtype.name} has. Received: {values!r}. Give "
+            "the samples as float32 if the model takes them so."
+        )
+    return tf.constant(values.astype(kind))
 
 
 def _per_axis(given, default):

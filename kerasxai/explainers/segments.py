@@ -4,6 +4,7 @@ import numpy as np
 
 SUPERPIXELS = ("quickshift", "slic")
 DEFAULT_WINDOWS = 10
+MOST_AXES = 3
 
 
 def check_segmentation(segmentation):
@@ -13,6 +14,8 @@ def check_segmentation(segmentation):
     if isinstance(segmentation, str):
         if segmentation in SUPERPIXELS:
             return segmentation
+    elif isinstance(segmentation, (list, tuple)) and np.ndim(segmentation) == 1 and len(segmentation) > MOST_AXES:
+        return check_segmentation(np.asarray(segmentation))  # labels of a signal, as a config holds them
     elif np.ndim(segmentation) == 0 or (np.ndim(segmentation) == 1 and isinstance(segmentation, (list, tuple))):
         counts = np.asarray(segmentation)
         if counts.dtype.kind in "iu" and counts.size and (counts > 0).all():

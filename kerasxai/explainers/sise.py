@@ -47,9 +47,10 @@ class SISE(PerturbationExplainer):
 
     def __init__(self, model, mu=0.0, **kwargs):
         super().__init__(model, **kwargs)
-        if mu != "otsu" and (not is_number(mu) or not 0 <= mu < 1):
+        is_otsu = isinstance(mu, str) and mu == "otsu"
+        if not is_otsu and (not is_number(mu) or not 0 <= mu < 1):
             raise ValueError(f'`mu` must be a number, 0 <= mu < 1, or "otsu". Received: mu={mu!r}.')
-        self.mu = mu if mu == "otsu" else float(mu)
+        self.mu = mu if is_otsu else float(mu)
         self._logits = Score(self.graph, "logit")
         if len(self.graph.output_names) == 1:
             for index in spatial_inputs(self.graph.input_shapes):
@@ -95,7 +96,8 @@ class SISE(PerturbationExplainer):
                     "has no influence on."
                 )
         means = [tf.reduce_mean(gradient, axis=spatial.spatial_axes(gradient)) for gradient in gradients]
-        return [as_float(activations) for activations in tapped], means, target
+        wide = as_float(inputs[index]).dtype
+        return [tf.cast(activations, wide) for activations in tapped], means, target
 
     def _block_ends(self, inputs, index, output):
         if None not in self.graph.input_shapes[index][1:]:

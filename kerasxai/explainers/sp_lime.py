@@ -64,6 +64,8 @@ def sp_lime(lime, x, budget=5, target=None, y=None):
             "SP-LIME compares samples by the segments they share, so all must have the same. Received: samples of "
             "different segments. Give equal parts (segmentation=8) or an array of labels."
         )
+    if fit.quality.ndim > 1:
+        raise ValueError(f"`target` must name one class per sample. Received: target={target!r}.")
     weights = np.stack(fit.weights)
     used = weights != 0
     importance = np.sqrt(np.abs(weights).sum(axis=0))

@@ -4,6 +4,7 @@ import abc
 import warnings
 from typing import Any, NamedTuple
 
+import keras
 import numpy as np
 import tensorflow as tf
 
@@ -11,10 +12,11 @@ from kerasxai.explainers.base import Explainer
 from kerasxai.explainers.coalitions import FairCoins, ShapleyKernel
 from kerasxai.explainers.least_squares import Sums, solved
 from kerasxai.explainers.options import check_broadcast, check_finite, positive_integer, seed_number
-from kerasxai.explainers.perturbation import PerturbationExplainer, in_type_of_input, spatial_inputs
+from kerasxai.explainers.perturbation import PerturbationExplainer, in_type_of_input, replacement, spatial_inputs
 from kerasxai.explainers.registry import register
 from kerasxai.explainers.segments import check_fits, check_segmentation, segment
 from kerasxai.explainers.streaming import accumulate
+from kerasxai.graph.python_calls import numpy_call
 from kerasxai.graph.score import as_float
 from kerasxai.targets import resolve, select
 
@@ -31,7 +33,7 @@ class Fit(NamedTuple):
     Attributes:
         maps: Each segment's value at each of its positions, float64 `(samples, *spatial)`.
         segments: Labels of the segments, int32 `(samples, *spatial)`.
-        intercept: The score where no segment is there, float64 `(samples,)`.
+        intercept: That of the linear model, float64 `(samples,)`; of Kernel SHAP the score where no segment is there.
         quality: Weighted coefficient of determination R^2 of the linear model over the coalitions, `(samples,)`; NaN
             where the scores do not vary.
     """
@@ -43,9 +45,13 @@ class Fit(NamedTuple):
 
     @property
     def weights(self):
-        """The value of each segment: a list of float64 arrays `(segments,)`, one per sample."""
-        rows = zip(self.segments.reshape(len(self.segments), -1), self.maps.reshape(len(self.maps), -1))
-        return [values[np.unique(labels, return_index=True)[1]] for labels, values in rows]
+        """The value of each segment: a list of float64 arrays `(segments,)`, `(k, segments)` for `target="topk"`."""
+        several = self.quality.shape[1:]  # () or (k,); the segments are those of the sample, whatever is explained
+        found = []
+        for labels, values in zip(self.segments, self.maps):
+            first = np.unique(labels.reshape(*several, -1)[(0,) * len(several)], return_index=True)[1]
+            found.append(values.reshape(*several, -1)[..., first])
+        return found
 
 
 class Stability(NamedTuple):
@@ -53,7 +59,8 @@ class Stability(NamedTuple):
 
     Attributes:
         deviation: Standard deviation of each segment's value over the seeds, painted: float64 `(samples, *spatial)`.
-        spearman: Mean rank correlation of the weights over all pairs of seeds, `(samples,)`.
+        spearman: Mean rank correlation of the weights over all pairs of seeds, `(samples,)`; `(samples, k)` for
+            `target="topk"`.
     """
 
     deviation: Any
@@ -132,7 +139,7 @@ class SurrogateExplainer(PerturbationExplainer):
         """How far the weights depend on the draws: the fit repeated under other seeds, the segments staying.
 
         Args:
-            x, target, y: See `Explainer.__call__`; a model with one input. Give the `target`, or let it be predicted.
+            x, target, y: See `Explainer.__call__`; a model with one input, arrays and no dataset.
             seeds: How many seeds, two or more.
 
         Returns:
@@ -140,16 +147,22 @@ class SurrogateExplainer(PerturbationExplainer):
         """
         if positive_integer("seeds", seeds) < 2:
             raise ValueError(f"`seeds` must be 2 or more. Received: seeds={seeds!r}.")
+        if isinstance(x, (tf.data.Dataset, keras.utils.PyDataset)):
+            raise ValueError(
+                "`x` must be an array: every seed goes through the samples again, and a dataset may give others. "
+                f"Received: {type(x).__name__}."
+            )
         config = {name: value for name, value in self.get_config().items() if name != "method"}
         fits = []
         for seed in range(self.seed, self.seed + seeds):
             twin = type(self)(self.model, **{**config, "seed": seed})
             twin._segment_seed = self._segment_seed
             fits.append(twin.fit(x, target, y))
-        weights = [np.stack(of_sample) for of_sample in zip(*(fit.weights for fit in fits))]  # (seeds, segments) each
-        return Stability(
-            np.std([fit.maps for fit in fits], axis=0, ddof=1), np.array([_mean_correlation(one) for one in weights])
-        )
+        # (..., seeds, segments) for each sample
+        weights = [np.stack(of_sample, axis=-2) for of_sample in zip(*(fit.weights for fit in fits))]
+        rows = [one.reshape(-1, *one.shape[-2:]) for one in weights]
+        spearman = np.array([[_mean_correlation(one) for one in of_sample] for of_sample in rows])
+        return Stability(np.std([fit.maps for fit in fits], axis=0, ddof=1), spearman.reshape(fits[0].quality.shape))
 
     def map(self, inputs, index, target):
         return self.fitted(inputs, index, target).maps
@@ -183,6 +196,11 @@ class SurrogateExplainer(PerturbationExplainer):
                 f"num_samples={self.num_samples} coalitions can tell apart: their R^2 means nothing and their values "
                 "little. Give more num_samples or fewer segments."
             )
+        if (segments == 1).any():
+            yield (
+                f"{(segments == 1).sum()} of {len(segments)} {self.name} maps have a single segment, so one value "
+                "everywhere. Give another `segmentation`, such as a number of equal parts."
+            )
 
     def fitted(self, inputs, index, target):
         """The `Fit` of the input number `index`, as tensors."""
@@ -202,16 +220,16 @@ class SurrogateExplainer(PerturbationExplainer):
             scores = self.perturbed_scores(inputs, index, tf.where(bits[..., tf.newaxis], x, filled), target)
             return Sums(*sums).plus(tf.cast(kept, tf.float64), weights, tf.cast(scores, tf.float64) - none)
 
-        rows = tf.numpy_function(lambda counts: np.int32(self.coalitions.count(counts)), [counts], tf.int32)
+        rows = numpy_call(lambda counts: np.int32(self.coalitions.count(counts)), [counts], tf.int32)
         sums = accumulate(tf.ensure_shape(rows, []), self.chunk(inputs), step, list(Sums.zeros(counts)))
         weights, intercept = self.solve(Sums(*sums), whole - none, counts)
-        quality = Sums(*sums).quality(weights, intercept)
+        quality = Sums(*sums).quality(weights, intercept, tf.maximum(tf.abs(whole), tf.abs(none)))
         painted = tf.gather(weights, tf.reshape(labels, [tf.shape(labels)[0], -1]), batch_dims=1)
         painted = tf.ensure_shape(tf.reshape(painted, tf.shape(labels)), labels.shape)
         return Fit(painted, labels, none + intercept, quality)
 
     def _labels(self, x):
-        labels = tf.numpy_function(
+        labels = numpy_call(
             lambda x: segment(x, self.segmentation, self._segment_seed).astype(np.int32), [as_float(x)], tf.int32
         )
         return tf.ensure_shape(labels, x.shape[:-1])
@@ -219,8 +237,7 @@ class SurrogateExplainer(PerturbationExplainer):
     def _filled(self, x, labels, counts):
         """The sample with every segment left out."""
         if not isinstance(self.fill, str):
-            values = as_float(x)
-            return in_type_of_input(x, tf.zeros_like(values) + tf.constant(np.asarray(self.fill), values.dtype))
+            return tf.zeros_like(x) + replacement("fill", self.fill, x)
         batch, width, channels = tf.shape(x)[0], tf.reduce_max(counts), x.shape[-1]
         rows = tf.reshape(labels, [batch, -1]) + width * tf.range(batch)[:, tf.newaxis]
         values = tf.reshape(as_float(x), [-1, channels])
@@ -228,7 +245,7 @@ class SurrogateExplainer(PerturbationExplainer):
         return in_type_of_input(x, tf.reshape(tf.gather(means, tf.reshape(rows, [-1])), tf.shape(x)))
 
     def _drawn(self, indices, counts):
-        kept, weights = tf.numpy_function(self.coalitions, [indices, counts], [tf.bool, tf.float64])
+        kept, weights = numpy_call(self.coalitions, [indices, counts], [tf.bool, tf.float64])
         return tf.ensure_shape(kept, [None, None, None]), tf.ensure_shape(weights, [None, None])
 
 
@@ -261,7 +278,7 @@ class LIME(SurrogateExplainer):
     ```
     """
 
-    passes = "F + num_samples F"
+    passes = "2 F + num_samples F"
 
     def __init__(self, model, segmentation=None, num_samples=1000, num_features=None, fill="mean", seed=0, **kwargs):
         self.num_features = None if num_features is None else positive_integer("num_features", num_features)

@@ -5,6 +5,7 @@ import tensorflow as tf
 from kerasxai.explainers.integrated_gradients import IntegratedGradients
 from kerasxai.explainers.regions import grow, segments
 from kerasxai.explainers.registry import register
+from kerasxai.graph.python_calls import numpy_call
 from kerasxai.spatial import spatial_size
 
 
@@ -62,7 +63,7 @@ def _by_regions(x, attributions):
             "XRAI takes signals (samples, time, channels) and images (samples, height, width, channels). "
             f"Received: an input of shape {tuple(x.shape)}."
         )
-    maps = tf.numpy_function(_collect, [x, attributions], attributions.dtype)
+    maps = numpy_call(_collect, [x, attributions], attributions.dtype)
     return tf.ensure_shape(maps, [None, *spatial_size(x)])
 
 

@@ -28,7 +28,13 @@ def block_ends(graph, index=0, output=0, shapes=None):
     rank = len(graph.input_shapes[index])
     cuts = [node for node in _cuts(graph, index, output) if is_candidate(node, graph) and len(node.shape) == rank]
     if not cuts:
-        return [default_layer(graph, output)]
+        last = default_layer(graph, output)
+        if index not in graph.reached_inputs(last) or len(last.shape) != rank:
+            raise ValueError(
+                f"The model must make feature maps of its input {graph.input_names[index]!r}. Received: a model whose "
+                f"last feature maps, those of {last.path}, are of another input."
+            )
+        return [last]
     sizes = [(node.shape if shapes is None else shapes[node.outputs[0]])[1:-1] for node in cuts]
     ends = [node for node, size, after in zip(cuts, sizes, sizes[1:]) if _is_reduced(size, after)]
     return [*ends, cuts[-1]]

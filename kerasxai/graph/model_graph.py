@@ -393,10 +393,13 @@ def _no_graph_message(model):
             f"`model` must be built. Received: {model!r}, whose layers have no shapes yet. "
             "Add a keras.Input, call it once on data, or call model.build(input_shape)."
         )
+    others = "gradients or scores only (gradient, integrated_gradients, grad_cam with `layer=`)"
+    if not isinstance(model, keras.Layer):
+        others = "scores only (occlusion, rise, lime, kernel_shap)"
     return (
         f"`model` must be a Sequential or functional keras.Model here. Received: {type(model).__name__}, which has no "
-        "graph of layers to walk. Use a method that needs gradients or scores only (gradient, integrated_gradients, "
-        "grad_cam with `layer=`), or rebuild the model functionally: keras.Model(inputs, outputs)."
+        f"graph of layers to walk. Use a method that needs {others}, or rebuild the model functionally: "
+        "keras.Model(inputs, outputs)."
     )
 
 

@@ -7,7 +7,7 @@ import keras
 import tensorflow as tf
 
 from kerasxai.graph.layer_calls import call_layers, inference_scope
-from kerasxai.graph.python_function import run_once
+from kerasxai.graph.python_function import NumPyFunction, run_once
 
 
 class OpaqueModel:
@@ -38,6 +38,7 @@ class OpaqueModel:
         self.output_structure = None
         self.output_names = None
         self._numpy_function = None
+        self._seen = None  # what a function returned once
         self.layers = call_layers(model) if isinstance(model, keras.Model) else {}
 
     def run(self, inputs, taps=(), on_tap=None, overrides=None, structure=None):
@@ -89,10 +90,17 @@ class OpaqueModel:
             return self.model(packed, training=False)
         if self._numpy_function is not None:
             return self._numpy_function(packed)
-        if not tf.executing_eagerly():
+        if tf.executing_eagerly():
+            self._seen, self._numpy_function = run_once(self.model, packed)
+            return self._seen
+        try:
             return self.model(packed)
-        outputs, self._numpy_function = run_once(self.model, packed)
-        return outputs
+        except Exception:
+            if self._seen is None:
+                raise
+            # It takes tensors and returns tensors, and between the two computes in something else.
+            self._numpy_function = NumPyFunction(self.model, self._seen, takes_tensors=True)
+            return self._numpy_function(packed)
 
     def _remember_outputs(self, outputs):
         self.output_structure = keras.tree.map_structure(lambda tensor: 0, outputs)

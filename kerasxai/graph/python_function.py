@@ -4,6 +4,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from kerasxai.graph.python_calls import numpy_call
+
 
 def run_once(function, inputs):
     """Runs a function once, eagerly, to see what it computes in.
@@ -35,19 +37,24 @@ class NumPyFunction:
     Args:
         function: Takes arrays in the structure of the model's inputs, returns arrays with a leading axis of samples.
         outputs: What it returned once.
+        takes_tensors: Whether it wants eager tensors instead.
     """
 
-    def __init__(self, function, outputs):
+    def __init__(self, function, outputs, takes_tensors=False):
         self._function = function
         self._outputs = outputs
+        self._takes_tensors = takes_tensors
 
     def __call__(self, inputs):
         def compute(*arrays):
             given = keras.tree.pack_sequence_as(inputs, arrays)
-            return keras.tree.flatten(_as_arrays(self._function(given), given))
+            if not self._takes_tensors:
+                return keras.tree.flatten(_as_arrays(self._function(given), given))
+            outputs = self._function(keras.tree.map_structure(tf.constant, given))
+            return keras.tree.flatten(_as_arrays(keras.tree.map_structure(np.asarray, outputs), given))
 
         seen = keras.tree.flatten(self._outputs)
-        tensors = tf.nest.flatten(tf.numpy_function(compute, keras.tree.flatten(inputs), [tf.float32] * len(seen)))
+        tensors = tf.nest.flatten(numpy_call(compute, keras.tree.flatten(inputs), [tf.float32] * len(seen)))
         shaped = [tf.ensure_shape(tensor, [None, *array.shape[1:]]) for tensor, array in zip(tensors, seen)]
         return keras.tree.pack_sequence_as(self._outputs, shaped)
 
@@ -66,7 +73,7 @@ def _rows(output, samples):
     if array.dtype.kind not in "biuf" or array.shape[:1] != (samples,):
         found = f"shape {array.shape}" if array.dtype.kind in "biuf" else type(output).__name__
         raise ValueError(
-            "`model` must return scores of shape (samples,) or (samples, classes), one row per sample. "
-            f"Received: {found} for {samples} samples."
+            "`model` must return scores of shape (samples,) or (samples, classes), one row per sample; a list of "
+            f"arrays is several outputs (numpy.stack makes rows one array). Received: {found} for {samples} samples."
         )
     return array.astype(np.float32)

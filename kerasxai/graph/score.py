@@ -6,14 +6,17 @@ What the target is, is decided in `kerasxai.targets`.
 import warnings
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from kerasxai.graph.layer_calls import carried_logits
 from kerasxai.graph.linear import LINEAR, SIGMOID, SOFTMAX, activation_of, before_activation
 from kerasxai.graph.model_graph import ModelGraph, function_of
 from kerasxai.graph.opaque_model import OpaqueModel, looks_like_probabilities
+from kerasxai.graph.python_calls import numpy_call
 
 SCORES = ("logit", "probability")
+_ROUNDING = 1e-3  # how far from 0 ... 1 a probability may be, in half precision
 
 # Calls after a softmax that leave its values as they are, so that the softmax is still the model's head.
 _TRANSPARENT = (
@@ -43,7 +46,8 @@ class Score:
     A final softmax or sigmoid, fused into a layer or a call of its own, is left out for the logit: the gradient of a
     saturated probability is zero, that of its logit is not. For the probability, two or more linear units get a
     softmax. An output whose head is unknown (a subclassed model) uses the logits that Keras' softmax leaves on its
-    result; failing that, the logit is log p where its rows sum to 1, and values outside 0 ... 1 are linear.
+    result; failing that, the logit is log p where its rows sum to 1, and values outside 0 ... 1 are linear. This is
+    seen on the first batch; a later one that shows it to be wrong is an error.
 
     Args:
         model: A ModelGraph or OpaqueModel.
@@ -143,7 +147,22 @@ class Score:
             return tf.math.log(tf.maximum(values, tf.constant(1e-30, values.dtype)))
         if self.kind == "probability" and head == "linear" and values.shape[-1] != 1:
             return tf.nn.softmax(values)
+        if self.kind == "probability" and head == "values" and values.shape[-1] != 1:
+            ends = [tf.reduce_min(values), tf.reduce_max(values)]
+            with tf.control_dependencies([numpy_call(_check_still_probabilities, ends, tf.bool)]):
+                return tf.identity(values)
         return values
+
+
+def _check_still_probabilities(low, high):
+    """Whether outputs are probabilities is seen on the first batch; what comes later must not depend on it."""
+    if low < -_ROUNDING or high > 1 + _ROUNDING:
+        raise ValueError(
+            'The model\'s outputs must be probabilities where score="probability" takes them as they are. Received: '
+            f'first values in 0 ... 1 only, now from {low:.4g} to {high:.4g}. Give score="logit" to explain the values '
+            "themselves, or end the model in a softmax or sigmoid."
+        )
+    return np.True_
 
 
 def _seen_head(output):

@@ -480,3 +480,29 @@ def test_every_kind_of_model(kind):
                 assert one.shape == values.shape[:-1] and np.isfinite(one).all() and one.any()
             else:
                 assert one is None
+
+
+@pytest.mark.parametrize("value", [300, -1, 127.6])
+def test_what_the_type_of_the_input_does_not_have_is_refused(value):
+    inputs = keras.Input((6, 5, 1), dtype="uint8")
+    x = keras.layers.Flatten()(keras.layers.Rescaling(1 / 255)(inputs))
+    model = keras.Model(inputs, keras.layers.Dense(1)(x))
+    x = np.random.default_rng(0).integers(0, 256, (2, 6, 5, 1)).astype("uint8")
+    with pytest.raises(ValueError, match="`baseline` must be made of values that the input's type uint8 has"):
+        Occlusion(model, baseline=value)(x)
+    with pytest.raises(ValueError, match="`fill` must be made of values"):
+        kerasxai.explain(model, x, "lime", fill=value, segmentation=2)
+    assert Occlusion(model, baseline=255)(x).shape == (2, 6, 5)
+
+
+@pytest.mark.parametrize("given", [[1.0, 2.0], np.zeros((2, 8, 8, 2))])
+def test_a_baseline_that_fits_no_sample_of_a_function_is_refused(given):
+    with pytest.raises(ValueError, match=r"broadcast against one sample of shape \(8, 8, 3\)"):
+        Occlusion(lambda x: x.mean(axis=(1, 2, 3)), baseline=given)(images(2, (8, 8, 3)))
+
+
+def test_scores_that_are_no_numbers_are_told():
+    explainer = Occlusion(lambda x: np.where(x[:, 0, 0, 0] > 0, 1.0, np.nan), window=4, stride=4)
+    with pytest.warns(UserWarning, match="2 of 2 occlusion maps are not a number"):
+        maps = explainer(np.ones((2, 8, 8, 1), "float32"))
+    assert np.isnan(maps[:, :4, :4]).all()

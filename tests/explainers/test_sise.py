@@ -226,8 +226,25 @@ def test_blank_maps_warn():
 
 
 def test_a_model_that_is_no_graph_is_refused():
-    with pytest.raises(TypeError, match="Sequential or functional"):
+    with pytest.raises(TypeError, match=r"Sequential or functional.*scores only \(occlusion"):
         SISE(lambda x: x)
+
+
+@pytest.mark.parametrize("given, own", [("float64", "float32"), ("float32", "float64"), ("float16", "float32")])
+def test_an_input_of_another_precision_than_the_layers(given, own):
+    def net(input_type, layer_type):
+        keras.utils.set_random_seed(0)
+        inputs = keras.Input((8, 9, 2), dtype=input_type)
+        x = keras.layers.Conv2D(4, 3, activation="relu", dtype=layer_type)(inputs)
+        x = keras.layers.GlobalAveragePooling2D(dtype=layer_type)(x)
+        return keras.Model(inputs, keras.layers.Dense(3, activation="softmax", dtype=layer_type)(x))
+
+    model, expected = net(given, own), net("float32", "float32")
+    expected.set_weights(model.get_weights())
+    x = images(2, (8, 9, 2)).astype("float16")
+    for method in ("sise", "xrai", "integrated_gradients"):
+        maps, wanted = (nets.quick(method, one)(x, target=1) for one in (model, expected))
+        np.testing.assert_allclose(maps, wanted, rtol=0.02, atol=0.02 * np.abs(wanted).max())
 
 
 # Otsu's threshold

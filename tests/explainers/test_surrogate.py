@@ -6,6 +6,7 @@ import math
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from scipy.stats import spearmanr
 from sklearn.linear_model import Ridge
 
@@ -302,18 +303,76 @@ def test_more_segments_than_coalitions_tell_apart_are_told(model, make, recwarn)
             explain(SIGNALS)
 
 
-@pytest.mark.parametrize("draws", [9, 10, 14, 15, 16, 60])
-@pytest.mark.parametrize("segments", [2, 3, 8, 9])
-def test_coalitions_determine_as_many_values_as_there_are_equations(draws, segments):
-    """By the rank of the whole system, constraint and intercept included; by chance it may be lower."""
-    counts = np.array([segments])
-    for coalitions, known in ((FairCoins(0, draws), 0), (ShapleyKernel(0, draws), 1)):
-        kept, _ = coalitions(np.arange(coalitions.count(counts)), counts)
-        rows = kept[:, 0].astype(float)
-        rows = np.vstack([rows, np.ones((known, segments))]) if known else np.column_stack([rows, np.ones(len(rows))])
-        full = np.linalg.matrix_rank(rows) == rows.shape[1]
-        assert full or draws < 60
-        assert coalitions.determine(counts)[0] or not full
+@pytest.mark.parametrize("seed", range(4))
+def test_coalitions_determine_weights_where_two_solutions_cannot_fit_them(seed):
+    """Where they do not, some other weights give the same sums over all coalitions and over the whole."""
+    segments = np.array([2, 9, 13, 20, 26])
+    for coalitions in (FairCoins(seed, 20), ShapleyKernel(seed, 20)):
+        determined = coalitions.determine(segments)
+        assert determined[0] and not determined[3:].any()
+        for m, known in zip(segments, determined):
+            kept, _ = coalitions(np.arange(coalitions.count(np.array([m]))), np.array([m]))
+            rows = kept[:, 0].astype(float)
+            is_lime = isinstance(coalitions, FairCoins)
+            rows = np.column_stack([rows, np.ones(len(rows))]) if is_lime else np.vstack([rows, np.ones(m)])
+            smallest = np.linalg.eigvalsh(rows.T @ rows)[0]
+            assert known == (smallest > 1e-9)
+
+
+def test_a_sample_of_one_segment_does_not_disturb_its_mates(model):
+    """Its value is the whole change of the score."""
+
+    def parts(sample):
+        return np.zeros(24, int) if sample[0, 0] == SIGNALS[1, 0, 0] else np.arange(24) // 6
+
+    shap = KernelSHAP(model, segmentation=parts)
+    with pytest.warns(UserWarning, match="1 of 3 kernel_shap maps have a single segment"):
+        maps = shap(SIGNALS, target=1)
+    for index, x in enumerate(SIGNALS):
+        np.testing.assert_allclose(shap(x[np.newaxis], target=1)[0], maps[index], rtol=1e-4, atol=1e-6)
+    means = np.broadcast_to(SIGNALS[1].mean(axis=0), SIGNALS[1].shape)
+    whole, none = np.asarray(model(np.stack([SIGNALS[1], means])))[:, 1]
+    np.testing.assert_allclose(maps[1], whole - none, atol=1e-6)
+
+
+@pytest.mark.parametrize("make", [LIME, KernelSHAP])
+def test_several_classes_have_weights_each(model, make):
+    explainer = make(model, segmentation=4, num_samples=60)
+    fit = explainer.fit(SIGNALS, target="top2")
+    stability = explainer.stability(SIGNALS, target="top2", seeds=2)
+    ranked = np.argsort(-np.asarray(model(SIGNALS)), axis=1)
+    assert stability.spearman.shape == (3, 2) and stability.deviation.shape == (3, 2, 24)
+    for rank in range(2):
+        of_class = explainer.fit(SIGNALS, target=ranked[:, rank])
+        for both, one in zip(fit.weights, of_class.weights):
+            assert both.shape == (2, 4)
+            np.testing.assert_allclose(both[rank], one)
+        alone = explainer.stability(SIGNALS, target=ranked[:, rank], seeds=2)
+        np.testing.assert_allclose(stability.spearman[:, rank], alone.spearman)
+    if make is LIME:
+        with pytest.raises(ValueError, match="one class per sample"):
+            sp_lime(LIME(model, segmentation=4, num_samples=60, num_features=2), SIGNALS, target="top2")
+
+
+def test_labels_of_a_signal_survive_the_config(model):
+    lime = LIME(model, segmentation=np.arange(24) // 6, num_samples=40)
+    twin = LIME.from_config(lime.get_config(), model)
+    np.testing.assert_array_equal(twin(SIGNALS), lime(SIGNALS))
+    assert lime.stability(SIGNALS, seeds=2).spearman.shape == (3,)
+
+
+def test_a_segmentation_that_works_in_place_changes_only_what_it_is_given(model):
+    def parts(sample):
+        sample -= 7.0
+        return np.arange(24) // 6
+
+    maps = KernelSHAP(model, segmentation=parts)(SIGNALS, target=1)
+    np.testing.assert_array_equal(maps, KernelSHAP(model, segmentation=4)(SIGNALS, target=1))
+
+
+def test_a_segmentation_that_fails_is_told_as_it_is(model):
+    with pytest.raises(ValueError, match=r"one integer label per position, \(24,\)\. Received: shape \(3,\)"):
+        LIME(model, segmentation=lambda sample: np.arange(3))(SIGNALS)
 
 
 def test_a_constant_score_has_no_quality_and_no_warning(recwarn):
@@ -322,6 +381,8 @@ def test_a_constant_score_has_no_quality_and_no_warning(recwarn):
     np.testing.assert_allclose(fit.maps, 0, atol=1e-12)
     np.testing.assert_allclose(fit.intercept, 0.25)
     assert not [one for one in recwarn if "linear model" in str(one.message)]
+    rounding = LIME(lambda x: 0.25 + 1e-8 * x[:, ::6, 0].sum(axis=1), segmentation=4, num_samples=30, score="logit")
+    assert np.isnan(rounding.fit(SIGNALS).quality).all()
 
 
 def test_stability_is_that_of_fits_under_other_seeds(model):
@@ -337,6 +398,8 @@ def test_stability_is_that_of_fits_under_other_seeds(model):
     np.testing.assert_allclose(exact.spearman, 1)
     with pytest.raises(ValueError, match="2 or more"):
         lime.stability(SIGNALS, seeds=1)
+    with pytest.raises(ValueError, match=r"must be an array.*BatchDataset"):
+        lime.stability(tf.data.Dataset.from_tensor_slices(SIGNALS).batch(2))
 
 
 # SP-LIME

@@ -130,3 +130,16 @@ def test_nets_of_the_literature():
 def test_no_positions():
     with pytest.raises(ValueError, match="layer with spatial axes"):
         ends(Sequential([Input((4,)), layers.Dense(2)]))
+
+
+@pytest.mark.parametrize("shape", [(9, 7, 2), (14, 2)], ids=["images", "a signal"])
+def test_feature_maps_of_another_input_are_none_of_this_one(shape):
+    convolution = layers.Conv2D if len(shape) == 3 else layers.Conv1D
+    plain, seen = Input((8, 9, 1), name="plain"), Input(shape, name="seen")
+    flat = [layers.Flatten()(plain), layers.Flatten()(convolution(2, 3, name="conv")(seen))]
+    model = keras.Model([plain, seen], layers.Dense(2)(layers.Concatenate()(flat)))
+    assert ends(model, index=1) == ["conv"]
+    with pytest.raises(ValueError, match=r"feature maps of its input 'plain'.*those of conv, are of another"):
+        ends(model, index=0)
+    with pytest.raises(ValueError, match="'plain'"):
+        kerasxai.explainers.SISE(model)

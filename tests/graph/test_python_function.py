@@ -67,8 +67,10 @@ def test_a_numpy_function_is_explained_like_its_keras_twin(method, batch_size):
         lambda model: lambda x: model(x, training=False),
         lambda model: tf.function(lambda x: model(x, training=False), autograph=False),
         lambda model: lambda x: model(x).numpy().tolist(),
+        lambda model: lambda x: tf.constant(model.predict(np.array(x), verbose=0)),
+        lambda model: lambda x: model(x.numpy() if tf.is_tensor(x) else 1 / 0),
     ],
-    ids=["predict_on_batch", "predict", "numpy", "tensors", "tf.function", "lists"],
+    ids=["predict_on_batch", "predict", "numpy", "tensors", "tf.function", "lists", "in between", "eager only"],
 )
 @pytest.mark.parametrize("method", METHODS)
 def test_every_way_to_call_a_model_is_the_model(form, method, model):
@@ -156,6 +158,7 @@ def test_a_function_of_tensors_keeps_its_gradient():
         (lambda x: "cat", "str for 5 samples"),
         (lambda x: 1.0, r"shape \(\) for 5 samples"),
         (lambda x: np.zeros((1, 3)), r"shape \(1, 3\) for 5 samples"),
+        (lambda x: [np.zeros(3) for _ in x], r"numpy.stack.*shape \(3,\) for 5 samples"),
     ],
 )
 def test_what_is_no_score_is_refused(function, told):
@@ -171,3 +174,43 @@ def test_the_functions_own_mistake_is_shown():
         kerasxai.explain(mistaken, X, "occlusion")
     with pytest.raises(ValueError, match="matmul"):
         kerasxai.explain(lambda x: x.reshape(len(x), -1) @ KERNEL[:3], X, "occlusion")
+
+
+def test_a_mistake_that_comes_later_is_shown_as_it_is():
+    def mistaken(x):
+        if len(x) > 5:
+            raise KeyError("too many")
+        return in_numpy(x)
+
+    with pytest.raises(KeyError, match="too many"):
+        kerasxai.explain(mistaken, X, "occlusion", **METHODS["occlusion"])
+    with pytest.raises(KeyError, match="too many"):
+        kerasxai.evaluate(mistaken, nets.images(7), "rise", "deletion", batch_size=7)
+
+
+@pytest.mark.parametrize("method", ["occlusion", "rise", "lime", "kernel_shap"])
+def test_a_function_that_works_in_place_changes_only_what_it_is_given(method):
+    def in_place(x):
+        x *= 2.0
+        return in_numpy(x)
+
+    maps, expected = (nets.quick(method, function)(X, target=1) for function in (in_place, lambda x: in_numpy(2.0 * x)))
+    np.testing.assert_allclose(maps, expected, rtol=1e-4, atol=1e-6)
+
+
+def test_values_that_turn_out_to_be_no_probabilities_are_told():
+    """In whatever order the batches come: what the first one was taken for is not applied to the rest."""
+
+    def scores(x):
+        return x.reshape(len(x), -1)[:, :3]
+
+    x = np.concatenate([np.full((1, *nets.IMAGE), 0.25), np.full((1, *nets.IMAGE), 3.0)]).astype("float32")
+    for samples in (x, x[::-1]):
+        explainer = explainers.Occlusion(scores, window=4, batch_size=1)
+        if samples is x:
+            with pytest.raises(ValueError, match=r'score="probability".*now from .* to 3\. Give score="logit"'):
+                explainer(samples, target=0)
+        else:
+            explainer(samples, target=0)
+    values = explainers.Occlusion(scores, window=1, stride=1, batch_size=1, score="logit")(x, target=0)
+    np.testing.assert_allclose(values[:, 0, 0], [0.25, 3.0])
