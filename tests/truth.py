@@ -190,3 +190,19 @@ def blurred(x):
                 out[..., position] += tap * rows[..., source]
         x = np.moveaxis(out, -1, axis)
     return x
+
+
+def linear_model(shape, seed=1):
+    """`score = sum of weight x input`, and the weights."""
+    model = keras.Sequential([keras.Input(shape), keras.layers.Flatten(), keras.layers.Dense(1, use_bias=False)])
+    randomise(model, seed)
+    return model, model.get_weights()[0].reshape(shape)
+
+
+def reads(position, shape):
+    """`score = 3 x[position, channel 0]`."""
+    model, weights = linear_model(shape)
+    weights[:] = 0
+    weights[(*position, 0)] = 3.0
+    model.set_weights([weights.reshape(-1, 1)])
+    return model

@@ -21,9 +21,11 @@ from kerasxai.explainers.guided_ig import GuidedIG
 from kerasxai.explainers.integrated_gradients import ExpectedGradients, IntegratedGradients
 from kerasxai.explainers.lrp import LRP, BayesianLRP, RelevanceCAM
 from kerasxai.explainers.noise import NoiseExplainer, NoisePercentiles, SmoothGrad, SmoothGradSquared, VarGrad
-from kerasxai.explainers.perturbation import RISE, Occlusion, PerturbationExplainer
+from kerasxai.explainers.occlusion import Occlusion
+from kerasxai.explainers.perturbation import PerturbationExplainer
 from kerasxai.explainers.rectified import DeconvNet, GuidedBackprop
 from kerasxai.explainers.registry import build, from_config, get, names, register
+from kerasxai.explainers.rise import RISE
 from kerasxai.explainers.sise import SISE
 from kerasxai.explainers.sp_lime import sp_lime
 from kerasxai.explainers.surrogate import LIME, KernelSHAP, SurrogateExplainer

@@ -14,8 +14,7 @@ import kerasxai
 from kerasxai.explainers import LIME, KernelSHAP, sp_lime
 from kerasxai.explainers.coalitions import FairCoins, ShapleyKernel
 from tests import nets
-from tests.explainers.test_perturbation import linear_model, reads
-from tests.truth import assert_same, conv_net, images
+from tests.truth import assert_same, conv_net, images, linear_model, reads
 
 SEGMENTS = 8
 SIGNALS = images(3, (24, 2), seed=4)
