@@ -90,7 +90,7 @@ def _felzenszwalb(sample):
 
     image = np.reshape(sample, [length for length in sample.shape[:-1] if length > 1] + [-1]).astype(np.float64)
     low, high = image.min(), image.max()
-    image = (image - low) / (high - low if high > low else 1.0)
+    image = 2.0 * (image - low) / (high - low if high > low else 1.0) - 1.0  # the range the scales are made for
     height, width = image.shape[:2]
     # At as many positions as the parameters are made for, and back by the nearest position.
     zoom = _SIDE / np.sqrt(height * width)

@@ -28,7 +28,8 @@ class RISE(PerturbationExplainer):
     Args:
         model: A built Keras model, or a function `x -> scores`.
         n_masks: Number of masks; the error falls with its square root.
-        grid: Cells per spatial axis.
+        grid: Cells that fit along a spatial axis, `ceil(side / grid)` positions wide; one more is drawn, as room for
+            the shift.
         probability: How likely a cell is kept.
         tolerance: None, or the error, as `explain_with_error` defines it, at which a sample is done: masks beyond
             are left out once every sample of a batch is done. Looked at every 128 masks.

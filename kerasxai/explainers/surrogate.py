@@ -259,7 +259,8 @@ class LIME(SurrogateExplainer):
         model: A built Keras model, or a function `x -> scores`.
         segmentation, fill, seed: See `SurrogateExplainer`.
         num_samples: Number of perturbed copies; the first is the sample itself.
-        num_features: How many segments the model may use, those of the largest weights; the others are 0. None: all.
+        num_features: How many segments the model may use, those of the largest weights (the package lime's
+            `"highest_weights"`); the others are 0. None: all.
         **kwargs: `score`, see `PerturbationExplainer`; `batch_size`, `verbose`, see `Explainer`.
 
     A warning tells of linear models that explain less than half of the variance of the scores. It goes by the adjusted
@@ -313,7 +314,8 @@ class KernelSHAP(SurrogateExplainer):
 
     Maps are signed, `(samples, *spatial)`; the values of a sample's segments (`fit(x).weights`) sum to its score minus
     the score with every segment left out (`fit(x).intercept`). Up to 12 segments all coalitions are scored, and the
-    values are exact; else coalitions are drawn in pairs with their complements.
+    values are exact; else coalitions are drawn from the kernel, in pairs with their complements and all of one weight
+    (the package shap takes small and large ones in full first).
 
     Args:
         model: A built Keras model, or a function `x -> scores`.

@@ -20,8 +20,9 @@ class XRAI(IntegratedGradients):
     over, and what no segment covers in the end shares its mean.
 
     The segments of an image are Felzenszwalb's (scales 50 to 1200, sigma 0.8, at least 150 positions of 224 x 224,
-    values scaled to 0 ... 1; from scikit-image), those of a signal equal windows of 1/40 to 1/4 of its length; all are
-    dilated by 5 positions of 224. They are made by NumPy on the CPU, sample by sample.
+    values scaled to -1 ... 1; from scikit-image), those of a signal equal windows of 1/40 to 1/4 of its length; all are
+    dilated by 5 positions of 224. They are made by NumPy on the CPU, sample by sample. The authors' code takes the
+    largest channel of each position, where the sum is what keeps the map complete.
 
     With several inputs each has its own map. An input without spatial axes is one region.
 
