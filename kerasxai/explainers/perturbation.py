@@ -65,12 +65,17 @@ class PerturbationExplainer(Explainer):
                     "the changed inputs.",
                     stacklevel=3,
                 )
-        return arrays[0] if structure is None else keras.tree.map_structure(arrays.get, structure)
+        return packed(arrays, structure)
 
     def _known_sizes(self):
         """Spatial sizes of the inputs with spatial axes, as far as the model tells them."""
         shapes = getattr(self.graph, "input_shapes", None)
         return [] if shapes is None else [shapes[index][1:-1] for index in spatial_inputs(shapes)]
+
+
+def packed(arrays, structure):
+    """Arrays of the inputs, by index, as the inputs were packed; None for an input that has none."""
+    return arrays[0] if structure is None else keras.tree.map_structure(arrays.get, structure)
 
 
 def spatial_inputs(shapes):

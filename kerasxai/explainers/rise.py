@@ -1,5 +1,6 @@
 """RISE: random masks, and how far their mean has converged."""
 
+import warnings
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -8,13 +9,16 @@ import tensorflow as tf
 from kerasxai import spatial
 from kerasxai.explainers.base import Explainer
 from kerasxai.explainers.options import positive_integer, seed_number
-from kerasxai.explainers.perturbation import PerturbationExplainer, in_type_of_input, is_number, spatial_inputs
+from kerasxai.explainers.perturbation import PerturbationExplainer, in_type_of_input, is_number, packed, spatial_inputs
 from kerasxai.explainers.registry import register
 from kerasxai.explainers.streaming import accumulate, uniform
 from kerasxai.graph.score import as_float
 
 # How many masks are made between two looks at how far they have converged.
 _MASKS_BETWEEN_CHECKS = 128
+
+# The error, as a share of a map's range, that noise alone has on 7 x 7 cells: the range of 64 draws is five deviations.
+_NOISY = 0.2
 
 
 @register("rise")
@@ -23,7 +27,8 @@ class RISE(PerturbationExplainer):
 
     A mask is a grid of cells that are each kept with a probability, enlarged smoothly and shifted at random. Mask i
     depends on `seed` and i alone and is the same for all samples. Maps are `(samples, *spatial)`, divided by
-    `n_masks x probability`: the expected score given that a position is kept.
+    `n_masks x probability`: the expected score given that a position is kept. A warning tells of maps whose error is
+    above 0.2 of their range, as noise alone would have it.
 
     Args:
         model: A built Keras model, or a function `x -> scores`.
@@ -79,6 +84,22 @@ class RISE(PerturbationExplainer):
 
     def map(self, inputs, index, target):
         return self.estimate(inputs, index, target).maps
+
+    def explain_batch(self, inputs, target):
+        places = spatial_inputs([x.shape for x in inputs])
+        return {index: self.estimate(inputs, index, target)._asdict() for index in places}
+
+    def finish(self, arrays, structure):
+        error = np.concatenate([found["error"].ravel() for found in arrays.values()])
+        noisy = ~(error <= _NOISY)
+        if noisy.any():
+            warnings.warn(
+                f"{noisy.sum()} of {len(error)} rise maps may be noise: their standard error is more than "
+                f"{_NOISY} of their range. Give more n_masks, or another `probability`; explain_with_error tells how "
+                "exact each map is.",
+                stacklevel=3,
+            )
+        return super().finish({index: found["maps"] for index, found in arrays.items()}, structure)
 
     def estimate(self, inputs, index, target):
         """The map of the input number `index`, its error and the number of masks: a `RISEResult` of tensors."""
@@ -168,9 +189,8 @@ class _WithError(Explainer):
         self.graph, self.scorer = rise.graph, rise.scorer
 
     def explain_batch(self, inputs, target):
-        places = spatial_inputs([x.shape for x in inputs])
-        return {index: self._rise.estimate(inputs, index, target)._asdict() for index in places}
+        return self._rise.explain_batch(inputs, target)
 
     def finish(self, arrays, structure):
-        fields = RISEResult._fields
-        return RISEResult(*(self._rise.finish({k: v[name] for k, v in arrays.items()}, structure) for name in fields))
+        fields = ({index: found[name] for index, found in arrays.items()} for name in RISEResult._fields)
+        return RISEResult(*(packed(field, structure) for field in fields))

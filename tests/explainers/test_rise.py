@@ -194,3 +194,13 @@ def test_the_logit_is_an_option(models):
         for mask in masks_of(explainer, 12, SIZES[2])
     )
     assert_same(explainer(x, target=CLASSES), expected / 6)
+
+
+def test_maps_of_noise_are_told(models, recwarn):
+    x = samples(2)
+    with pytest.warns(UserWarning, match=r"[1-3] of 3 rise maps may be noise") as told:
+        RISE(models[2], n_masks=3)(x)
+    assert told[0].filename == __file__
+    recwarn.clear()
+    RISE(linear_model(x.shape[1:])[0], n_masks=3000, probability=0.3)(x)
+    assert not [one for one in recwarn if "noise" in str(one.message)]
