@@ -130,5 +130,5 @@ def _all_known(coalitions, segments, equations):
         count = np.array([m])
         kept, _ = coalitions(np.arange(coalitions.count(count)), count)
         rows = equations(kept[:, 0].astype(np.float64))
-        known[m] = np.linalg.matrix_rank(rows) == rows.shape[1]
+        known[m] = rows.shape[0] >= rows.shape[1] and np.linalg.matrix_rank(rows) == rows.shape[1]
     return np.array([known[m] for m in np.ravel(segments).tolist()])

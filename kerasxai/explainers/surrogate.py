@@ -193,8 +193,8 @@ class SurrogateExplainer(PerturbationExplainer):
         if open_.any():
             yield (
                 f"{open_.sum()} of {len(segments)} {self.name} maps have more segments, up to {segments.max()}, than "
-                f"num_samples={self.num_samples} coalitions can tell apart: their R^2 means nothing and their values "
-                "little. Give more num_samples or fewer segments."
+                f"{self.coalitions.count(segments[open_])} coalitions can tell apart: their R^2 means nothing and "
+                "their values little. Give more num_samples or fewer segments."
             )
         if (segments == 1).any():
             yield (

@@ -298,7 +298,7 @@ def test_more_segments_than_coalitions_tell_apart_are_told(model, make, recwarn)
     make(model, segmentation=24, num_samples=50)(SIGNALS)
     assert not [one for one in recwarn if "tell apart" in str(one.message)]
     for explain in (make(model, segmentation=24, num_samples=20), make(model, segmentation=24, num_samples=20).fit):
-        with pytest.warns(UserWarning, match=r"3 of 3 \w+ maps have more segments, up to 24, than num_samples=20"):
+        with pytest.warns(UserWarning, match=r"3 of 3 \w+ maps have more segments, up to 24, than 20 coalitions"):
             explain(SIGNALS)
 
 
