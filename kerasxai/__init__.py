@@ -16,6 +16,7 @@ from kerasxai.explainers import lrp
 from kerasxai.graph import layer_table
 from kerasxai.heatmap import to_heatmap
 from kerasxai.saved_models import load_model
+from kerasxai.targets import of_logits
 from kerasxai.version import __version__
 
 __all__ = [
@@ -32,6 +33,7 @@ __all__ = [
     "load_model",
     "lrp",
     "models",
+    "of_logits",
     "plots",
     "to_heatmap",
 ]

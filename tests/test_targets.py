@@ -9,6 +9,7 @@ from keras import layers
 import kerasxai
 from kerasxai import explainers
 from kerasxai.explainers import Gradient
+from kerasxai.targets import of_logits
 from tests import nets, truth
 
 
@@ -44,7 +45,7 @@ def test_ways_to_say_the_same_classes(explainer):
 def test_a_callable_without_data(model):
     x = nets.images(3)
     explainer = Gradient(model)
-    difference = explainer(x, target=lambda outputs: outputs[:, 0] - outputs[:, 1])
+    difference = explainer(x, target=of_logits(lambda logits: logits[:, 0] - logits[:, 1]))
     np.testing.assert_allclose(difference, explainer(x, target=0) - explainer(x, target=1), rtol=1e-4, atol=1e-5)
 
 
@@ -63,10 +64,10 @@ def test_outputs_by_name(kind):
 def test_a_callable_gets_the_outputs_as_the_model_packs_them():
     x = nets.images(3)
     model = nets.build("dict_outputs")
-    picked = Gradient(model)(x, target=lambda outputs: outputs["zebra"][:, 1])
+    picked = Gradient(model)(x, target=of_logits(lambda logits: logits["zebra"][:, 1]))
     np.testing.assert_allclose(picked, Gradient(model)(x, target=("zebra", 1)), rtol=1e-5, atol=1e-6)
     model = nets.build("two_outputs")
-    picked = Gradient(model)(x, target=lambda outputs: outputs[1][:, 0])
+    picked = Gradient(model)(x, target=of_logits(lambda logits: logits[1][:, 0]))
     np.testing.assert_allclose(picked, Gradient(model)(x, target=("tags", 0)), rtol=1e-5, atol=1e-6)
 
 

@@ -37,11 +37,13 @@ class Predictor:
         import tensorflow as tf
 
         from kerasxai.graph import Score, view
+        from kerasxai.targets import Target
 
         score = Score(view(model), "probability")
-        self.classes = 2 if score.is_binary(0) else score.units(0)
-        self._binary = score.is_binary(0)
-        self._run = tf.function(lambda x: score.outputs([x])[0][0], reduce_retracing=True)
+        target = Target(0, None, score.scale())
+        self._binary = score.is_binary(target)
+        self.classes = 2 if self._binary else score.units(0)
+        self._run = tf.function(lambda x: score.outputs([x], target)[0][0], reduce_retracing=True)
 
     def __call__(self, x):
         """Probabilities `(samples, classes)` of `x`; the value itself for a regression unit."""
@@ -150,12 +152,14 @@ def _entry(sample, probabilities, explained, label, pictures, names):
 
 def _explained_classes(target, probabilities):
     """Classes to explain, `(samples, how many)`; None for a single unit, which has none to choose."""
+    from kerasxai.targets import Classes
+
     if probabilities.shape[1] == 1:
         return None
     if isinstance(target, int):
         return np.full((len(probabilities), 1), target)
     count = int(target[3:]) if _is_top(target) else 1
-    return np.argsort(-probabilities, axis=1, kind="stable")[:, :count]
+    return np.argsort(-probabilities, axis=1, kind="stable")[:, :count].view(Classes)
 
 
 def _top(explainers, x, classes):

@@ -10,7 +10,7 @@ import tensorflow as tf
 from kerasxai.batches import Batches
 from kerasxai.graph import ModelGraph
 from kerasxai.graph.python_calls import own_errors
-from kerasxai.targets import Target, TargetPlan
+from kerasxai.targets import TargetPlan
 
 NORMAL_DEVIATION = 0.01  # as in the cascading randomisation of seed 004
 
@@ -54,15 +54,14 @@ class ReweightedExplainer:
         return explainer.finish(arrays, batches.structure)
 
     def _function(self, tensors, plan, rows):
-        key = (plan.output, plan.function, tuple((tuple(one.shape[1:]), one.dtype.name) for one in [*tensors, *rows]))
+        target = plan.target
+        key = (target, tuple((tuple(one.shape[1:]), one.dtype.name) for one in [*tensors, *rows]))
         if key not in self._functions:
 
             def explain(inputs, classes, rows, values):
                 self.trace_count += 1
                 with keras.StatelessScope(state_mapping=list(zip(self.variables, values))):
-                    return self.explainer.explain_batch(
-                        list(inputs), Target(plan.output, plan.function, classes, *rows)
-                    )
+                    return self.explainer.explain_batch(list(inputs), target.of_batch(classes, *rows))
 
             free = [[tf.TensorSpec([None, *one.shape[1:]], one.dtype) for one in group] for group in (tensors, rows)]
             weights = [tf.TensorSpec(variable.shape, variable.dtype) for variable in self.variables]

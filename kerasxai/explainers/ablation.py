@@ -37,11 +37,11 @@ def ablation_scores(explainer, node, inputs, target):
         without = _without_activations(activations, fill)
     else:
         cut = chain[-1]
-        whole, without = _without_shares(explainer, chain, activations, fill)
+        whole, without = _without_shares(explainer, chain, activations, fill, target)
     suffix = explainer.graph.suffix(cut)
 
     def outputs_of(first, others):
-        return explainer.scorer.of_outputs(suffix([first, *others], explainer.scorer.overrides))
+        return explainer.scorer.of_outputs(suffix([first, *others], explainer.scorer.overrides(target)), target)
 
     outputs = outputs_of(whole, crossing)
     target = resolve(explainer.scorer, outputs, target)
@@ -71,7 +71,7 @@ def _without_activations(activations, fill):
     return without
 
 
-def _without_shares(explainer, chain, activations, fill):
+def _without_shares(explainer, chain, activations, fill, target):
     """The output of the Dense layer at the end of a chain, and a function: channel indices -> it without each."""
     *before, dense = chain
     graph, channels = explainer.graph, activations.shape[-1]
@@ -84,7 +84,7 @@ def _without_shares(explainer, chain, activations, fill):
     kernel = tf.transpose(tf.reshape(kernel, [-1, channels, kernel.shape[-1]]), [1, 0, 2])
     with inference_scope():
         sums = before_activation(dense.operation)(rows) if activation_of(dense.operation) else dense.operation(rows)
-    stripped = dense in explainer.scorer.overrides  # the head, whose softmax the logit leaves out
+    stripped = dense in explainer.scorer.left_out(target)  # the head, whose softmax the logit leaves out
     activation = tf.identity if stripped else activation_of(dense.operation) or tf.identity
 
     def without(indices):
@@ -113,7 +113,8 @@ def _by_gradient(explainer, node, activations, crossing, fill, target):
     suffix = explainer.graph.suffix(node)
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch(activations)
-        outputs = explainer.scorer.of_outputs(suffix([activations, *crossing], explainer.scorer.overrides))
+        overrides = explainer.scorer.overrides(target)
+        outputs = explainer.scorer.of_outputs(suffix([activations, *crossing], overrides), target)
         scores = select(explainer.scorer, outputs, target)
     (gradient,) = explainer.differentiate(tape, scores, [activations])
     fall = tf.reduce_sum(gradient * as_float(activations - fill), axis=spatial.spatial_axes(activations))
@@ -130,9 +131,9 @@ def _fill(explainer, node, activations):
 
 
 def _suffix_is_affine(explainer, node, target):
-    stripped = explainer.scorer.overrides
+    left_out = explainer.scorer.left_out(target)
     nodes = explainer.graph.suffix_nodes(node)
-    affine = all(other in stripped or is_affine(other.operation) for other in nodes)
+    affine = all(other in left_out or is_affine(other.operation) for other in nodes)
     return explainer.score == "logit" and target.function is None and affine
 
 

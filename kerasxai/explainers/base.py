@@ -11,7 +11,7 @@ from kerasxai.graph import ModelGraph, Score, view
 from kerasxai.graph.python_calls import own_errors
 from kerasxai.graph.score import as_float
 from kerasxai.registry import Configurable, refuse_unknown_options
-from kerasxai.targets import Target, TargetPlan, ranked_classes, resolve, select
+from kerasxai.targets import TargetPlan, ranked_classes, resolve, select
 
 # Lifts float16 gradients out of the range where they become 0; divided out again in float32.
 _HALF_PRECISION_SCALE = 1024.0
@@ -120,7 +120,7 @@ class Explainer(Configurable, abc.ABC):
 
     def scores(self, inputs, target, taps=(), on_tap=None, overrides=None):
         """Runs the model: the explained scalar of each sample `(batch,)`, and the outputs of the layers in `taps`."""
-        outputs, tapped = self.scorer.outputs(inputs, taps, on_tap, overrides)
+        outputs, tapped = self.scorer.outputs(inputs, target, taps, on_tap, overrides)
         return select(self.scorer, outputs, target), tapped
 
     def resolve_target(self, inputs, target):
@@ -132,11 +132,11 @@ class Explainer(Configurable, abc.ABC):
             return target
 
         def predicted():
-            outputs, _ = self.scorer.outputs(inputs)
+            outputs, _ = self.scorer.outputs(inputs, target)
             return resolve(self.scorer, outputs, target).classes
 
         classes = tf.cond(tf.reduce_any(target.classes < 0), predicted, lambda: target.classes)
-        return Target(target.output, None, tf.ensure_shape(classes, [None]))
+        return target.of_batch(tf.ensure_shape(classes, [None]))
 
     def differentiate(self, tape, scores, sources):
         """Gradients of the scores with respect to `sources`, in float32 (float64 stays)."""
@@ -179,19 +179,21 @@ class Explainer(Configurable, abc.ABC):
     def _function(self, inputs, plan, rows, purpose):
         """The compiled function for inputs of this shape; batches of any size share one."""
         shapes = tuple((tuple(tensor.shape[1:]), tensor.dtype.name) for tensor in [*inputs, *rows])
-        key = (purpose, plan.count, plan.output, plan.function, shapes)
+        key = (purpose, plan.count, plan.target, shapes)
         if key not in self._compiled:
             self._compiled[key] = self._compile(inputs, plan, rows, purpose)
         return self._compiled[key]
 
     def _compile(self, inputs, plan, rows, purpose):
+        target, count = plan.target, plan.count  # what is compiled must not hold the plan and its samples
+
         def explain(inputs, classes, *rows):
             self.trace_count += 1
-            return self.explain_batch(list(inputs), Target(plan.output, plan.function, classes, *rows))
+            return self.explain_batch(list(inputs), target.of_batch(classes, *rows))
 
         def rank(inputs, classes):
-            outputs, _ = self.scorer.outputs(list(inputs))
-            return ranked_classes(self.scorer, outputs[plan.output], plan.output, plan.count)
+            outputs, _ = self.scorer.outputs(list(inputs), target)
+            return ranked_classes(self.scorer, outputs, target, count)
 
         all_ranks = purpose == "explanation" and self.takes_all_ranks and plan.count is not None
         signature = [

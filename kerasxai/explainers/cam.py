@@ -351,12 +351,12 @@ class ClassActivationMapping(CAM):
         node, dense = self._head(target.output)
         if target.function is not None:
             raise ValueError("CAM explains classes. Received: a callable `target`; use grad_cam.")
-        outputs, (activations,) = self.scorer.outputs(inputs, taps=[node])
+        outputs, (activations,) = self.scorer.outputs(inputs, target, taps=[node])
         target = resolve(self.scorer, outputs, target)
         kernel = as_float(tf.convert_to_tensor(dense.kernel))
         if kernel.shape[-1] == 1:
             sign = tf.ones_like(target.classes, kernel.dtype)
-            if self.scorer.is_binary(target.output):
+            if self.scorer.is_binary(target):
                 sign = tf.where(target.classes == 1, sign, -sign)
             weights = sign[:, tf.newaxis] * kernel[:, 0]
         else:
@@ -374,7 +374,7 @@ class ClassActivationMapping(CAM):
             if isinstance(operation, _GLOBAL_AVERAGE) and dense is not None and below is not None:
                 return below, dense
             linear = isinstance(operation, passed) and activation_of(operation) is None
-            if not (linear or node in self.scorer.overrides) or (isinstance(operation, keras.layers.Dense) and dense):
+            if not (linear or node in self.scorer.left_out()) or (isinstance(operation, keras.layers.Dense) and dense):
                 break
             dense = operation if isinstance(operation, keras.layers.Dense) else dense
             node = below

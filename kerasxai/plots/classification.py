@@ -45,7 +45,7 @@ class Classifier:
 
         self.graph = view(model)
         self.scorer = Score(self.graph, "probability")
-        self._run = tf.function(lambda inputs: self.scorer.outputs(inputs)[0], autograph=False, reduce_retracing=True)
+        self._run = tf.function(self._probabilities, autograph=False, reduce_retracing=True)
         if self.scorer.is_ready:
             self._check_output()
 
@@ -54,7 +54,7 @@ class Classifier:
         """Number of classes; None before the first batch of a model without a graph."""
         if not self.scorer.is_ready:
             return None
-        return 2 if self.scorer.is_binary(0) else self.scorer.units(0)
+        return 2 if self.scorer.is_binary(self._target) else self.scorer.units(0)
 
     def __call__(self, inputs, structure):
         """Probabilities `(batch, classes)` in float64 of a flat list of input tensors."""
@@ -66,6 +66,15 @@ class Classifier:
             raise ValueError(NO_CLASSES.format(tuple(outputs.shape)))
         return checks.probability_rows(outputs.numpy())
 
+    @property
+    def _target(self):
+        from kerasxai.targets import Target
+
+        return Target(0, None, self.scorer.scale())
+
+    def _probabilities(self, inputs):
+        return self.scorer.outputs(inputs, self._target)[0]
+
     def _check_output(self):
         names = self.graph.output_names
         if len(names) > 1:
@@ -76,10 +85,10 @@ class Classifier:
         units = self.scorer.units(0)
         if units is None:
             raise ValueError(NO_CLASSES.format("another one"))
-        if units == 1 and not self.scorer.is_binary(0):
+        if self.scorer.is_value(self._target):
             raise ValueError(
                 "The model must be a classifier: two or more units, or one sigmoid unit. "
-                "Received: a model whose output is one linear unit, as of a regression."
+                f"Received: a model with {units} linear output{'s' if units > 1 else ''}, as of a regression."
             )
 
 
