@@ -184,15 +184,11 @@ def test_a_function_gets_what_the_model_returns(kind, score):
             target = TargetPlan(given, scorer).target.of_batch(None, data)
             outputs, _ = scorer.outputs(flat, target)
             select(scorer, outputs, target)
-    for found in seen:
-        keras.tree.map_structure(
-            lambda one, other: np.testing.assert_allclose(
-                one, other, rtol=2e-3 if "mixed" in kind else 1e-5, atol=1e-6
-            ),
-            found,
-            model(inputs),
-        )
     assert len(seen) == 2
+    for found in seen:
+        keras.tree.assert_same_structure(found, model(inputs))
+        for one, other in zip(keras.tree.flatten(found), keras.tree.flatten(model(inputs))):
+            np.testing.assert_allclose(one, other, rtol=2e-3 if "mixed" in kind else 1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("score", ["logit", "probability"])
@@ -228,12 +224,13 @@ def test_logits_are_asked_for_by_name(head):
         explainer(x, target=(of_logits(weighted), rows))
         assert explainer.trace_count == 1, "the same function by the same name is one target"
         own = explainer(x, target=(weighted, rows))
-        assert np.allclose(own, asked, rtol=1e-4, atol=1e-6) == (head is None)
+        if method != "full_grad":  # whose maps are scaled to 0 ... 1
+            assert np.allclose(own, asked, rtol=1e-4, atol=1e-6) == (head is None)
     found = ScoredModel(model).samples(x, None, (of_logits(weighted), rows))
     np.testing.assert_allclose(found.originals, logits(x).numpy()[range(3), [2, 0, 1]], rtol=1e-4)
     assert ScoredModel(model).samples(x, None, found.target).originals == pytest.approx(found.originals)
 
 
 def test_of_logits_wants_a_function():
-    with pytest.raises(TypeError, match="`function` must be callable. Received: 3"):
+    with pytest.raises(TypeError, match=r"`function` must be callable. Received: 3"):
         of_logits(3)

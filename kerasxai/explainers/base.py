@@ -27,7 +27,9 @@ class Explainer(Configurable, abc.ABC):
     Args:
         model: A built Keras model, never changed, or a function `x -> scores`, of TensorFlow operations or, for the
             methods that only perturb the input, in NumPy.
-        score: The scalar explained: `"logit"` (default), a final softmax or sigmoid left out, or `"probability"`.
+        score: The scalar explained: `"logit"` (default), a final softmax or sigmoid left out, or `"probability"`. Linear
+            units are logits or values by the loss the model is compiled with; where none tells, a target that speaks
+            of classes means their softmax, an index the value of its unit.
         batch_size: Number of samples, or of perturbed copies of them, the model runs on at once. Bounds the memory.
         verbose: Progress bar: `"auto"` (only when it takes longer than two seconds), 0 or 1.
 
@@ -70,8 +72,9 @@ class Explainer(Configurable, abc.ABC):
                 `tf.data.Dataset` or `keras.utils.PyDataset` of `x` or `(x, y)`. In the model's own input range.
             target: What is explained. None or `"predicted"`: the class predicted for each sample; `"true"`: its label
                 in `y` or the dataset; an int; one int per sample; one-hot rows; `"top4"`: the four best classes, on a
-                new axis after the samples; a callable, model outputs -> `(batch,)`, or `(callable, array)` with
-                per-sample data as its second argument; `(output_name, target)` for one output of several.
+                new axis after the samples; a callable, what `model(x)` returns -> `(batch,)`, whatever the `score`
+                (`kerasxai.of_logits(callable)` gets the logits), or `(callable, array)` with per-sample data as its
+                second argument; `(output_name, target)` for one output of several.
             y: Labels, used by `target="true"`.
 
         Returns:

@@ -1,4 +1,4 @@
-"""Linear units: logits or values, by the compiled loss, else by what the target speaks of; truth written out in NumPy."""
+"""Linear units: logits or values, by the compiled loss, else by what the target speaks of; truth in NumPy."""
 
 import warnings
 
@@ -183,7 +183,7 @@ def test_what_is_predicted_is_explained_as_it_is_scored():
 def test_percentages_of_values_are_refused_and_other_metrics_use_them():
     maps = nets.images(4)[..., 0]
     for model, target in ((net(loss="mse"), 2), (net(), 2)):
-        with pytest.raises(ValueError, match="values of linear units.*from_logits"):
+        with pytest.raises(ValueError, match=r"values of linear units.*from_logits"):
             kerasxai.evaluators.DropIncrease()(model, X, maps, target)
         with pytest.raises(ValueError, match=r"random_logit needs.*values"):
             kerasxai.evaluators.RandomLogit()(model, X, maps, target, explainer="gradient")
