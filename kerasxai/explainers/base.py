@@ -27,9 +27,9 @@ class Explainer(Configurable, abc.ABC):
     Args:
         model: A built Keras model, never changed, or a function `x -> scores`, of TensorFlow operations or, for the
             methods that only perturb the input, in NumPy.
-        score: The scalar explained: `"logit"` (default), a final softmax or sigmoid left out, or `"probability"`. Linear
-            units are logits or values by the loss the model is compiled with; where none tells, a target that speaks
-            of classes means their softmax, an index the value of its unit.
+        score: The scalar explained: `"logit"` (default), a final softmax or sigmoid left out, or `"probability"`.
+            Linear units are logits or values by the compiled loss; where there is none that tells, a target that speaks
+            of classes means their softmax, and an index the value of its unit.
         batch_size: Number of samples, or of perturbed copies of them, the model runs on at once. Bounds the memory.
         verbose: Progress bar: `"auto"` (only when it takes longer than two seconds), 0 or 1.
 
