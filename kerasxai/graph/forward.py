@@ -4,8 +4,7 @@ import functools
 
 import tensorflow as tf
 
-from kerasxai.graph.linear import activation_of, before_activation
-from kerasxai.graph.linear_parts import has_parts
+from kerasxai.graph.linear import activation_of, before_activation, is_linear
 from kerasxai.graph.score import as_float
 
 
@@ -27,7 +26,7 @@ class Forward:
         fused = [
             node
             for node in graph.nodes
-            if has_parts(node.operation) and activation_of(node.operation) and node not in overrides
+            if is_linear(node.operation) and activation_of(node.operation) and node not in overrides
         ]
         split = {node: functools.partial(self._run_in_two, node) for node in fused}
         self.values = graph.values(inputs, {**split, **overrides})
