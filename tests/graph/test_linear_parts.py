@@ -1,6 +1,5 @@
 """The linear maps inside layers: `run(x, kernel) + bias` is the layer, and factors go where they belong."""
 
-import keras
 import numpy as np
 import pytest
 import tensorflow as tf
