@@ -222,11 +222,11 @@ class TargetPlan:
                 "A class target needs an output of shape (batch, classes), which this model has not. "
                 "Give a callable `target`, outputs -> (batch,), that says which value of it to explain."
             )
-        if self.of_classes and self.target.scale.linear == "values" and units > 1:
+        if self.of_classes and self.target.scale.linear == "values" and (units > 1 or self._is_true):
             raise ValueError(
-                f"The loss this model is compiled with is one of quantities, so its {units} outputs are values and "
-                f"none of them is a predicted class. Received: target={_shown(target)}. Give the index of the output "
-                "to explain, such as target=0, or a callable, outputs -> (batch,)."
+                f"The loss this model is compiled with is one of quantities, so its units ({units}) are values and "
+                f"none of them is a class. Received: target={_shown(target)}. Give the index of the unit to explain, "
+                "such as target=0, or a callable, outputs -> (batch,)."
             )
         if isinstance(target, str):
             self._read_word(target)

@@ -84,12 +84,20 @@ def test_a_loss_of_quantities_makes_them_values(kind, loss):
 @pytest.mark.parametrize("target", [None, "predicted", "top2", "true", ONE_HOT], ids=str)
 def test_no_class_is_predicted_by_a_regression(score, target):
     explainer = kerasxai.explainers.Gradient(net(loss="mse"), score=score)
-    with pytest.raises(ValueError, match=r"loss .* quantities, so its 3 outputs are values.*target=0, or a callable"):
+    with pytest.raises(ValueError, match=r"loss .* quantities, so its units \(3\) are values.*target=0, or a callable"):
         explainer(X, target=target, y=[2, 0, 1, 1])
 
 
+def test_one_unit_of_a_regression_is_its_value_but_no_label():
+    model = net(1, "mse")
+    for target in (None, "predicted", 0):
+        np.testing.assert_allclose(quietly(scores, model, target), model(X)[:, 0], rtol=1e-5)
+    with pytest.raises(ValueError, match="none of them is a class"):
+        scores(model, "true", [0.5, 1.5, 2.5, 3.5])
+
+
 def test_evaluators_refuse_a_predicted_class_of_a_regression_too():
-    with pytest.raises(ValueError, match="none of them is a predicted class"):
+    with pytest.raises(ValueError, match="none of them is a class"):
         scores(net(loss="mse"), None)
 
 
@@ -224,7 +232,7 @@ def test_mixed_heads_each_by_itself():
     for compiled in (False, True):
         if compiled:
             model.compile("sgd", {"kind": "sparse_categorical_crossentropy", "box": "mse"})
-            with pytest.raises(ValueError, match="its 4 outputs are values"):
+            with pytest.raises(ValueError, match="none of them is a class"):
                 scores(model, ("box", None))
         np.testing.assert_allclose(quietly(scores, model, ("kind", None)), kind.max(axis=1), rtol=1e-5)
         np.testing.assert_allclose(quietly(scores, model, ("box", 3)), box[:, 3], rtol=1e-5)
