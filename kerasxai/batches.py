@@ -115,6 +115,7 @@ class Batches:
     def _tensor(self, index, values):
         if hasattr(self._model, "input_dtypes"):
             dtype = tf.as_dtype(self._model.input_dtypes[index])
+            _check_held(values, tf.as_dtype(self._model.declared_dtypes[index]), self._model.input_names[index])
         else:
             given = tf.as_dtype(values.dtype)
             dtype = tf.float32 if given in (tf.float64, tf.uint8, tf.bool) else given
@@ -245,6 +246,22 @@ def _as_array(values):
             f"Received: {type(values).__name__} of type {array.dtype}."
         )
     return array
+
+
+def _check_held(values, dtype, name):
+    """Refuses values that an input of whole numbers would cut off, as Keras does silently."""
+    given = tf.as_dtype(values.dtype)
+    if not dtype.is_integer or given == dtype or given.is_bool:
+        return
+    values = np.asarray(values)
+    whole = not given.is_floating or (values == np.floor(values)).all()  # NaN is not whole
+    if whole and (values.size == 0 or (values.min() >= dtype.min and values.max() <= dtype.max)):
+        return
+    raise ValueError(
+        f"`x` must hold whole numbers from {dtype.min} to {dtype.max}: the model's input {name!r} is {dtype.name}. "
+        f"Received: values of type {given.name} from {values.min():.4g} to {values.max():.4g}. Give them as the model "
+        "was trained with them, images as 0 to 255 if a layer of it rescales them."
+    )
 
 
 def _holds_real_numbers(array):

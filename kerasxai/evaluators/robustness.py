@@ -46,7 +46,7 @@ class Infidelity(Evaluator):
         attributions = np.asarray(case.attributions, np.float32)
         if attributions.ndim < samples.x.ndim:
             attributions = attributions[..., np.newaxis]
-        spread = (self.noise_level * value_range(_floating(samples.x))).astype(samples.x.dtype)
+        spread = (self.noise_level * value_range(_floating(samples))).astype(samples.x.dtype)
         key = ("infidelity", self.draws, self.seed, self.batch_size)
         arrays = [samples.x, np.nan_to_num(attributions), spread]
         after, promised = np.moveaxis(samples.run(key, lambda: self._engine(samples.scored), arrays), -1, 0)
@@ -105,12 +105,12 @@ class Neighbourhood(Evaluator):
         return {self.name: "lower"}
 
     def measure(self, case):
-        x = _floating(case.samples.x)
+        x = _floating(case.samples)
         before = _rows(case.attributions)
         largest = np.full(len(x), -np.inf)
         for draw in range(self.draws):
             noise = np.random.default_rng([self.seed, draw]).uniform(-self.radius, self.radius, x.shape[1:])
-            near = (x + value_range(x) * noise).astype(x.dtype)
+            near = case.samples.as_inputs((x + value_range(x) * noise).astype(x.dtype))
             after = _rows(case.explain([near]))
             _check_same_maps(before, after)
             step = _norm(_rows(near) - _rows(x))
@@ -196,12 +196,13 @@ class Robustness(Evaluator):
         self.transform, self.compare, self.crop, self.units = transform, compare, bool(crop), units
 
     def measure(self, case):
-        samples, x = case.samples, _floating(case.samples.x)
+        samples, x = case.samples, _floating(case.samples)
         if self.transform == "rotate" and x.ndim != 4:
             raise ValueError(f"Rotation needs images (samples, height, width, channels). Received: {x.shape}.")
         curves = {"rmse_curve": [], "spearman_curve": [], "ssim_curve": [], "class_held": []}
         for number, level in enumerate(self.levels):
             changed = rotated(x, level) if self.transform == "rotate" else self._noisy(x, level, number)
+            changed = samples.as_inputs(changed)
             first, second = self._pair(case.heatmaps, case.reduce(case.explain([changed])), level)
             curves["rmse_curve"].append(_rmse(first, second))
             curves["spearman_curve"].append(spearman(first, second))
@@ -272,10 +273,14 @@ def _held(samples, changed):
     return (predicted_classes(samples, [changed]) == before).astype(np.float64)
 
 
-def _floating(x):
-    if not np.issubdtype(x.dtype, np.floating):
-        raise ValueError(f"Noise and rotation need samples of real numbers. Received: {x.dtype}.")
-    return x
+def _floating(samples):
+    """The one input, which a layer of the model must take as real numbers."""
+    dtype = samples.inputs[0].dtype
+    if len(samples.inputs) == 1 and not np.issubdtype(dtype, np.floating):
+        raise ValueError(
+            f"Noise and rotation need samples of real numbers. Received: {dtype}, as the model's first layer takes it."
+        )
+    return samples.x
 
 
 def _check_same_maps(before, after):

@@ -70,7 +70,7 @@ class _WeightRandomization(Evaluator):
             for draw in range(self.smooth):
                 noise = np.random.default_rng([self.seed, draw]).standard_normal(samples.x.shape[1:])
                 noisy = (samples.x + self.noise_level * value_range(samples.x) * noise).astype(samples.x.dtype)
-                total = total + case.reduce(self._reweighted([noisy], samples.target, values))
+                total = total + case.reduce(self._reweighted([samples.as_inputs(noisy)], samples.target, values))
             return total / self.smooth
 
     def _randomised(self, layers, values, chosen):

@@ -122,13 +122,25 @@ class Samples:
 
     @property
     def x(self):
-        """The one input; most evaluators and callbacks need a model with one."""
+        """The one input, of real numbers; most evaluators and callbacks need a model with one.
+
+        What becomes of it is rounded where the model takes whole numbers only.
+        """
         if len(self.inputs) != 1:
             raise ValueError(
                 "Maps are compared, scored and drawn for models with one input. Received: a model with "
                 f"{len(self.inputs)} inputs. Explain it with kerasxai.explain, which gives a map for each."
             )
-        return self.inputs[0]
+        (x,) = self.inputs
+        return x if np.issubdtype(x.dtype, np.floating) else x.astype(np.float32)
+
+    def as_inputs(self, changed):
+        """Changed samples as explainers take them: whole numbers, within their range, where the model declares such."""
+        declared = np.dtype(getattr(self.scored.graph, "declared_dtypes", [changed.dtype])[0])
+        if not np.issubdtype(declared, np.integer):
+            return changed
+        bounds = np.iinfo(declared)
+        return np.clip(np.rint(changed), bounds.min, bounds.max).astype(changed.dtype)
 
     @property
     def target(self):

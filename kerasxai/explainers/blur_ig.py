@@ -5,7 +5,7 @@ import numbers
 import numpy as np
 import tensorflow as tf
 
-from kerasxai.explainers.gradient import is_real, zeros_of
+from kerasxai.explainers.gradient import is_real, real_inputs, zeros_of
 from kerasxai.explainers.integrated_gradients import PathExplainer
 from kerasxai.explainers.options import positive_integer
 from kerasxai.explainers.registry import register
@@ -101,7 +101,7 @@ class BlurIG(PathExplainer):
 
     def _scales(self, inputs):
         """The scale space of each input, None for one that has no spatial axes or no real numbers."""
-        self.real_inputs(inputs)
+        real_inputs(self, inputs)
         blurs = [is_real(x) and bool(spatial_size(x)) for x in inputs]
         if not any(blurs):
             raise ValueError(

@@ -5,7 +5,7 @@ import numbers
 
 import tensorflow as tf
 
-from kerasxai.explainers.gradient import in_type_of, is_real, zeros_of
+from kerasxai.explainers.gradient import in_type_of, is_real, real_inputs, zeros_of
 from kerasxai.explainers.integrated_gradients import BaselineExplainer
 from kerasxai.explainers.options import positive_integer
 from kerasxai.explainers.registry import register
@@ -63,7 +63,7 @@ class GuidedIG(BaselineExplainer):
 
     def attribute(self, inputs, target):
         target = self.resolve_target(inputs, target)
-        self.real_inputs(inputs)
+        real_inputs(self, inputs)
         baselines = self.baselines(inputs)
         stacked = [tf.stack(of_input) for of_input in zip(*baselines)]  # (baselines, batch, *input)
 

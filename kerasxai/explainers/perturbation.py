@@ -18,8 +18,9 @@ class PerturbationExplainer(Explainer):
 
     They take any model, a Python function `x -> scores` that computes in NumPy too. Of several inputs, each that has
     spatial axes is changed by itself, the others staying as they are; the maps then come packed like the inputs, None
-    for an input without spatial axes. Integer inputs (but uint8, which a function gets as float32) stay integers:
-    what replaces their values is rounded. Scores are held in float32.
+    for an input without spatial axes. Whole numbers that the model makes real ones of at once (`Rescaling`), and what a
+    function is given as uint8, are changed as real numbers; elsewhere what replaces whole numbers is rounded. Scores
+    are held in float32.
 
     Args:
         model: A built Keras model, or a function `x -> scores`.

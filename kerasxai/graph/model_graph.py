@@ -7,6 +7,7 @@ import keras
 import tensorflow as tf
 from keras.src.models.functional import Functional
 
+from kerasxai.graph.input_types import accepted_dtypes
 from kerasxai.graph.layer_calls import inference_scope, wide
 
 
@@ -19,7 +20,7 @@ class Node:
         operation: The Keras layer or operation called; the user's own object.
         inputs: Indices of the tensors it takes, in the order of its arguments.
         outputs: Indices of the tensors it makes.
-        shape: Symbolic shape of its first output, `(None, *spatial, channels)`.
+        shape, dtype: Symbolic shape of its first output, `(None, *spatial, channels)`, and its type.
     """
 
     def __init__(self, path, operation, arguments, symbolic_outputs, inputs, outputs):
@@ -28,6 +29,7 @@ class Node:
         self.inputs = tuple(inputs)
         self.outputs = tuple(outputs)
         self.shape = _with_free_batch(symbolic_outputs[0].shape)
+        self.dtype = symbolic_outputs[0].dtype
         self._arguments = arguments
 
     @property
@@ -52,14 +54,13 @@ class _CastNode(Node):
 
     def __init__(self, path, symbol, inputs, outputs):
         super().__init__(path, symbol._keras_history.operation, None, [symbol], inputs, outputs)
-        self._dtype = symbol.dtype
 
     @property
     def kind(self):
         return "Cast"
 
     def arguments(self, tensors):
-        return (tensors[0], self._dtype), {}
+        return (tensors[0], self.dtype), {}
 
 
 class ModelGraph:
@@ -73,7 +74,9 @@ class ModelGraph:
 
     Attributes:
         nodes: The calls (`Node`) in execution order.
-        input_shapes, input_dtypes, input_names: One entry per input, in the model's flat order.
+        input_shapes, input_names, declared_dtypes: One entry per input, in the model's flat order.
+        input_dtypes: The types its inputs are run in: float32 where the model declares whole numbers and turns them
+            into real ones at once.
         output_names: One entry per output.
 
     Raises:
@@ -96,7 +99,7 @@ class ModelGraph:
         self.nodes = []
         self.input_names = _names(function._inputs_struct, [symbol.name for symbol in function.inputs])
         self.input_shapes = [_with_free_batch(symbol.shape) for symbol in function.inputs]
-        self.input_dtypes = [symbol.dtype for symbol in function.inputs]
+        self.declared_dtypes = [symbol.dtype for symbol in function.inputs]
         self.input_structure = function._inputs_struct
         self.output_names = _names(function._outputs_struct, function.output_names)
         self.output_structure = function._outputs_struct
@@ -110,6 +113,7 @@ class ModelGraph:
             if tensor in self._producer:
                 self._calls[path] = (nested, self._producer[tensor])
         self._refuse_channels_first()
+        self.input_dtypes = accepted_dtypes(self, self.declared_dtypes)
 
     def run(self, inputs, taps=(), on_tap=None, overrides=None):
         """Runs the model in inference mode.
@@ -312,7 +316,9 @@ class ModelGraph:
         return list(range(self._tensor_count - count, self._tensor_count))
 
     def _cast_inputs(self, inputs):
-        return [tf.cast(tensor, dtype) for tensor, dtype in zip(inputs, self.input_dtypes)]
+        return [
+            _cast(tf.convert_to_tensor(tensor), tf.as_dtype(dtype)) for tensor, dtype in zip(inputs, self.input_dtypes)
+        ]
 
     def _execute(self, nodes, values, taps, on_tap, overrides):
         with inference_scope():
@@ -380,6 +386,13 @@ def _nested_entry(nested, keras_node):
 def _names(structure, names):
     """Names of a model's inputs or outputs, in their flat order: the keys of a dict, else what Keras calls them."""
     return sorted(structure) if isinstance(structure, dict) else list(names)
+
+
+def _cast(tensor, dtype):
+    """A tensor in the type of an input; what a method put between whole numbers is rounded, not cut off."""
+    if tensor.dtype.is_floating and dtype.is_integer:
+        return tf.saturate_cast(tf.round(tensor), dtype)
+    return tf.cast(tensor, dtype)
 
 
 def _with_free_batch(shape):
