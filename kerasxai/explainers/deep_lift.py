@@ -54,6 +54,8 @@ class DeepLift(BaselineExplainer):
     def attribute(self, inputs, target):
         real_inputs(self, inputs)
         here = Forward(self.graph, inputs, self.scorer.overrides)
+        if here.is_wider:
+            target = self.resolve_target(inputs, target)  # the class the model itself predicts, rounding included
         target = resolve(self.scorer, self.scorer.of_outputs(here.wide(self.graph.outputs)), target)
         baselines = self.baselines(inputs)
         totals = [zeros_of(x) for x in inputs]

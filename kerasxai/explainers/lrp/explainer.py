@@ -125,6 +125,8 @@ class LRP(Explainer):
             Dict tensor index -> relevance `(copies * batch, ...)`, and the `Forward` that was kept.
         """
         forward = Forward(self.graph, inputs, {**self.scorer.overrides, **(overrides or {})})
+        if forward.is_wider and target.classes.shape.rank == 1:
+            target = self.resolve_target(inputs, target)  # the class the model itself predicts, rounding included
         copies = _copies(target)
         begin = self._start(forward, _one_after_the_other(target), start, contrast, copies)
         walk = Propagation(self.plan, forward, inputs, copies, ledger)
