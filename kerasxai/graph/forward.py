@@ -4,9 +4,9 @@ import functools
 
 import tensorflow as tf
 
+from kerasxai.graph.kinds import kind_of
 from kerasxai.graph.layer_calls import wide
-from kerasxai.graph.linear import activation_of, before_activation
-from kerasxai.graph.linear_parts import has_parts
+from kerasxai.graph.linear import activation_of, before_activation, is_linear
 from kerasxai.graph.score import as_float
 
 
@@ -32,7 +32,7 @@ class Forward:
         fused = [
             node
             for node in graph.nodes
-            if has_parts(node.operation) and activation_of(node.operation) and node not in overrides
+            if is_linear(node.operation) and activation_of(node.operation) and node not in overrides
         ]
         split = {node: functools.partial(self._run_in_two, node) for node in fused}
         wider = {node: _in_float32(node) for node in graph.nodes if _rounds(node)}
@@ -65,4 +65,4 @@ def _rounds(node):
 
 def _in_float32(node):
     """What runs in the place of a node of half precision."""
-    return (lambda x, *_, **__: as_float(x)) if node.kind == "Cast" else wide(node.operation)
+    return as_float if kind_of(node.operation) == "ops.Cast" else wide(node.operation)

@@ -1,29 +1,19 @@
 """Which inputs of whole numbers a model may be given real numbers at: those its first layers turn into such at once."""
 
-import keras
 import tensorflow as tf
 
-from kerasxai.graph.layer_calls import runs_call_of
-
-
-def _layers(*names):
-    return tuple(getattr(keras.layers, name) for name in names if hasattr(keras.layers, name))
-
+from kerasxai.graph.kinds import kind_of, layers, operations
 
 # They cast what they are given to the type they compute in, before anything else.
-_CASTING_LAYERS = _layers(
+_CASTING = layers(
     *("Rescaling", "Normalization", "RandomFlip", "RandomRotation", "RandomZoom", "RandomTranslation"),
     *("RandomContrast", "RandomBrightness"),
-)
-# Arithmetic of whole numbers with real ones is that of real ones.
-_CASTING_KINDS = ("Cast", "Divide", "TrueDivide", "Multiply", "Add", "Subtract")
+) | operations("Cast", "Divide", "TrueDivide", "Multiply", "Add", "Subtract")  # arithmetic with real numbers
 
 # They put values elsewhere and leave them as they are.
-_MOVING_LAYERS = _layers(
-    *(f"{name}{rank}D" for name in ("ZeroPadding", "Cropping") for rank in (1, 2, 3)),
-    *("Flatten", "Reshape", "Permute", "Identity"),
+_MOVING = layers("ZeroPadding*", "Cropping*", "Flatten", "Reshape", "Permute", "Identity") | operations(
+    "Reshape", "Transpose", "Squeeze", "ExpandDims", "GetItem", "Flip", "Pad", "Identity"
 )
-_MOVING_KINDS = ("Reshape", "Transpose", "Squeeze", "ExpandDims", "GetItem", "Flip", "Pad", "Identity")
 
 
 def accepted_dtypes(graph, declared):
@@ -51,9 +41,7 @@ def _becomes_real(graph, tensor):
 
 
 def _casts(graph, node):
-    is_layer = isinstance(node.operation, keras.Layer)
-    casts = runs_call_of(node.operation, _CASTING_LAYERS) or (not is_layer and node.kind in _CASTING_KINDS)
-    if casts:
+    kind = kind_of(node.operation)
+    if kind in _CASTING:
         return tf.as_dtype(node.dtype).is_floating
-    moves = runs_call_of(node.operation, _MOVING_LAYERS) or (not is_layer and node.kind in _MOVING_KINDS)
-    return moves and all(_becomes_real(graph, made) for made in node.outputs)
+    return kind in _MOVING and all(_becomes_real(graph, made) for made in node.outputs)
