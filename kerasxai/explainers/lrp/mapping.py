@@ -181,8 +181,9 @@ def _matches(key, node, graph, is_linear, is_first):
 
 
 def _is_of(node, kinds, is_linear):
-    """Whether a node is of these classes; a subclass of a linear layer with a `call` of its own is of none."""
-    return isinstance(node.operation, kinds) and (is_linear or not isinstance(node.operation, LINEAR))
+    """Whether a node is of these classes; a linear layer's subclass that computes its own is of the user's only."""
+    is_odd = isinstance(node.operation, LINEAR) and not is_linear
+    return isinstance(node.operation, kinds) and not (is_odd and (isinstance(kinds, tuple) or kinds in LINEAR))
 
 
 def _key_config(key):
