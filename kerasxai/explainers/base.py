@@ -6,7 +6,7 @@ import keras
 import tensorflow as tf
 
 from kerasxai.batches import Batches, Collector, Progress
-from kerasxai.explainers.options import positive_integer
+from kerasxai.explainers.options import check_one_of, positive_integer
 from kerasxai.graph import ModelGraph, Score, view
 from kerasxai.graph.python_calls import own_errors
 from kerasxai.graph.score import as_float
@@ -50,9 +50,8 @@ class Explainer(Configurable, abc.ABC):
     takes_all_ranks = False
 
     def __init__(self, model, *, score="logit", batch_size=32, verbose="auto", **unknown):
-        refuse_unknown_options(self, unknown)
-        if verbose not in ("auto", 0, 1):
-            raise ValueError(f'`verbose` must be "auto", 0 or 1. Received: verbose={verbose!r}.')
+        refuse_unknown_options(type(self), unknown)
+        check_one_of("verbose", verbose, ("auto", 0, 1))
         self.model = model
         self.batch_size = positive_integer("batch_size", batch_size)
         self.verbose = verbose
