@@ -5,7 +5,7 @@ import inspect
 import numpy as np
 import tensorflow as tf
 
-from kerasxai.suggestions import did_you_mean
+from kerasxai.suggestions import did_you_mean, unknown_name
 
 
 class Registry:
@@ -43,10 +43,7 @@ class Registry:
         if isinstance(name, str) and name in self._classes:
             return self._classes[name]
         aliases = {cls.__name__: known for known, cls in self._classes.items()}
-        raise ValueError(
-            f"`{self._option}` must be one of {', '.join(self.names())}. Received: {name!r}."
-            f"{did_you_mean(name, self._classes, aliases)}"
-        )
+        raise ValueError(unknown_name(f"`{self._option}`", name, self._classes, aliases))
 
     def names(self):
         """All names, sorted."""

@@ -1,4 +1,4 @@
-"""What a misspelt name may have meant."""
+"""What is told of a name that nothing has: the names there are, and which of them may have been meant."""
 
 import difflib
 
@@ -23,6 +23,20 @@ def did_you_mean(given, names, aliases=(), cutoff=0.6):
         near = [spellings[one] for one in difflib.get_close_matches(wanted, spellings, n=3, cutoff=cutoff)]
     near = list(dict.fromkeys(near))
     return f" Did you mean {' or '.join(near)}?" if near else ""
+
+
+def unknown_name(option, given, names, aliases=()):
+    """The message where `option` was given a name that is none of `names`."""
+    listed = ", ".join(sorted(names))
+    return f"{option} must be one of {listed}. Received: {given!r}.{did_you_mean(given, names, aliases)}"
+
+
+def unknown_options(owners, unknown, known):
+    """The message where none of several `owners` ("methods") has an option."""
+    return (
+        f"None of the {owners} has the option {', '.join(unknown)}. Their options: {', '.join(sorted(known))}."
+        f"{did_you_mean(unknown[0], known)}"
+    )
 
 
 def _plain(name):
