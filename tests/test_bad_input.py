@@ -99,6 +99,7 @@ with_infinity[2, 0, 0, 1] = -np.inf
 
 BAD_DATA = {
     "no batch axis": (X[0], ValueError, r"\(8, 8, 2\)", r"'samples', 8, 8, 2", r"x\[None\]"),
+    "no channel axis": (X[..., 0], ValueError, r"\(3, 8, 8\)", "Add the channel axis: 2 values at each position"),
     "wrong rank": (X[..., None], ValueError, r"\(3, 8, 8, 2, 1\)", r"'samples', 8, 8, 2"),
     "wrong channels": (nets.images(3, (8, 8, 3)), ValueError, r"\(3, 8, 8, 3\)", r"'samples', 8, 8, 2"),
     "wrong size": (nets.images(3, (8, 9, 2)), ValueError, r"\(3, 8, 9, 2\)", r"'samples', 8, 8, 2"),
@@ -146,6 +147,26 @@ def test_data_for_a_subclassed_model(case, subclassed):
     x, error, *parts = BAD_DATA[case]
     with refused(error, *parts):
         Gradient(subclassed)(x)
+
+
+@pytest.mark.parametrize(
+    ("sample", "given", "hint"),
+    [
+        ((8, 8, 1), (3, 8, 8), r"Add the channel axis: x[..., None]."),
+        ((8, 8, 1), (8, 8), r"Add the batch and the channel axis: x[None, ..., None]."),
+        ((8, 8, 1), (8, 8, 1), r"Add the batch axis: x[None]."),
+        ((None, None, 3), (5, 32, 32), r"Add the channel axis: 3 values at each position."),
+        ((None, None, 3), (32, 32, 3), r"Add the batch axis: x[None]."),
+        ((40, 1), (5, 40), r"Add the channel axis: x[..., None]."),
+        ((None, 1), (40, 1), r"Add the batch axis: x[None]."),
+        ((40, 1), (40,), r"Add the batch and the channel axis: x[None, ..., None]."),
+        ((4,), (4,), r"Add the batch axis: x[None]."),
+    ],
+)
+def test_the_axis_that_is_missing(sample, given, hint):
+    model = Sequential([Input(sample), layers.Dense(2), *([layers.Flatten()] if None not in sample else [])])
+    with refused(ValueError, re.escape(hint)):
+        Gradient(model)(np.zeros(given, "float32"))
 
 
 def test_several_inputs():
@@ -255,6 +276,20 @@ def test_targets_for_a_dataset_of_unknown_size(targets, told, grad_cam):
 def test_labels(y, parts, grad_cam):
     with refused(ValueError, *parts):
         grad_cam(X, target="true", y=y)
+
+
+@pytest.mark.parametrize("target", [None, "predicted", "top2", 1, [0, 1, 2], lambda outputs: outputs[:, 0]])
+def test_labels_that_nothing_uses(target, model, grad_cam):
+    told = ['`y` is used by target="true" only', "Received: y and target="]
+    with refused(ValueError, *told):
+        grad_cam(X, target=target, y=[0, 1, 2])
+    with refused(ValueError, *told):
+        kerasxai.explain(model, X, method=["grad_cam", "gradient"], target=target, y=[0, 1, 2])
+    with refused(ValueError, *told):
+        kerasxai.evaluate(model, X, ["gradient"], ["sparseness"], target=target, y=[0, 1, 2])
+    with refused(ValueError, *told):
+        kerasxai.callbacks.DropIncrease(X, [0, 1, 2], target="predicted" if target is None else target)
+    assert grad_cam(rows(X, [0, 1, 2]).batch(2), target=target).shape[0] == 3  # a dataset brings them along
 
 
 def test_labels_beside_a_dataset(grad_cam):

@@ -11,7 +11,7 @@ from kerasxai.graph import ModelGraph, Score, view
 from kerasxai.graph.python_calls import own_errors
 from kerasxai.graph.score import as_float
 from kerasxai.registry import Configurable, refuse_unknown_options
-from kerasxai.targets import Target, TargetPlan, ranked_classes, resolve, select
+from kerasxai.targets import Target, TargetPlan, check_labels, ranked_classes, resolve, select
 
 # Lifts float16 gradients out of the range where they become 0; divided out again in float32.
 _HALF_PRECISION_SCALE = 1024.0
@@ -79,6 +79,7 @@ class Explainer(Configurable, abc.ABC):
         Raises:
             ValueError: `x` or `target` does not fit the model, is empty, or holds NaN.
         """
+        check_labels(y, target)
         batches = Batches(x, y, self.batch_size, self.graph)
         plan, progress, collectors, start = None, Progress(batches.size, self.verbose), None, 0
         with own_errors():

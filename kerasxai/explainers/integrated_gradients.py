@@ -195,7 +195,7 @@ class ExpectedGradients(GradientExplainer):
         if background is None or np.ndim(background) not in ranks or len(background) == 0:
             shape = "nothing" if background is None else f"an array of shape {np.shape(background)}"
             raise ValueError(
-                "`background` must be an array (any number, *input_shape) of baselines, e.g. x_train[:100]. "
+                "`background` must be an array (any number, *input_shape) of baselines, such as x_train[:100]. "
                 f"Received: {shape}."
             )
         if expected:
