@@ -11,6 +11,7 @@ from kerasxai.cli.session import check_paths, open_model
 
 METHODS = ("grad_cam", "gradient_x_input", "integrated_gradients", "lrp")
 METRICS = ("drop_increase", "aopc", "deletion", "insertion")
+NUMBER_WIDTH = len("-1.23e-05")
 
 
 def run(options):
@@ -81,12 +82,32 @@ def _print(comparison):
 
     from kerasxai.comparison import ARROWS
 
-    table = Table(caption="Means; confidence intervals are in the files. Rows in italics are controls.")
-    table.add_column("", no_wrap=True)
-    for metric in comparison.metrics:
-        table.add_column(f"{metric.replace('_', ' ')} {ARROWS[comparison.directions[metric]]}", justify="right")
-    for row in comparison.rows:
-        cells = [comparison.summary(row, metric) for metric in comparison.metrics]
-        shown = ["" if one is None else f"{one.mean:.3g}" for one in cells]
-        table.add_row(f"[italic]{row}[/]" if row in comparison.controls else row, *shown)
-    Console().print(table)
+    console = Console()
+    headings = {
+        metric: f"{metric.replace('_', ' ')} {ARROWS[comparison.directions[metric]]}" for metric in comparison.metrics
+    }
+    tables = list(_that_fit(headings, console.width - max(map(len, comparison.rows)) - len("│  │")))
+    for metrics in tables:
+        caption = "Means; confidence intervals are in the files. Rows in italics are controls."
+        table = Table(caption=caption if metrics is tables[-1] else None)
+        table.add_column("", no_wrap=True)
+        for metric in metrics:
+            table.add_column(headings[metric], justify="right")
+        for row in comparison.rows:
+            cells = [comparison.summary(row, metric) for metric in metrics]
+            shown = ["" if one is None else f"{one.mean:.3g}" for one in cells]
+            table.add_row(f"[italic]{row}[/]" if row in comparison.controls else row, *shown)
+        console.print(table)
+
+
+def _that_fit(headings, width):
+    """The metrics in groups whose columns are `width` wide at most, so that no word of a heading is broken."""
+    group, used = [], 0
+    for metric, heading in headings.items():
+        needed = max(NUMBER_WIDTH, *map(len, heading.split())) + len("  │")
+        if group and used + needed > width:
+            yield group
+            group, used = [], 0
+        group.append(metric)
+        used += needed
+    yield group

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import tempfile
 import warnings
 
 import keras
@@ -26,6 +27,7 @@ def with_nan():
     return x
 
 
+FOLDER = tempfile.gettempdir()
 OTHER = training.network()
 REFUSED = {
     "NaN": (lambda: DropIncrease(with_nan()), "finite"),
@@ -64,8 +66,11 @@ REFUSED = {
     "verbose": (lambda: DropIncrease(X[:4], verbose=3), "`verbose`"),
     "option": (lambda: DropIncrease(X[:4], evry=2), "evry"),
     "evaluator option": (lambda: AOPC(X[:4], patch_size=0), "`patch_size`"),
-    "class names": (lambda: Heatmaps(X[:4], class_names=["cat"], target=2, directory=os.devnull), "class_names"),
-    "grid epochs": (lambda: Heatmaps(X[:4], grid_epochs=0, directory=os.devnull), "`grid_epochs`"),
+    "class names": (
+        lambda: Heatmaps(X[:4], class_names=["cat"], target=2, directory=FOLDER),
+        "class_names",
+    ),
+    "grid epochs": (lambda: Heatmaps(X[:4], grid_epochs=0, directory=FOLDER), "`grid_epochs`"),
     "pictures where a file is": (lambda: Heatmaps(X[:4], directory=__file__), "`directory` must be a folder"),
     "logs where a file is": (lambda: DropIncrease(X[:4], log_dir=__file__), "`log_dir` must be a folder"),
 }
