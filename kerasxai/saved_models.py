@@ -69,7 +69,7 @@ def load_model(path, custom_objects=None, safe_mode=True, endpoint=None):
 
     Raises:
         FileNotFoundError: nothing is at `path`.
-        TypeError: `path` is no path, or `custom_objects` no dict.
+        TypeError: `path` is no path, `custom_objects` no dict, or `safe_mode` no bool.
         ValueError: the file is of another format, damaged, holds weights only, or Keras 3 cannot rebuild its
             model; the message says which, and what to do.
 
@@ -83,6 +83,8 @@ def load_model(path, custom_objects=None, safe_mode=True, endpoint=None):
     path = existing_path(path)
     if custom_objects is not None and not isinstance(custom_objects, dict):
         raise TypeError(f"`custom_objects` must be a dict of name -> class or function. Received: {custom_objects!r}.")
+    if not isinstance(safe_mode, bool):
+        raise TypeError(f"`safe_mode` must be True or False. Received: safe_mode={safe_mode!r}.")
     if os.path.isdir(path):
         return _load_saved_model(path, endpoint)
     if endpoint is not None:

@@ -505,6 +505,33 @@ def test_config_without_a_method(config, model):
         explainers.from_config(config, model)
 
 
+def plus_one(model):
+    return model + 1
+
+
+@pytest.mark.parametrize("make", [BayesianLRP, SmoothGrad, NoisePercentiles])
+def test_a_function_that_gives_no_explainer(make, model):
+    with refused(ValueError, "called with the model and must return an explainer", "plus_one", "raised TypeError"):
+        make(model, explainer=plus_one)
+    with refused(TypeError, "called with the model and must return an explainer", "<lambda>, which returned 3"):
+        make(model, explainer=lambda model: 3)
+    with refused(TypeError, "<lambda>, which returned <function"):
+        make(model, explainer=lambda model: plus_one)
+    with refused(TypeError, "a name, a config dict", "Sequential"):
+        make(model, explainer=model)
+    with refused(TypeError, "`method` must be a name, or a class of its kind", "<class 'int'>"):
+        make(model, explainer=int)
+
+
+@pytest.mark.parametrize("value", ["False", 0, None, np.array([True, False])], ids=repr)
+def test_flags_of_functions(value, model, tmp_path):
+    with refused(ValueError, "`controls` must be True or False"):
+        kerasxai.evaluate(model, X, controls=value)
+    model.save(tmp_path / "net.keras")
+    with refused(TypeError, "`safe_mode` must be True or False"):
+        kerasxai.load_model(tmp_path / "net.keras", safe_mode=value)
+
+
 def test_config_with_an_unknown_option(model):
     with refused(TypeError, "GradCAM has the options", "colour='red'"):
         explainers.from_config({"method": "grad_cam", "colour": "red"}, model)

@@ -43,7 +43,7 @@ def test_lists_are_whole_words_with_cost_and_paper(width, capsys, monkeypatch):
         told = capsys.readouterr().out
         for name in registry.names():
             doc = inspect.getdoc(registry.get(name))
-            (entry,) = [one for one in told.split("\n\n") if one.startswith(f"{name} (")]
+            (entry,) = [one for one in told.split("\n\n") if one.split()[:1] == [name]]
             paper = re.search(r"Reference:\s+(.+)", doc)
             words = doc.split("\n\n")[0].split(": ", 1)[-1].split() + (paper.group(1).split() if paper else [])
             assert set(words) <= set(entry.split()), name
