@@ -10,7 +10,7 @@ from kerasxai.explainers.noise import SmoothGrad
 from kerasxai.explainers.options import check_one_of, flag, positive_integer
 from kerasxai.explainers.registry import register
 from kerasxai.explainers.streaming import accumulate, merge, split
-from kerasxai.graph.linear import LINEAR
+from kerasxai.graph.linear import is_linear
 from kerasxai.graph.score import as_float
 from kerasxai.targets import resolve
 
@@ -119,7 +119,7 @@ class AblationCAM(CAM):
         return _weighted(activations, weights)
 
     def _refuse_without_kernel(self, node):
-        if not isinstance(node.operation, LINEAR):
+        if not is_linear(node.operation):
             raise ValueError(
                 f'`ablation="kernel"` needs a layer with a kernel. Received: {node.path!r} ({node.kind}). '
                 'Name a convolution with `layer=`, or use ablation="activation".'

@@ -4,8 +4,7 @@ import functools
 
 import tensorflow as tf
 
-from kerasxai.graph.linear import activation_of, before_activation
-from kerasxai.graph.linear_parts import has_parts
+from kerasxai.graph.linear import activation_of, before_activation, is_linear
 from kerasxai.graph.score import as_float
 
 
@@ -27,7 +26,7 @@ class Forward:
         fused = [
             node
             for node in graph.nodes
-            if has_parts(node.operation) and activation_of(node.operation) and node not in overrides
+            if is_linear(node.operation) and activation_of(node.operation) and node not in overrides
         ]
         split = {node: functools.partial(self._run_in_two, node) for node in fused}
         self.values = graph.values(inputs, {**split, **overrides})
@@ -36,6 +35,15 @@ class Forward:
         self.before[node] = before_activation(node.operation)(*args, **kwargs)
         return node.operation.activation(self.before[node])
 
-    def wide(self, tensors):
-        """Values of tensors in float32 (float64 stays)."""
-        return [as_float(tf.convert_to_tensor(self.values[tensor])) for tensor in tensors]
+    def wide(self, tensors, dtype=None):
+        """Values of tensors in `dtype`; None: in float32 (float64 stays)."""
+        values = [as_float(tf.convert_to_tensor(self.values[tensor])) for tensor in tensors]
+        return values if dtype is None else [tf.cast(value, dtype) for value in values]
+
+    def dtype_of(self, node):
+        """What a node computes in, at least float32: its layer's type; of an operation, the widest it meets."""
+        computed = getattr(node.operation, "compute_dtype", None)
+        if computed is not None:
+            return tf.float64 if computed == "float64" else tf.float32
+        met = [value.dtype for value in self.wide([*node.inputs, *node.outputs])]
+        return tf.float64 if tf.float64 in met else tf.float32

@@ -6,6 +6,8 @@ The one file that reads Keras' graph of a model; what the calls mean for an expl
 import keras
 import tensorflow as tf
 from keras.src.models.functional import Functional
+from keras.src.ops.core import Cast
+from keras.src.ops.symbolic_arguments import SymbolicArguments
 
 from kerasxai.graph.layer_calls import inference_scope, wide
 from kerasxai.suggestions import did_you_mean
@@ -46,21 +48,6 @@ class Node:
 
     def __repr__(self):
         return f"<Node {self.path} ({self.kind}) {self.shape}>"
-
-
-class _CastNode(Node):
-    """The entry of a nested model that takes another dtype than the tensor it is given."""
-
-    def __init__(self, path, symbol, inputs, outputs):
-        super().__init__(path, symbol._keras_history.operation, None, [symbol], inputs, outputs)
-        self._dtype = symbol.dtype
-
-    @property
-    def kind(self):
-        return "Cast"
-
-    def arguments(self, tensors):
-        return (tensors[0], self._dtype), {}
 
 
 class ModelGraph:
@@ -166,9 +153,7 @@ class ModelGraph:
             Flat list of its outputs.
         """
         values = dict(zip(node.inputs, tensors))
-        if not isinstance(node, _CastNode):
-            call = wide(call or node.operation)
-        self._execute([node], values, (), None, {} if call is None else {node: call})
+        self._execute([node], values, (), None, {node: wide(call or node.operation)})
         return [values[tensor] for tensor in node.outputs]
 
     def suffix(self, cut):
@@ -309,9 +294,10 @@ class ModelGraph:
     def _enter(self, path, tensor, outer, inner):
         if outer.dtype == inner.dtype:
             return tensor
-        cast = self._new_tensors(1)
-        self.nodes.append(_CastNode(f"{path}/{inner.name}", inner, [tensor], cast))
-        return cast[0]
+        made = self._new_tensors(1)
+        cast = Cast(inner.dtype, name=inner.name)
+        self.nodes.append(Node(f"{path}/{inner.name}", cast, SymbolicArguments(outer), [inner], [tensor], made))
+        return made[0]
 
     def _new_tensors(self, count):
         self._tensor_count += count
@@ -324,8 +310,7 @@ class ModelGraph:
         with inference_scope():
             for node in nodes:
                 args, kwargs = node.arguments([values[tensor] for tensor in node.inputs])
-                call = overrides.get(node) or (tf.cast if isinstance(node, _CastNode) else node.operation)
-                outputs = call(*args, **kwargs)
+                outputs = (overrides.get(node) or node.operation)(*args, **kwargs)
                 if on_tap is not None and node in taps:
                     on_tap(keras.tree.flatten(outputs)[0])
                 values.update(zip(node.outputs, keras.tree.flatten(outputs)))
