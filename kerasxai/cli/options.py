@@ -47,23 +47,27 @@ def read(flag, texts, owners, noun):
     known = {name for owner in owners for name in owner.options}
     found = {}
     for text in texts or ():
-        name, equals, value = text.partition("=")
-        if not equals:
-            raise ValueError(f"{flag} must be NAME=VALUE. Received: {text!r}.")
+        name, value = name_and_value(flag, text)
         if name not in known:
             raise ValueError(unknown_options(noun, [name], known))
         if name in found:
             raise ValueError(f"{flag} {name} must be given once. Received: it twice.")
-        found[name] = _value(flag, text, value)
+        found[name] = value
         for owner in owners:
             if name in owner.options:
-                _check_type(flag, text, found[name], owner.options[name])
+                _check_type(flag, text, value, owner.options[name])
     return found
 
 
+def name_and_value(flag, text):
+    """What `NAME=VALUE` stands for: the value is a number, a list, True, None ...; else the text as it is."""
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise ValueError(f"{flag} must be NAME=VALUE. Received: {text!r}.")
+    return name, _value(flag, text, value.strip())
+
+
 def _value(flag, text, value):
-    """What a value stands for: a number, a list, True, None ...; else the text as it is."""
-    value = value.strip()
     if value.lower() in WORDS:
         return WORDS[value.lower()]
     for parse, wrong in ((json.loads, ValueError), (ast.literal_eval, (ValueError, SyntaxError, TypeError))):
