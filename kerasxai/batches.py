@@ -106,10 +106,9 @@ class Batches:
             wanted is None or given == wanted for given, wanted in zip(shape[1:], expected[1:])
         )
         if not fits:
-            hint = " Add the batch axis: x[None]." if len(shape) == len(expected) - 1 else ""
             raise ValueError(
                 f"`x` must have the shape {('samples', *expected[1:])} of the model's input "
-                f"{self._model.input_names[index]!r}. Received: {shape}.{hint}"
+                f"{self._model.input_names[index]!r}. Received: {shape}.{_axis_hint(shape, expected[1:])}"
             )
 
     def _tensor(self, index, values):
@@ -221,6 +220,23 @@ def _labels(y, model):
     if isinstance(y, (list, tuple)) and len(model.output_names or ()) > 1 and all(np.ndim(part) > 0 for part in y):
         return [np.asarray(part) for part in y]
     return np.asarray(y)
+
+
+def _axis_hint(shape, sample):
+    """What to add to an array that lacks one axis of `(samples, *sample)`, as far as its other sizes tell which."""
+
+    def fits(given, wanted):
+        sizes = zip(given, wanted)
+        return len(given) == len(wanted) and all(size is None or one == size for one, size in sizes)
+
+    is_grey = sample[-1] in (None, 1)
+    if fits(shape, sample):
+        return " Add the batch axis: x[None]."
+    if fits(shape[1:], sample[:-1]):
+        return f" Add the channel axis: {'x[..., None]' if is_grey else f'{sample[-1]} values at each position'}."
+    if fits(shape, sample[:-1]) and is_grey:
+        return " Add the batch and the channel axis: x[None, ..., None]."
+    return ""
 
 
 def _rows(labels, piece):

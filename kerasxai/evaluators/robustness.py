@@ -1,7 +1,6 @@
 """Metrics of how far a map keeps its promise near the sample, and how far it moves when the sample does."""
 
 import abc
-import numbers
 
 import numpy as np
 import tensorflow as tf
@@ -10,7 +9,7 @@ from kerasxai.evaluators.base import Evaluator
 from kerasxai.evaluators.predicted import has_classes, predicted_classes
 from kerasxai.evaluators.registry import register
 from kerasxai.evaluators.similarity import mean_of_known, scaled, spearman, ssim
-from kerasxai.explainers.options import check_one_of, positive_integer
+from kerasxai.explainers.options import check_one_of, flag, number, positive_integer, several_numbers
 from kerasxai.explainers.streaming import accumulate, merge, split
 
 RADIUS = 0.02
@@ -39,7 +38,7 @@ class Infidelity(Evaluator):
     def __init__(self, draws=100, noise_level=0.1, **kwargs):
         super().__init__(**kwargs)
         self.draws = positive_integer("draws", draws)
-        self.noise_level = _positive("noise_level", noise_level)
+        self.noise_level = number("noise_level", noise_level, above=0)
 
     def measure(self, case):
         samples = case.samples
@@ -97,7 +96,7 @@ class Neighbourhood(Evaluator):
 
     def __init__(self, radius=RADIUS, draws=DRAWS, **kwargs):
         super().__init__(**kwargs)
-        self.radius = _positive("radius", radius)
+        self.radius = number("radius", radius, above=0)
         self.draws = positive_integer("draws", draws)
 
     @property
@@ -188,20 +187,16 @@ class Robustness(Evaluator):
         check_one_of("units", units, ("range", "absolute"))
         if levels is None:
             levels = (15, 30, 45, 90) if transform == "rotate" else (0.05, 0.1, 0.2)
-        self.levels = tuple(np.atleast_1d(levels).tolist())
-        if not self.levels or not all(isinstance(one, numbers.Real) and np.isfinite(one) for one in self.levels):
-            raise ValueError(f"`levels` must be finite numbers. Received: levels={levels!r}.")
-        if transform == "noise" and min(self.levels) < 0:
-            raise ValueError(f"`levels` of noise must be 0 or more. Received: levels={levels!r}.")
-        self.transform, self.compare, self.crop, self.units = transform, compare, bool(crop), units
+        self.levels = several_numbers("levels", levels, least=0 if transform == "noise" else None)
+        self.transform, self.compare, self.crop, self.units = transform, compare, flag("crop", crop), units
 
     def measure(self, case):
         samples, x = case.samples, _floating(case.samples)
         if self.transform == "rotate" and x.ndim != 4:
             raise ValueError(f"Rotation needs images (samples, height, width, channels). Received: {x.shape}.")
         curves = {"rmse_curve": [], "spearman_curve": [], "ssim_curve": [], "class_held": []}
-        for number, level in enumerate(self.levels):
-            changed = rotated(x, level) if self.transform == "rotate" else self._noisy(x, level, number)
+        for step, level in enumerate(self.levels):
+            changed = rotated(x, level) if self.transform == "rotate" else self._noisy(x, level, step)
             changed = samples.as_inputs(changed)
             first, second = self._pair(case.heatmaps, case.reduce(case.explain([changed])), level)
             curves["rmse_curve"].append(_rmse(first, second))
@@ -289,12 +284,6 @@ def _check_same_maps(before, after):
             "`maps` must be those of `explainer`. Received: maps of "
             f"{before.shape[1]} values, while the explainer gives {after.shape[1]}."
         )
-
-
-def _positive(name, value):
-    if isinstance(value, bool) or not isinstance(value, numbers.Real) or not 0 < value < np.inf:
-        raise ValueError(f"`{name}` must be a positive number. Received: {name}={value!r}.")
-    return float(value)
 
 
 def _rows(values):

@@ -6,7 +6,7 @@ import tensorflow as tf
 from kerasxai.batches import Batches
 from kerasxai.graph import Score, view
 from kerasxai.graph.python_calls import own_errors
-from kerasxai.targets import Target, TargetPlan, resolve, select
+from kerasxai.targets import Target, TargetPlan, check_labels, resolve, select
 
 
 class ScoredModel:
@@ -37,6 +37,7 @@ class ScoredModel:
         Returns:
             `Samples`.
         """
+        check_labels(y, target)
         batches = Batches(x, y, batch_size, self.graph)
         parts, classes, rows, originals, plan = [], [], [], [], None
         for inputs, labels in batches:

@@ -1,7 +1,6 @@
 """What explainers share that change the input and watch the score, and need nothing else of a model."""
 
 import abc
-import numbers
 import warnings
 
 import keras
@@ -110,8 +109,3 @@ def replacement(option, values, x):
             "the samples as float32 if the model takes them so."
         )
     return tf.constant(held)
-
-
-def is_number(value):
-    """Whether a value is a real number, True and False left out."""
-    return isinstance(value, numbers.Real) and not isinstance(value, bool)

@@ -11,6 +11,7 @@ from keras.src.ops.symbolic_arguments import SymbolicArguments
 
 from kerasxai.graph.input_types import accepted_dtypes
 from kerasxai.graph.layer_calls import inference_scope, wide
+from kerasxai.suggestions import did_you_mean
 
 
 class Node:
@@ -235,8 +236,12 @@ class ModelGraph:
         """The set of nodes that `node` depends on, itself left out."""
         return self._ancestors(node.inputs)
 
-    def node(self, key):
+    def node(self, key, option="layer"):
         """The node of a path, an unambiguous layer name, a nested model's path (its output), a layer or a node.
+
+        Args:
+            key: What stands for it.
+            option: The option that was given `key`, for messages.
 
         Raises:
             ValueError: Nothing or more than one call answers to `key`.
@@ -253,12 +258,13 @@ class ModelGraph:
             return self._calls[found[0]][1]
         if found:
             raise ValueError(
-                f"`layer` must name one layer call. Received: {_shown(key)}, which is any of "
+                f"`{option}` must name one layer call. Received: {_shown(key)}, which is any of "
                 f"{', '.join(found)}. Give one of these paths."
             )
+        hint = did_you_mean(key, self._calls) if isinstance(key, str) else ""
         raise ValueError(
-            f"`layer` must name a layer of the model. Received: {_shown(key)}. "
-            f"{_suggest(key, self._calls)}See kerasxai.layer_table(model)."
+            f"`{option}` must name a layer of the model. Received: {_shown(key)}.{hint} "
+            "See kerasxai.layer_table(model)."
         )
 
     def _inline(self, function, inputs, prefix):
@@ -400,13 +406,6 @@ def _no_graph_message(model):
         f"graph of layers to walk. Use a method that needs {others}, or rebuild the model functionally: "
         "keras.Model(inputs, outputs)."
     )
-
-
-def _suggest(key, paths):
-    import difflib
-
-    close = difflib.get_close_matches(str(key), paths, n=3, cutoff=0.5)
-    return f"Did you mean {' or '.join(close)}? " if close else ""
 
 
 def _shown(key):

@@ -8,7 +8,9 @@ import keras
 from kerasxai.explainers.lrp.operations import Treatment
 from kerasxai.explainers.lrp.rules import Rule, get_rule, rule_names
 from kerasxai.explainers.lrp.treatments import get_treatment, treatment_names
+from kerasxai.explainers.options import check_one_of
 from kerasxai.graph.linear import CONVOLUTION, LINEAR
+from kerasxai.suggestions import did_you_mean
 
 _GROUPS = {"CONVOLUTION": CONVOLUTION, "LINEAR": LINEAR}
 
@@ -67,8 +69,16 @@ class Mapping:
     """
 
     def __init__(self, rules, extends=None, input_range=None):
-        from kerasxai.explainers.lrp.presets import preset
+        from kerasxai.explainers.lrp.presets import preset, preset_names
 
+        known = [*preset_names(), *rule_names()]
+        if isinstance(rules, str) and rules not in known:
+            raise ValueError(
+                f"`rules` must be a preset ({', '.join(preset_names())}), a rule ({', '.join(rule_names())}) or a "
+                f"mapping to rules. Received: {rules!r}.{did_you_mean(rules, known)}"
+            )
+        if extends is not None:
+            check_one_of("extends", extends, (None, *preset_names()))
         given = {} if extends is None else preset(extends, input_range)
         is_preset = isinstance(rules, str) and rules not in rule_names()
         pairs = [] if is_preset else _pairs(rules)
@@ -143,6 +153,7 @@ def _value(value):
             raise ValueError(
                 f"A value of `rules` must be a rule ({', '.join(rule_names())}) or a treatment "
                 f"({', '.join(treatment_names())}). Received: {value!r}."
+                f"{did_you_mean(value, [*rule_names(), *treatment_names()])}"
             )
         return get_rule(value) if value in rule_names() else get_treatment(value)
     raise TypeError(
