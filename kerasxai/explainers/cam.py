@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from kerasxai import spatial
 from kerasxai.explainers.base import Explainer
+from kerasxai.explainers.options import check_one_of, flag, shown
 from kerasxai.explainers.registry import register
 from kerasxai.graph import ModelGraph, default_layer
 from kerasxai.graph.kinds import kind_of, layers
@@ -40,8 +41,8 @@ class CAM(Explainer):
             self.layer = [self._path(one) for one in layer]
         else:
             self.layer = None if layer is None else self._path(layer)
-        self.upsample = bool(upsample)
-        self.relu = bool(relu)
+        self.upsample = flag("upsample", upsample)
+        self.relu = flag("relu", relu)
         self._captured_default = None
         if self.layer is None and isinstance(self.graph, ModelGraph) and len(self.graph.output_names) == 1:
             self.layers_for(0)
@@ -190,7 +191,7 @@ class GradCAM(ActivationGradientCAM):
 
     def __init__(self, model, counterfactual=False, **kwargs):
         super().__init__(model, **kwargs)
-        self.counterfactual = bool(counterfactual)
+        self.counterfactual = flag("counterfactual", counterfactual)
 
     def combine(self, activations, gradients):
         weights = tf.reduce_mean(gradients, axis=spatial.spatial_axes(gradients), keepdims=True)
@@ -337,8 +338,12 @@ class ClassActivationMapping(CAM):
     needs_graph = True
 
     def __init__(self, model, upsample=True, relu=False, **kwargs):
-        if kwargs.get("layer") is not None or kwargs.get("score", "logit") != "logit":
-            raise ValueError('CAM reads the layer before the global average pooling, with score="logit".')
+        if kwargs.get("layer") is not None:
+            raise ValueError(
+                "CAM has no `layer` to choose: it reads the one before the global average pooling. "
+                f"Received: layer={shown(kwargs['layer'])}."
+            )
+        check_one_of("score", kwargs.get("score", "logit"), ("logit",))
         super().__init__(model, upsample=upsample, relu=relu, **kwargs)
         for output in range(len(self.graph.output_names)):
             self._head(output)

@@ -5,7 +5,7 @@ import functools
 import numpy as np
 import tensorflow as tf
 
-from kerasxai.explainers.gradient import in_type_of, is_real, zeros_of
+from kerasxai.explainers.gradient import in_type_of, is_real, real_inputs, zeros_of
 from kerasxai.explainers.integrated_gradients import BaselineExplainer
 from kerasxai.explainers.registry import register
 from kerasxai.explainers.streaming import accumulate
@@ -52,8 +52,10 @@ class DeepLift(BaselineExplainer):
     needs_graph = True
 
     def attribute(self, inputs, target):
-        self.real_inputs(inputs)
+        real_inputs(self, inputs)
         here = Forward(self.graph, inputs, self.scorer.overrides(target))
+        if here.is_wider:
+            target = self.resolve_target(inputs, target)  # the class the model itself predicts, rounding included
         target = resolve(self.scorer, self.scorer.of_outputs(here.wide(self.graph.outputs), target), target)
         baselines = self.baselines(inputs)
         totals = [zeros_of(x) for x in inputs]

@@ -9,7 +9,7 @@ import tensorflow as tf
 from kerasxai import spatial
 from kerasxai.explainers.base import Explainer
 from kerasxai.explainers.cam import GradCAM
-from kerasxai.explainers.gradient import GradientExplainer
+from kerasxai.explainers.gradient import GradientExplainer, real_inputs
 from kerasxai.explainers.rectified import GuidedBackprop
 from kerasxai.explainers.registry import register
 from kerasxai.graph.kinds import kind_of, layers
@@ -28,6 +28,7 @@ class _Terms(Explainer):
 
     def full_gradient(self, inputs, target):
         """Scores, the input terms, and a list of (path, term shaped like the layer's output)."""
+        real_inputs(self, inputs)
         biased, left_out = {}, self.scorer.left_out(target)
         opened = set(self.scorer.overrides(target)) - left_out  # run in another way, for the logits inside
 

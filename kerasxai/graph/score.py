@@ -65,7 +65,7 @@ class Score:
     """
 
     def __init__(self, model, kind="logit"):
-        if kind not in SCORES:
+        if not isinstance(kind, str) or kind not in SCORES:
             raise ValueError(f"`score` must be one of {SCORES}. Received: score={kind!r}.")
         self.model = model
         self.kind = kind

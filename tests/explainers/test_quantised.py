@@ -81,6 +81,14 @@ def test_gradients_are_those_of_the_same_weights_unquantised(quantised, method):
     np.testing.assert_allclose(found, expected, atol=5e-3 * np.abs(expected).max())
 
 
+def test_the_logit_of_a_quantised_softmax_is_what_it_is_given(quantised):
+    model = quantised()
+    with_softmax = quantised()
+    with_softmax.get_layer("classes").activation = keras.activations.softmax
+    found, expected = (kerasxai.explain(one, X, method="gradient", target=CLASSES) for one in (with_softmax, model))
+    assert_same(found, expected)
+
+
 @pytest.mark.parametrize("method", ["deep_lift", "integrated_gradients", "full_grad"])
 def test_what_adds_up_adds_up_to_the_rounding_of_the_net(quantised, method):
     model = quantised(between=[layers.Dense(4, activation="relu")])

@@ -278,3 +278,22 @@ def test_a_kernel_is_ablated_only_where_it_makes_the_channels():
     )
     with pytest.raises(ValueError, match="needs a layer with a kernel"):
         kerasxai.explainers.AblationCAM(net, ablation="kernel")
+
+
+@pytest.mark.parametrize("key", [SquaredDense, "odd"])
+def test_relevance_passes_what_the_user_says_of_a_layer(key):
+    net = model("squared dense")
+    rules = {key: "proportional", "*": "epsilon"}
+    at_odd = kerasxai.explain(net, X, method="lrp", target=CLASSES, rules=rules, relevance_at="odd")
+    below = kerasxai.explain(net, X, method="lrp", target=CLASSES, rules=rules, relevance_at=net.layers[2].name)
+    made, taken = (keras.Model(net.input, layer.output)(X) for layer in (net.get_layer("odd"), net.layers[2]))
+    with tf.GradientTape() as tape:
+        tape.watch(taken)
+        odd = net.get_layer("odd")(taken)
+    slope = tape.gradient(odd, taken, output_gradients=at_odd / made)
+    assert_same(below, (taken * slope).numpy())
+
+
+def test_the_name_of_a_keras_class_does_not_stand_for_what_computes_something_else():
+    with pytest.raises(ValueError, match="no treatment for odd"):
+        explained("squared dense", "lrp", rules={layers.Dense: "proportional", "*": "epsilon"})

@@ -31,13 +31,6 @@ class Call:
     def __init__(self, node, inputs, outputs, run, copies):
         self.node, self.inputs, self.outputs, self.run, self.copies = node, inputs, outputs, run, copies
 
-    def remade(self):
-        """The first output, computed again so as to divide by no rounded value of a model of half precision.
-
-        Otherwise it is what the forward pass has already made, and TensorFlow computes it once.
-        """
-        return self.run(self.inputs)[0]
-
     def transpose(self, cotangents):
         """The backward pass at the inputs: a list of tensors, None for an input that has no gradient.
 
@@ -119,7 +112,7 @@ class Proportional(Treatment):
     name = "proportional"
 
     def propagate(self, call, relevances, ledger=None):
-        relevance, made = relevances[0], call.remade()
+        relevance, made = relevances[0], call.outputs[0]
         cotangent = quotient(_SUM, relevance, made, call.copies)
         # TensorFlow's own backward pass of a sum sums over no axes, which copies.
         slopes = [cotangent] * len(call.inputs) if _only_adds(call) else call.transpose([cotangent])
@@ -186,7 +179,7 @@ class ConstantScale(Treatment):
     _rule = Epsilon()
 
     def propagate(self, call, relevances, ledger=None):
-        layer, x, made = call.node.operation, call.inputs[0], call.remade()
+        layer, x, made = call.node.operation, call.inputs[0], call.outputs[0]
         factor = _parameter(layer, "gamma", x, 1.0) * tf.math.rsqrt(_moments(layer, x)[1] + layer.epsilon)
         cotangent = quotient(self._rule, relevances[0], made, call.copies)
         weighted = cotangent * repeat(factor, call.copies)
