@@ -35,6 +35,11 @@ class CAM(Explainer):
 
     def __init__(self, model, layer=None, upsample=True, relu=True, **kwargs):
         super().__init__(model, **kwargs)
+        if not isinstance(self.graph, ModelGraph) and not self.graph.layers:
+            raise ValueError(
+                f"{type(self).__name__} reads a layer, and this model shows none: a {type(model).__name__} is only "
+                "seen from outside. Gradient and perturbation methods need no layer."
+            )
         if isinstance(layer, (list, tuple)):
             if not layer:
                 raise ValueError("`layer` must name at least one layer. Received: an empty list.")
