@@ -32,6 +32,7 @@ class CAM(Explainer):
     """
 
     family = "CAM"
+    signed = False
 
     def __init__(self, model, layer=None, upsample=True, relu=True, **kwargs):
         super().__init__(model, **kwargs)
@@ -44,6 +45,7 @@ class CAM(Explainer):
         self.upsample = bool(upsample)
         self.relu = bool(relu)
         self._captured_default = None
+        self.signed = not self.relu
         if self.layer is None and isinstance(self.graph, ModelGraph) and len(self.graph.output_names) == 1:
             self.layers_for(0)
 
@@ -335,6 +337,7 @@ class ClassActivationMapping(CAM):
 
     passes = "F"
 
+    signed = True
     needs_graph = True
 
     def __init__(self, model, upsample=True, relu=False, **kwargs):

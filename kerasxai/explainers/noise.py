@@ -46,6 +46,7 @@ class NoiseExplainer(Explainer):
         self.noise_level = float(noise_level)
         self.seed = seed_number(seed)
         self.reduce = self.explainer.reduce
+        self.signed = type(self).signed and self.explainer.signed
 
     def explain_batch(self, inputs, target):
         target = self.resolve_target(inputs, target)
@@ -120,6 +121,8 @@ class SmoothGradSquared(SmoothGrad):
         Hooker et al., 2019, https://arxiv.org/abs/1806.10758
     """
 
+    signed = False
+
     def statistic(self, maps):
         return tf.square(maps)
 
@@ -131,6 +134,8 @@ class VarGrad(NoiseExplainer):
     Reference:
         Adebayo et al., 2018, https://arxiv.org/abs/1810.03292
     """
+
+    signed = False
 
     def summarise(self, inputs, target, zeros):
         def step(state, indices):
