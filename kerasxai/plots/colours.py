@@ -34,6 +34,20 @@ class Limits(NamedTuple):
     greatest: float
 
 
+class Key(NamedTuple):
+    """The colours of a scale over an image, to be drawn by others.
+
+    Attributes:
+        limits: The `Limits`.
+        steps: Colours with their opacity, from the low end to the high one: RGBA within 0..1, `(steps, 4)`.
+        shades: What they are blended with, from the image's darkest to its brightest pixel: RGB, `(shades, 3)`.
+    """
+
+    limits: Limits
+    steps: np.ndarray
+    shades: np.ndarray
+
+
 def is_signed(maps, signed=None, method=None):
     """Whether maps that belong together are drawn in diverging colours.
 

@@ -13,6 +13,7 @@ MAX_CHANNELS_IN_LEGEND = 12
 LEGEND_ENTRY_WIDTH = 1.0  # inches
 SCALE_GAP, SCALE_THICKNESS, SCALE_LABEL_GAP = 0.05, 0.08, 0.09  # inches
 SHADES = 16  # of the picture below the colours of a scale
+KEY_STEPS, KEY_SHADES = 17, 5  # 0 is one of the steps of a signed scale
 RANGE_PLACE = -0.3  # of the line that shows which values occur, in thicknesses of the scale
 RANGE_WIDTH = 1.0  # points
 DEFAULT_ALPHA = 0.5
@@ -55,6 +56,11 @@ class Images:
         picture, values, look = self._layers(index, values, limits, colormap)
         colour, opacity = np.split(look["cmap"](look["norm"](values)), [3], axis=-1)
         return np.rint(255 * (picture + opacity * (colour - picture))).astype("uint8")
+
+    def key(self, index, values, limits, colormap=None):
+        """The `Key` of what `draw_map` and `map_pixels` draw."""
+        picture, _, look = self._layers(index, values, limits, colormap)
+        return colours.Key(limits, look["cmap"](np.linspace(0, 1, KEY_STEPS)), colours.shades([picture], KEY_SHADES))
 
     def finish(self, table, grid, top=0.0):
         """Images have no ticks and no legend."""
@@ -164,7 +170,7 @@ def draw_scale(axes, drawn, limits):
     _draw_shades(scale, [axes])
     _draw_range(scale, limits)
     ticks = _ticks_with_room(limits, height / (1.2 * layout.line_height(layout.LABEL_SIZE)))
-    scale.set_ticks(ticks, labels=[_end_text(tick, limits) for tick in ticks], fontsize=layout.LABEL_SIZE)
+    scale.set_ticks(ticks, labels=[scale_text(tick, limits) for tick in ticks], fontsize=layout.LABEL_SIZE)
     scale.outline.set_linewidth(0.5)
     return scale
 
@@ -206,6 +212,14 @@ def least_width_above_scales(all_limits):
     return max(layout.SMALLEST_WIDTH, *widths)
 
 
+def scale_text(value, limits):
+    """A value on a scale; at an end that larger values share, it says so."""
+    text = layout.number_text(value)
+    if value == limits.high < limits.greatest:
+        return "\N{GREATER-THAN OR EQUAL TO}" + text
+    return "\N{LESS-THAN OR EQUAL TO}" + text if value == limits.low > limits.least else text
+
+
 def draw_note(axes, values):
     """Writes into a panel what its map does not show, if so."""
     text = colours.note(values).strip("()")
@@ -217,7 +231,7 @@ def draw_note(axes, values):
 
 def scale_width(all_limits):
     """Inches that the widest of several vertical scales takes beside its panel."""
-    labels = [_end_text(tick, limits) for limits in all_limits for tick in _ticks_with_room(limits, np.inf)]
+    labels = [scale_text(tick, limits) for limits in all_limits for tick in _ticks_with_room(limits, np.inf)]
     return SCALE_GAP + SCALE_THICKNESS + SCALE_LABEL_GAP + layout.widest(labels, layout.LABEL_SIZE)
 
 
@@ -259,15 +273,7 @@ def _ticks_with_room(limits, most):
 
 
 def _texts_below(limits):
-    return [_end_text(end, limits) for end in sorted(set(limits[:2]))]
-
-
-def _end_text(value, limits):
-    """A value on a scale; at an end that larger values share, it says so."""
-    text = layout.number_text(value)
-    if value == limits.high < limits.greatest:
-        return "\N{GREATER-THAN OR EQUAL TO}" + text
-    return "\N{LESS-THAN OR EQUAL TO}" + text if value == limits.low > limits.least else text
+    return [scale_text(end, limits) for end in sorted(set(limits[:2]))]
 
 
 def _text_of_both_ends(limits):

@@ -81,6 +81,13 @@ def overlay_pixels(images, maps, alpha=0.5, colormap=None, signed=None):
     )
 
 
+def overlay_keys(images, maps, alpha=0.5, colormap=None, signed=None):
+    """What the colours of `overlay_pixels` stand for: a `colours.Key` for each picture."""
+    panels, maps = _checked(images, maps, alpha)
+    signed = colours.is_signed(maps, signed)
+    return [panels.key(index, values, panels.limits(values, signed), colormap) for index, values in enumerate(maps)]
+
+
 def _checked(images, maps, alpha):
     """Images ready to be drawn, and their maps (N, H, W)."""
     checks.check_opacity(alpha)

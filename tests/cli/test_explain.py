@@ -118,7 +118,7 @@ def test_top_classes_get_an_axis(tmp_path, image_model, pictures):
             assert f'<img src="{quote(file)}" alt="grad cam: {name}"' in page
             with Image.open(out / file) as picture:
                 drawn = np.asarray(picture)[::12, ::12]
-            np.testing.assert_array_equal(drawn, overlay_pixels(pictures[sample["name"]], values)[0])
+            np.testing.assert_array_equal(drawn, overlay_pixels(pictures[sample["name"]], values, signed=True)[0])
 
 
 def test_captions_say_what_a_map_does_not_show(tmp_path, image_model, pictures):
