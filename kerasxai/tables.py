@@ -81,9 +81,7 @@ class Table(list):
 
 def _html_row(tag, cells, is_number, style=""):
     sides = ["right" if one else "left" for one in is_number]
-    inner = "".join(
-        f'<{tag} style="text-align:{side}">{html.escape(cell)}</{tag}>' for cell, side in zip(cells, sides)
-    )
+    inner = "".join(f'<{tag} style="text-align:{side}">{html.escape(cell)}</{tag}>' for cell, side in zip(cells, sides))
     return f'<tr style="{style}">{inner}</tr>' if style else f"<tr>{inner}</tr>"
 
 

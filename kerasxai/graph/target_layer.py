@@ -102,8 +102,9 @@ def layer_table(model):
         model: A built Keras model.
 
     Returns:
-        A list of dicts that prints as a table, with `path` (what `layer=` takes), `kind` (class name), `shape` (of the output), `parameters`,
-        and `default` (True for the default target layer). A subclassed model has no shapes before it runs: None.
+        A list of dicts that prints as a table, with `path` (what `layer=` takes), `kind` (class name), `shape` (of the
+        output), `parameters`, and `default` (True for the default target layer). A subclassed model has no shapes
+        before it runs: None.
 
     Raises:
         TypeError, ValueError: `model` is no model, or not built.
