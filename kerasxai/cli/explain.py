@@ -114,7 +114,7 @@ def _explain_all(options, inputs, explainers, predictor, names, target, folder):
                 ]
                 samples.append(_entry(sample, probabilities[row], explained, label, pictures, names))
                 wide = np.ndim(sample.shown) < 3
-                figures = [[figure(*picture, wide) for picture in several] for several in pictures.values()]
+                figures = [[figure(*picture, wide=wide) for picture in several] for several in pictures.values()]
                 rows = figures if _is_top(target) else [itertools.chain(*figures)]
                 sections.append(sample_section(sample.name, shown, rows))
     report = {
@@ -133,13 +133,14 @@ def _explain_all(options, inputs, explainers, predictor, names, target, folder):
 
 def _draw(sample, maps, explainer, class_names, folder):
     """Saves the pictures of one sample under one explainer; `class_names` if the maps are those of several classes."""
-    from kerasxai import to_heatmap
+    from kerasxai.heatmap import is_signed, to_heatmap
 
     maps = maps if class_names else maps[np.newaxis]
     if maps.ndim > np.ndim(sample.shown):
         maps = to_heatmap(maps, explainer.reduce or "sum")
     name = f"pictures/{sample.name}__{explainer.name}"
-    return save_pictures(folder, name, sample.shown, maps, explainer.name.replace("_", " "), class_names)
+    caption = explainer.name.replace("_", " ")
+    return save_pictures(folder, name, sample.shown, maps, caption, is_signed(explainer), class_names)
 
 
 def _entry(sample, probabilities, explained, label, pictures, names):
@@ -149,7 +150,7 @@ def _entry(sample, probabilities, explained, label, pictures, names):
         "predicted": names.names[int(probabilities.argmax())],
         "explained": [names.names[index] for index in explained],
         "label": None if label is None else names.names[label],
-        "pictures": {method: [file for file, _ in several] for method, several in pictures.items()},
+        "pictures": {method: [file for file, *_ in several] for method, several in pictures.items()},
     }
 
 

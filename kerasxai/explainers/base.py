@@ -36,6 +36,7 @@ class Explainer(Configurable, abc.ABC):
         family: Which methods it belongs with.
         passes: What a batch costs: F a forward pass, B a backward pass to the input, b one to the layer only.
         reduce: How `to_heatmap` ranks this method's attributions; None for maps without channels.
+        signed: Whether attributions may be negative, under the options given; the class's is that of the defaults.
         needs_graph: Whether the method needs a Sequential or functional model.
         takes_all_ranks: Whether `explain_batch` explains several classes of a sample in one pass: it then gets
             `target.classes` of shape `(batch, count)` and returns `(batch, count, ...)`.
@@ -46,6 +47,7 @@ class Explainer(Configurable, abc.ABC):
     family = None
     passes = None
     reduce = None
+    signed = True
     needs_graph = False
     takes_all_ranks = False
 

@@ -32,6 +32,7 @@ class CAM(Explainer):
     """
 
     family = "CAM"
+    signed = False
 
     def __init__(self, model, layer=None, upsample=True, relu=True, **kwargs):
         super().__init__(model, **kwargs)
@@ -49,6 +50,7 @@ class CAM(Explainer):
         self.upsample = flag("upsample", upsample)
         self.relu = flag("relu", relu)
         self._captured_default = None
+        self.signed = not self.relu
         if self.layer is None and isinstance(self.graph, ModelGraph) and len(self.graph.output_names) == 1:
             self.layers_for(0)
 
@@ -340,6 +342,7 @@ class ClassActivationMapping(CAM):
 
     passes = "F + b"
 
+    signed = True
     needs_graph = True
 
     def __init__(self, model, upsample=True, relu=False, **kwargs):

@@ -43,6 +43,7 @@ class NoiseExplainer(Explainer):
         self.noise_level = number("noise_level", noise_level, least=0)
         self.seed = seed_number(seed)
         self.reduce = self.explainer.reduce
+        self.signed = type(self).signed and self.explainer.signed
 
     def explain_batch(self, inputs, target):
         target = self.resolve_target(inputs, target)
@@ -117,6 +118,8 @@ class SmoothGradSquared(SmoothGrad):
         Hooker et al., 2019, https://arxiv.org/abs/1806.10758
     """
 
+    signed = False
+
     def statistic(self, maps):
         return tf.square(maps)
 
@@ -128,6 +131,8 @@ class VarGrad(NoiseExplainer):
     Reference:
         Adebayo et al., 2018, https://arxiv.org/abs/1810.03292
     """
+
+    signed = False
 
     def summarise(self, inputs, target, zeros):
         def step(state, indices):

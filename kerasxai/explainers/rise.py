@@ -54,6 +54,7 @@ class RISE(PerturbationExplainer):
     """
 
     passes = "F + n_masks F"
+    signed = False  # as an expected probability; scores of another kind may be negative
 
     def __init__(self, model, n_masks=8000, grid=7, probability=0.5, tolerance=None, seed=0, **kwargs):
         super().__init__(model, **kwargs)
@@ -63,6 +64,7 @@ class RISE(PerturbationExplainer):
         self.tolerance = None if tolerance is None else number("tolerance", tolerance, above=0, alternative="None")
         self.seed = seed_number(seed)
         self._with_error = None
+        self.signed = self.scorer.may_be_negative
 
     def explain_with_error(self, x, target=None, y=None):
         """Explains every sample of `x` and tells how exact the maps are.
@@ -147,6 +149,10 @@ class RISE(PerturbationExplainer):
             rows = tf.gather(enlarge, shifts[:, axis : axis + 1] + tf.range(side))  # (masks, side, cells)
             masks = tf.einsum("na...,nia->n...i", masks, rows)
         return tf.reshape(masks, [-1, *size])
+
+    def _prepare(self, inputs, structure):
+        super()._prepare(inputs, structure)
+        self.signed = self.scorer.may_be_negative
 
     def _map_and_error(self, state):
         sums, squares, used = state

@@ -101,6 +101,11 @@ class Score:
         """Whether an output is one unit that is no probability: a regression, or a logit without its sigmoid."""
         return self.units(output) == 1 and not self.is_binary(output)
 
+    @property
+    def may_be_negative(self):
+        """Whether the score of a class or unit may be, as far as the heads are known: a logit, a regression's value."""
+        return self.kind == "logit" or (self.is_ready and any(map(self.is_value, range(len(self._heads)))))
+
     def is_distribution(self, output):
         """Whether the probabilities of an output's units sum to 1."""
         return self.units(output) > 1 and self._heads[output] in ("softmax", "linear", "distribution", "carried")
