@@ -177,6 +177,7 @@ class LRP(Explainer):
         Args:
             print_fn: What takes each line.
         """
+        self.refresh()
         for line in self.plan.lines():
             print_fn(line)
 
