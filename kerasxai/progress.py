@@ -26,10 +26,11 @@ class Progress:
     PATIENCE = 2.0  # seconds
 
     def __init__(self, total, verbose, unit="sample", draw=None):
-        self._total, self._unit, self._verbose, self._draw = total, unit, verbose, draw
+        self._total, self._verbose, self._draw = total, verbose, draw
         self._outer = _reported_to.get()
         self._start = time.monotonic()
-        self._bar = None
+        self._bar = keras.utils.Progbar(total, unit_name=unit, interval=_interval())  # it reckons time from here
+        self._is_shown = verbose == 1
         self._done = 0
 
     def add(self, count):
@@ -50,7 +51,7 @@ class Progress:
 
     def close(self):
         """Ends the line of a bar whose total was unknown."""
-        if self._bar is not None and self._total is None:
+        if self._is_shown and self._total is None:
             self._bar.update(self._done, finalize=True)
 
     def _show(self, done):
@@ -60,9 +61,8 @@ class Progress:
             self._draw(done)
             return
         late = self._verbose == "auto" and time.monotonic() - self._start > self.PATIENCE
-        if self._bar is None and (self._verbose == 1 or (late and done != self._total)):
-            self._bar = keras.utils.Progbar(self._total, unit_name=self._unit, interval=_interval())
-        if self._bar is not None:
+        self._is_shown = self._is_shown or (late and done != self._total)
+        if self._is_shown:
             self._bar.update(done)
 
 

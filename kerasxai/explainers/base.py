@@ -61,6 +61,7 @@ class Explainer(Configurable, metaclass=_Remembering):
     reduce = None
     needs_graph = False
     takes_all_ranks = False
+    _origin = None  # until it is made
 
     def __init__(self, model, *, score="logit", batch_size=32, verbose="auto", **unknown):
         refuse_unknown_options(self, unknown)
@@ -124,12 +125,13 @@ class Explainer(Configurable, metaclass=_Remembering):
         weights (`enable_lora`, `quantize`), added or removed layers. Of a model that is a plain function, only the
         layers and values in its closure are seen.
         """
-        self._origin.refresh(self)
+        if self._origin is not None:
+            self._origin.refresh(self)
 
     @property
     def generation(self):
         """How many times `refresh` made the explainer anew."""
-        return self._origin.generation
+        return 0 if self._origin is None else self._origin.generation
 
     def was_run(self):
         """Called after a compiled function first ran: what the model then wrote on its layers is no constant."""
