@@ -9,6 +9,7 @@ from kerasxai.explainers.base import Explainer
 from kerasxai.explainers.options import number, positive_integer, seed_number, several_numbers
 from kerasxai.explainers.registry import build, get, register
 from kerasxai.explainers.streaming import accumulate, merge, split
+from kerasxai.running import shape_of
 
 
 class NoiseExplainer(Explainer):
@@ -47,8 +48,7 @@ class NoiseExplainer(Explainer):
 
     def explain_batch(self, inputs, target):
         target = self.resolve_target(inputs, target)
-        # Only its structure and static shapes are used, so TensorFlow prunes the computation.
-        maps = self.explainer.explain_batch(inputs, target)
+        maps = shape_of(lambda: self.explainer.explain_batch(inputs, target))
         samples = tf.shape(inputs[0])[0]
         zeros = [tf.zeros([samples, *leaf.shape[1:]], leaf.dtype) for leaf in tf.nest.flatten(maps)]
         return tf.nest.pack_sequence_as(maps, self.summarise(inputs, target, zeros))

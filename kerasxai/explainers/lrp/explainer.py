@@ -185,6 +185,7 @@ class LRP(Explainer):
         Returns:
             A list of dicts with `node`, `type`, `rule` and `treatment` that prints as a table.
         """
+        self.refresh()
         rows = [dict(zip(SUMMARY, row)) for row in self.plan.rows()]
         return Table(rows, {heading: operator.itemgetter(heading) for heading in SUMMARY}).show(print_fn)
 
