@@ -11,6 +11,7 @@ from kerasxai.batches import Batches
 from kerasxai.graph import ModelGraph
 from kerasxai.graph.kinds import is_quantised
 from kerasxai.graph.python_calls import own_errors
+from kerasxai.running import Compiled
 from kerasxai.targets import TargetPlan
 
 # What `enable_lora` draws its matrices by; no layer keeps it.
@@ -31,6 +32,12 @@ class ReweightedExplainer:
         self.explainer, self.variables = explainer, variables
         self.trace_count = 0
         self._functions = {}
+        self._generation = explainer.generation
+
+    def serves(self, explainer, variables):
+        """Whether it is for these, and they are what they were."""
+        same = [id(one) for one in variables] == [id(one) for one in self.variables]
+        return same and explainer is self.explainer and explainer.generation == self._generation
 
     @own_errors()
     def __call__(self, inputs, target, values):
@@ -69,9 +76,8 @@ class ReweightedExplainer:
 
             free = [[tf.TensorSpec([None, *one.shape[1:]], one.dtype) for one in group] for group in (tensors, rows)]
             weights = [tf.TensorSpec(variable.shape, variable.dtype) for variable in self.variables]
-            function = tf.function(explain, autograph=False)
             signature = (free[0], tf.TensorSpec([None], tf.int32), free[1], weights)
-            self._functions[key] = function.get_concrete_function(*signature)
+            self._functions[key] = Compiled(explain, signature, self.explainer.was_run)
         return self._functions[key]
 
 

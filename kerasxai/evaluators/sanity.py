@@ -45,7 +45,7 @@ class _WeightRandomization(Evaluator):
         samples = case.samples
         layers = weighted_layers(case.explainer.graph, [tf.convert_to_tensor(one[:1]) for one in samples.inputs])
         variables = [variable for _, owned in layers for _, variable in owned]
-        if self._reweighted is None or self._reweighted.explainer is not case.explainer:
+        if self._reweighted is None or not self._reweighted.serves(case.explainer, variables):
             self._reweighted = ReweightedExplainer(case.explainer, variables)
         values = [variable.numpy() for variable in variables]
         same = case.reduce(self._reweighted(samples.inputs, samples.target, values))

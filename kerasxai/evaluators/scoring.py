@@ -5,7 +5,9 @@ import tensorflow as tf
 
 from kerasxai.batches import Batches
 from kerasxai.graph import Score, view
+from kerasxai.graph.fingerprint import Fingerprint
 from kerasxai.graph.python_calls import own_errors
+from kerasxai.running import Compiled
 from kerasxai.targets import Classes, TargetPlan, check_labels, resolve, select
 
 # How one says that linear units are logits of classes.
@@ -27,10 +29,8 @@ class ScoredModel:
     """
 
     def __init__(self, model):
-        self.graph = view(model)
-        self.score = Score(self.graph, "probability")
-        self._functions = {}
         self.trace_count = 0
+        self._look_at(model)
 
     def samples(self, x, y=None, target=None, batch_size=32):
         """The samples to evaluate on, their target fixed from the original input.
@@ -45,6 +45,8 @@ class ScoredModel:
             `Samples`.
         """
         check_labels(y, target)
+        if self._fingerprint.has_changed():
+            self._look_at(self.graph.model)
         batches = Batches(x, y, batch_size, self.graph)
         parts, classes, rows, originals, plan = [], [], [], [], None
         for inputs, labels in batches:
@@ -83,8 +85,14 @@ class ScoredModel:
                 self.trace_count += 1
                 return function(*arguments)
 
-            self._functions[key] = tf.function(traced, autograph=False).get_concrete_function(*signature)
+            self._functions[key] = Compiled(traced, signature, self._fingerprint.leave_out_what_a_run_writes)
         return self._functions[key]
+
+    def _look_at(self, model):
+        self.graph = view(model)
+        self.score = Score(self.graph, "probability")
+        self._fingerprint = Fingerprint(model)
+        self._functions = {}
 
     @own_errors()
     def _resolved(self, inputs, plan, classes):

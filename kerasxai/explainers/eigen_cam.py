@@ -20,6 +20,7 @@ class EigenCAM(CAM):
     """
 
     passes = "F"
+    signed = True
 
     def __init__(self, model, relu=False, **kwargs):
         super().__init__(model, relu=relu, **kwargs)
@@ -39,6 +40,8 @@ class EigenGradCAM(ActivationGradientCAM):
     Reference:
         Gildenblat et al., 2021, https://github.com/jacobgil/pytorch-grad-cam
     """
+
+    signed = True
 
     def __init__(self, model, relu=False, **kwargs):
         super().__init__(model, relu=relu, **kwargs)

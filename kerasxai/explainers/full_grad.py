@@ -75,6 +75,7 @@ class FullGrad(_Terms):
 
     family = "gradient"
     passes = "F + B"
+    signed = False
 
     def __init__(self, model, **kwargs):
         super().__init__(model, **kwargs)

@@ -45,6 +45,7 @@ class SISE(PerturbationExplainer):
     """
 
     passes = "F + b + feature maps F"
+    signed = False
     needs_graph = True
 
     def __init__(self, model, mu=0.0, **kwargs):

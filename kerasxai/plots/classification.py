@@ -39,13 +39,11 @@ class Classifier:
     """
 
     def __init__(self, model):
-        import tensorflow as tf
-
         from kerasxai.graph import Score, view
 
         self.graph = view(model)
         self.scorer = Score(self.graph, "probability")
-        self._run = tf.function(self._probabilities, autograph=False, reduce_retracing=True)
+        self._compiled = {}
         if self.scorer.is_ready:
             self._check_output()
 
@@ -58,10 +56,18 @@ class Classifier:
 
     def __call__(self, inputs, structure):
         """Probabilities `(batch, classes)` in float64 of a flat list of input tensors."""
+        import tensorflow as tf
+
+        from kerasxai.running import Compiled
+
         if not self.scorer.is_ready:
             self.scorer.inspect(inputs, structure)
             self._check_output()
-        outputs = self._run(inputs)[0]
+        shapes = tuple(tuple(tensor.shape[1:]) for tensor in inputs)
+        if shapes not in self._compiled:
+            signature = [[tf.TensorSpec([None, *tensor.shape[1:]], tensor.dtype) for tensor in inputs]]
+            self._compiled[shapes] = Compiled(lambda inputs: self._probabilities(list(inputs)), signature)
+        outputs = self._compiled[shapes](inputs)[0]
         if outputs.shape.rank != 2:
             raise ValueError(NO_CLASSES.format(tuple(outputs.shape)))
         return checks.probability_rows(outputs.numpy())
@@ -135,7 +141,8 @@ def judge(model, x, y, class_names, batch_size, examples, verbose):
     Returns:
         Labels `(N,)`, probabilities `(N, classes)` and the `Examples`.
     """
-    from kerasxai.batches import Batches, Progress
+    from kerasxai.batches import Batches
+    from kerasxai.progress import Progress
 
     classifier = Classifier(model)
     if classifier.classes is not None:  # refused before any work

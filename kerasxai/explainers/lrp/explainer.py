@@ -1,6 +1,7 @@
 """LRP: the explainer, its start at the output, and what it shows of itself."""
 
 import dataclasses
+import operator
 
 import numpy as np
 import tensorflow as tf
@@ -17,9 +18,11 @@ from kerasxai.explainers.options import check_finite, check_one_of, shown
 from kerasxai.explainers.registry import register
 from kerasxai.graph.forward import Forward
 from kerasxai.graph.score import as_float
+from kerasxai.tables import Table
 from kerasxai.targets import resolve, select
 
 STARTS = ("logit", "one")
+SUMMARY = ("node", "type", "rule", "treatment")
 
 
 @register("lrp")
@@ -180,20 +183,24 @@ class LRP(Explainer):
             x, target, y: As when the explainer is called; one class a sample.
 
         Returns:
-            A `kerasxai.lrp.Ledger`; `print` shows its means.
+            A `kerasxai.lrp.Ledger`; `print` and a notebook show its means.
         """
         book = _Book(self.model, **self._options())
         values = book(x, target, y)
         return Ledger(book.paths, values)
 
-    def summary(self, print_fn=print):
-        """Prints every node with its type, rule and treatment.
+    def summary(self, print_fn=None):
+        """Shows and returns a table of every node with its type, rule and treatment.
 
         Args:
-            print_fn: What takes each line.
+            print_fn: What takes each line. None: a terminal gets text, a notebook HTML.
+
+        Returns:
+            A list of dicts with `node`, `type`, `rule` and `treatment` that prints as a table.
         """
-        for line in self.plan.lines():
-            print_fn(line)
+        self.refresh()
+        rows = [dict(zip(SUMMARY, row)) for row in self.plan.rows()]
+        return Table(rows, {heading: operator.itemgetter(heading) for heading in SUMMARY}).show(print_fn)
 
     def _options(self):
         return {name: value for name, value in self.get_config().items() if name != "method"}
