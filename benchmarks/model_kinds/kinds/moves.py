@@ -118,7 +118,7 @@ def by_operation(move, plainly, place, shape=IMAGE):
     made = chain(steps, shape, model=keras.Model(inputs, x), place=place)
     inner = made.net
     made.net = lambda given, walk: inner([plainly(given[0])], walk)
-    made.twins = ("lrp", "rescale", "guided")
+    made.twins = ("lrp", "rescale", "guided", "sise")
     return made
 
 
@@ -176,20 +176,6 @@ def halves_stacked():
     """two halves joined along the height"""
     move = lambda x: ops.concatenate([x[:, 4:], x[:, :4]], axis=1)
     return by_operation(move, move, lambda maps: np.roll(maps, 4, axis=1))
-
-
-@kind
-def own_move():
-    """an own layer that turns the image"""
-
-    class Turn(layers.Layer):
-        def call(self, x):
-            return ops.flip(x, axis=2)
-
-    turn = Turn()
-    made = moved(turn, lambda maps: maps[:, :, ::-1])
-    made.twins = ()
-    return made
 
 
 @kind
