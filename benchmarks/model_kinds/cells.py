@@ -13,7 +13,7 @@ from benchmarks.model_kinds import kinds  # noqa: F401
 from benchmarks.model_kinds.kind import built
 from benchmarks.model_kinds.truths import TRUTHS
 from benchmarks.model_kinds.truths.perturbation import _PARTS
-from benchmarks.model_kinds.truths.registry import flat
+from benchmarks.model_kinds.truths.registry import listed
 
 PACKAGE = Path(kerasxai.__file__).parent
 
@@ -58,7 +58,7 @@ def run(kind, method):
         warnings.simplefilter("ignore")
         try:
             explainer = kerasxai.explainers.get(method)(kind.model, **options)
-            found = flat(explainer(kind.given, kind.target))
+            found = listed(kind, explainer(kind.given, kind.target))
         except Exception as error:
             return refusal(kind, method, error)
         return judged(kind, method, found, check, explainer)
@@ -107,7 +107,7 @@ def alone(kind, method, found, explainer):
         target = kind.target[sample : sample + 1] if isinstance(kind.target, list) else kind.target
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            maps = flat(explainer(kind.pack(given) if kind.pack else given[0], target))
+            maps = listed(kind, explainer(kind.pack(given) if kind.pack else given[0], target))
         worst = max([worst, *(difference(own[0], of_all[sample]) for own, of_all in zip(maps, found))])
     status = "right" if worst <= kind.tolerance else "WRONG"
     return Cell(kind.name, method, status, "one by one", worst)

@@ -36,6 +36,7 @@ class Kind:
         classes: The class explained of each sample.
         target: `target=` of kerasxai, None where it is `classes`.
         pack: How the model takes the list `x`.
+        unpack: What lists a result that comes packed like the inputs.
         output: Which of the model's outputs is explained, a function of what it returns.
         value: None, or the function of the outputs that is explained in the place of a class.
         classifies: Whether linear outputs are logits, whose probability is their softmax.
@@ -54,6 +55,7 @@ class Kind:
     classes: Any = CLASSES
     target: Any = None
     pack: Callable | None = None
+    unpack: Callable = keras.tree.flatten
     output: Callable = lambda outputs: outputs
     value: Callable | None = None
     classifies: bool = False

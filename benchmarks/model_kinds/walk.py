@@ -15,7 +15,8 @@ LINEAR = tuple(
     for dimensions in ("1D", "2D", "3D")
     if hasattr(layers, name + dimensions)
 )
-LINEAR += (layers.Conv1DTranspose, layers.Conv2DTranspose, layers.Conv3DTranspose, layers.Dense)
+LINEAR += (layers.Conv1DTranspose, layers.Conv2DTranspose, layers.Conv3DTranspose)
+LINEAR += (layers.Dense, layers.EinsumDense)
 ACTIVATIONS = (layers.ReLU, layers.LeakyReLU, layers.PReLU, layers.ELU, layers.Activation)
 OFFSET = (layers.BatchNormalization, layers.Rescaling, layers.Normalization)
 NESTED = (keras.Sequential,)
@@ -92,7 +93,7 @@ class Walk:
     def _linear(self, layer, x):
         twin = without_activation(layer)
         z = twin(x)
-        if twin.use_bias:
+        if twin.bias is not None:
             self._term(z, twin.bias)
         return z
 

@@ -182,14 +182,14 @@ def embedding():
 @kind
 def masked():
     """Masking before an LSTM"""
-    mask, recurrent, head = layers.Masking(), layers.LSTM(4, return_sequences=True, name="late"), dense()
-    model = randomised(Sequential([keras.Input(SIGNAL), mask, recurrent, gap(1), head]))
-    average = gap(1)
+    mask, recurrent, last, head = layers.Masking(), layers.LSTM(4, return_sequences=True), layers.LSTM(4), dense()
+    recurrent.name = "late"
+    model = randomised(Sequential([keras.Input(SIGNAL), mask, recurrent, last, head]))
 
     def net(given, walk):
         present = tf.reduce_any(given[0] != 0, axis=-1)
         x = walk.tap(recurrent(mask(given[0]), mask=present))
-        return walk.head(head, average(x, mask=present))
+        return walk.head(head, last(x, mask=present))
 
     x = data(SIGNAL)
     x[:, 9:] = 0

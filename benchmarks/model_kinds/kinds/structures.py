@@ -110,7 +110,9 @@ def several_inputs():
 @kind
 def dict_inputs():
     """a dict of inputs"""
-    return two_inputs(lambda inputs: dict(zip(("scan", "age"), inputs)))
+    made = two_inputs(lambda inputs: dict(zip(("scan", "age"), inputs)))
+    made.unpack = lambda result: [result["scan"], result["age"]]
+    return made
 
 
 def two_inputs(pack):
@@ -260,7 +262,7 @@ def functional_with_subclassed():
     inner = Layers(steps)
     inner(data(IMAGE))
     model = as_functional([inner, *head])
-    return chain([*steps, *head], model=model, layer=inner.name)
+    return chain([*steps, *head], model=model, layer=inner.name, twins=("lrp", "full_grad", "guided"))
 
 
 @kind

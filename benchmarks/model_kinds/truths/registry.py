@@ -1,6 +1,5 @@
 """Methods and their truths: `(kind, explainer) -> (how, expected)` for each thing that is checked."""
 
-import keras
 import numpy as np
 
 TRUTHS = {}
@@ -24,9 +23,10 @@ def truth(*methods, **options):
     return register
 
 
-def flat(structure):
+def listed(kind, result):
     """Arrays of a result, one for each input that has one."""
-    return [np.asarray(one, np.float64) for one in keras.tree.flatten(structure) if one is not None]
+    found = [result] if isinstance(result, np.ndarray) else kind.unpack(result)
+    return [np.asarray(one, np.float64) for one in found if one is not None]
 
 
 def per_sample(array):

@@ -5,7 +5,7 @@ import tensorflow as tf
 
 import kerasxai
 from benchmarks.model_kinds.truths.gradients import each, gradients, noisy_gradients
-from benchmarks.model_kinds.truths.registry import flat, per_sample, truth
+from benchmarks.model_kinds.truths.registry import listed, per_sample, truth
 from benchmarks.model_kinds.walk import LRPZero
 
 _DRAWS = 3
@@ -21,7 +21,7 @@ def lrp(kind, explainer, found):
     size = np.asarray(ledger.values["size"]).max()
     yield "sum + ledger = S(x)", sum(per_sample(one) for one in found) + lost, scores, size
     if "lrp" in kind.twins and kind.value is None:
-        maps = flat(kerasxai.explainers.LRP(kind.model, rules=kerasxai.lrp.Epsilon(1e-9))(kind.given, kind.target))
+        maps = listed(kind, kerasxai.explainers.LRP(kind.model, rules=kerasxai.lrp.Epsilon(1e-9))(kind.given, kind.target))
         slopes = gradients(kind, kind.x, LRPZero)
         yield from each("epsilon = gradient x input of the twin", maps, [g * x for g, x in zip(slopes, kind.x)])
 
@@ -46,8 +46,8 @@ def b_lrp(kind, explainer, found):
         return
     still = kerasxai.explainers.BayesianLRP(kind.model, rules=kerasxai.lrp.Epsilon(1e-9), n_samples=2, noise_level=0.0)
     if not explainer._dropouts:
-        maps = flat(kerasxai.explainers.LRP(kind.model, rules=kerasxai.lrp.Epsilon(1e-9))(kind.given, kind.target))
-        for one, other in zip(flat(still(kind.given, kind.target)), maps):
+        maps = listed(kind, kerasxai.explainers.LRP(kind.model, rules=kerasxai.lrp.Epsilon(1e-9))(kind.given, kind.target))
+        for one, other in zip(listed(kind, still(kind.given, kind.target)), maps):
             yield "without noise = LRP", one[:, 0], other
     else:
         for one in found:
