@@ -95,6 +95,22 @@ def ranked_classes(score, values, output, count):
     return tf.concat([positive, 1 - positive], axis=1)[:, :count]
 
 
+def uses_labels(target):
+    """Whether a target takes the labels of the samples."""
+    if isinstance(target, tuple) and len(target) == 2 and isinstance(target[0], str):
+        target = target[1]  # of one output of several
+    return isinstance(target, str) and target == "true"
+
+
+def check_labels(y, target):
+    """Refuses labels beside arrays that the target does not use; a dataset may bring some along."""
+    if y is not None and not uses_labels(target):
+        raise ValueError(
+            f'`y` is used by target="true" only. Received: y and target={_shown(target)}. Add target="true", or give '
+            "the classes to explain as `target`."
+        )
+
+
 class TargetPlan:
     """A user's `target` checked against a model, and handed out batch by batch.
 
@@ -272,3 +288,9 @@ def _call_function(score, outputs, target):
             f"Received: shape {tuple(values.shape)} from {getattr(target.function, '__name__', target.function)!r}."
         )
     return tf.cast(values, outputs[0].dtype)
+
+
+def _shown(target):
+    if isinstance(target, str) or target is None or np.ndim(target) == 0:
+        return repr(target)
+    return f"a {type(target).__name__}"

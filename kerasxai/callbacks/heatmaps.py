@@ -48,7 +48,7 @@ class Heatmaps(ExplanationCallback):
 
     def __init__(
         self,
-        x,
+        x=None,
         y=None,
         explainer="grad_cam",
         *,
@@ -59,6 +59,8 @@ class Heatmaps(ExplanationCallback):
         **kwargs,
     ):
         super().__init__(x, y, explainer, max_samples=max_samples, **kwargs)
+        if directory is None and self.log_dir is None:
+            raise ValueError("Heatmaps needs a `directory` or `log_dir` to write its pictures to. Received: neither.")
         self.directory, self.class_names = directory, class_names
         self.grid_epochs = positive_integer("grid_epochs", grid_epochs)
         self._drawn = {}

@@ -8,19 +8,24 @@ import re
 import numpy as np
 
 from kerasxai.cli.gallery import MapArchive, figure, output_folder, sample_section, versions, write_json, write_page
+from kerasxai.cli.options import explainer_settings
 from kerasxai.cli.pictures import save_pictures
-from kerasxai.cli.session import explainer_settings, open_model
+from kerasxai.cli.quiet import load_tensorflow
+from kerasxai.cli.session import check_paths, open_model
 
 PREDICTIONS_SHOWN = 4
 
 
 def run(options):
     """Carries out the command; `options` are its parsed arguments."""
-    from kerasxai.explain import SeveralExplainers
+    methods = options.method or ["grad_cam"]
+    settings = explainer_settings(options, methods)
+    check_paths(options)
+    load_tensorflow()
+    from kerasxai.explaining import SeveralExplainers
 
     model, inputs = open_model(options)
-    settings = explainer_settings(options)
-    explainers = SeveralExplainers(model, options.method or ["grad_cam"], **settings)
+    explainers = SeveralExplainers(model, methods, **settings)
     predictor = Predictor(model)
     names = ClassNames(options.classes, inputs, predictor.classes)
     target = _target(options.target, names, predictor.classes)

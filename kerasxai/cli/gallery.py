@@ -38,11 +38,7 @@ def output_folder(path, overwrite=False):
         ValueError: `path` is in use.
         OSError: It cannot be written.
     """
-    path = Path(path)
-    if path.exists() and not path.is_dir():
-        raise ValueError(f"{path} is no folder. Choose another --out.")
-    if path.is_dir() and any(path.iterdir()) and not overwrite:
-        raise ValueError(f"{path} exists and is not empty. Choose another --out, or add --overwrite.")
+    path = check_free(path, overwrite)
     # What exists is filled rather than replaced: it may be a mount, a link or the working directory.
     place = path if path.is_dir() else path.parent
     missing = [folder for folder in (place, *place.parents) if not folder.exists()]
@@ -61,6 +57,16 @@ def output_folder(path, overwrite=False):
             with contextlib.suppress(OSError):
                 folder.rmdir()
         raise
+
+
+def check_free(path, overwrite=False):
+    """`path` as a Path, which a folder of results may take; see `output_folder`."""
+    path = Path(path)
+    if path.exists() and not path.is_dir():
+        raise ValueError(f"{path} is no folder. Choose another --out.")
+    if path.is_dir() and any(path.iterdir()) and not overwrite:
+        raise ValueError(f"{path} exists and is not empty. Choose another --out, or add --overwrite.")
+    return path
 
 
 def _new_folder(place, name):

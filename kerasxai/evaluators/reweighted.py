@@ -9,8 +9,12 @@ import tensorflow as tf
 
 from kerasxai.batches import Batches
 from kerasxai.graph import ModelGraph
+from kerasxai.graph.kinds import is_quantised
 from kerasxai.graph.python_calls import own_errors
 from kerasxai.targets import Target, TargetPlan
+
+# What `enable_lora` draws its matrices by; no layer keeps it.
+_LORA = {"lora_kernel_a": keras.initializers.HeUniform(), "lora_kernel_b": keras.initializers.Zeros()}
 
 NORMAL_DEVIATION = 0.01  # as in the cascading randomisation of seed 004
 
@@ -83,7 +87,7 @@ def weighted_layers(graph, inputs):
         inputs: Flat list of tensors, which an opaque model is run on to learn the order.
 
     Raises:
-        ValueError: The model has no weights, or holds some in no layer that is called.
+        ValueError: The model has no weights, quantised ones, or some in no layer that is called.
     """
     if isinstance(graph, ModelGraph):
         calls = [(node.path, node.operation) for node in graph.nodes]
@@ -91,6 +95,12 @@ def weighted_layers(graph, inputs):
         calls = [(path, layer) for path, layer, _ in graph.layer_calls(inputs)]
     else:
         raise ValueError(f"Randomisation needs a Keras model with layers. Received: {type(graph.model).__name__}.")
+    quantised = [path for path, layer in calls if is_quantised(layer)]
+    if quantised:
+        raise ValueError(
+            f"Randomisation needs weights that can be drawn anew. Received: quantised ones in {', '.join(quantised)}. "
+            "Give it the model before it is quantised."
+        )
     found, seen = [], set()
     for path, layer in calls:
         owned = [
@@ -153,6 +163,8 @@ def _own_variables(layer):
 
 def _initializer(layer, variable):
     name = variable.name
+    if name in _LORA:
+        return _LORA[name]
     # The option of a "recurrent_kernel" is `recurrent_initializer`; DepthwiseConv2D calls its kernel "kernel".
     candidates = [f"{name}_initializer", name.replace("_kernel", "") + "_initializer"]
     if name == "kernel":

@@ -6,7 +6,7 @@ import tensorflow as tf
 from kerasxai.batches import Batches
 from kerasxai.graph import Score, view
 from kerasxai.graph.python_calls import own_errors
-from kerasxai.targets import Target, TargetPlan, resolve, select
+from kerasxai.targets import Target, TargetPlan, check_labels, resolve, select
 
 
 class ScoredModel:
@@ -37,6 +37,7 @@ class ScoredModel:
         Returns:
             `Samples`.
         """
+        check_labels(y, target)
         batches = Batches(x, y, batch_size, self.graph)
         parts, classes, rows, originals, plan = [], [], [], [], None
         for inputs, labels in batches:
@@ -122,13 +123,25 @@ class Samples:
 
     @property
     def x(self):
-        """The one input; most evaluators and callbacks need a model with one."""
+        """The one input, of real numbers; most evaluators and callbacks need a model with one.
+
+        What becomes of it is rounded where the model takes whole numbers only.
+        """
         if len(self.inputs) != 1:
             raise ValueError(
                 "Maps are compared, scored and drawn for models with one input. Received: a model with "
                 f"{len(self.inputs)} inputs. Explain it with kerasxai.explain, which gives a map for each."
             )
-        return self.inputs[0]
+        (x,) = self.inputs
+        return x if np.issubdtype(x.dtype, np.floating) else x.astype(np.float32)
+
+    def as_inputs(self, changed):
+        """Changed samples as explainers take them: whole numbers, within their range, where the model declares such."""
+        declared = np.dtype(getattr(self.scored.graph, "declared_dtypes", [changed.dtype])[0])
+        if not np.issubdtype(declared, np.integer):
+            return changed
+        bounds = np.iinfo(declared)
+        return np.clip(np.rint(changed), bounds.min, bounds.max).astype(changed.dtype)
 
     @property
     def target(self):

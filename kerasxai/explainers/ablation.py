@@ -1,11 +1,11 @@
 """The score of a model without one channel of a layer, for every channel, by the cheapest exact way there is."""
 
-import keras
 import numpy as np
 import tensorflow as tf
 
 from kerasxai import spatial
 from kerasxai.explainers.streaming import accumulate, merge, split
+from kerasxai.graph.kinds import is_quantised, kind_of
 from kerasxai.graph.layer_calls import inference_scope
 from kerasxai.graph.linear import activation_of, before_activation, bias_of, is_affine, is_channelwise
 from kerasxai.graph.score import as_float
@@ -98,7 +98,7 @@ def _chain_to_dense(graph, node, channels):
     """The calls from a layer to the first Dense one, if all between keep the channels apart; else None."""
     chain = graph.chain(node)
     for length, follower in enumerate(chain, start=1):
-        if isinstance(follower.operation, keras.layers.Dense):
+        if kind_of(follower.operation) == "Dense" and not is_quantised(follower.operation):
             crosses = len(graph.crossing(follower)) > 0
             flat = len(chain[length - 2].shape) == 2 if length > 1 else False
             width = follower.operation.kernel.shape[0]
@@ -130,9 +130,11 @@ def _fill(explainer, node, activations):
 
 
 def _suffix_is_affine(explainer, node, target):
-    stripped = explainer.scorer.overrides
-    nodes = explainer.graph.suffix_nodes(node)
-    affine = all(other in stripped or is_affine(other.operation) for other in nodes)
+    def is_affine_here(other):
+        stripped = other in explainer.scorer.overrides  # the head, whose softmax the logit leaves out
+        return is_affine(other.operation) or (stripped and not is_quantised(other.operation))
+
+    affine = all(is_affine_here(other) for other in explainer.graph.suffix_nodes(node))
     return explainer.score == "logit" and target.function is None and affine
 
 

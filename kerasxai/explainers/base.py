@@ -6,12 +6,12 @@ import keras
 import tensorflow as tf
 
 from kerasxai.batches import Batches, Collector, Progress
-from kerasxai.explainers.options import positive_integer
+from kerasxai.explainers.options import check_one_of, positive_integer
 from kerasxai.graph import ModelGraph, Score, view
 from kerasxai.graph.python_calls import own_errors
 from kerasxai.graph.score import as_float
 from kerasxai.registry import Configurable, refuse_unknown_options
-from kerasxai.targets import Target, TargetPlan, ranked_classes, resolve, select
+from kerasxai.targets import Target, TargetPlan, check_labels, ranked_classes, resolve, select
 
 # Lifts float16 gradients out of the range where they become 0; divided out again in float32.
 _HALF_PRECISION_SCALE = 1024.0
@@ -50,9 +50,8 @@ class Explainer(Configurable, abc.ABC):
     takes_all_ranks = False
 
     def __init__(self, model, *, score="logit", batch_size=32, verbose="auto", **unknown):
-        refuse_unknown_options(self, unknown)
-        if verbose not in ("auto", 0, 1):
-            raise ValueError(f'`verbose` must be "auto", 0 or 1. Received: verbose={verbose!r}.')
+        refuse_unknown_options(type(self), unknown)
+        check_one_of("verbose", verbose, ("auto", 0, 1))
         self.model = model
         self.batch_size = positive_integer("batch_size", batch_size)
         self.verbose = verbose
@@ -80,6 +79,7 @@ class Explainer(Configurable, abc.ABC):
         Raises:
             ValueError: `x` or `target` does not fit the model, is empty, or holds NaN.
         """
+        check_labels(y, target)
         batches = Batches(x, y, self.batch_size, self.graph)
         plan, progress, collectors, start = None, Progress(batches.size, self.verbose), None, 0
         with own_errors():

@@ -1,13 +1,12 @@
 """The SmoothGrad family: statistics of an explanation over noisy copies of the input, around any explainer."""
 
 import abc
-import numbers
 
 import numpy as np
 import tensorflow as tf
 
 from kerasxai.explainers.base import Explainer
-from kerasxai.explainers.options import positive_integer, seed_number
+from kerasxai.explainers.options import number, positive_integer, seed_number, several_numbers
 from kerasxai.explainers.registry import build, get, register
 from kerasxai.explainers.streaming import accumulate, merge, split
 
@@ -41,9 +40,7 @@ class NoiseExplainer(Explainer):
         super().__init__(model, **{**kwargs, "score": self.explainer.score})
         self.scorer = self.explainer.scorer
         self.n_samples = positive_integer("n_samples", n_samples)
-        if not isinstance(noise_level, numbers.Real) or not 0 <= noise_level < np.inf:
-            raise ValueError(f"`noise_level` must be a number, 0 or more. Received: noise_level={noise_level!r}.")
-        self.noise_level = float(noise_level)
+        self.noise_level = number("noise_level", noise_level, least=0)
         self.seed = seed_number(seed)
         self.reduce = self.explainer.reduce
 
@@ -170,11 +167,7 @@ class NoisePercentiles(NoiseExplainer):
 
     def __init__(self, model, percentiles=(5, 25, 50, 75, 95), **kwargs):
         super().__init__(model, **kwargs)
-        self.percentiles = percentiles
-        values = np.atleast_1d(np.asarray(percentiles, float))
-        if not values.size or not ((values >= 0) & (values <= 100)).all():
-            raise ValueError(f"`percentiles` must lie between 0 and 100. Received: percentiles={percentiles!r}.")
-        self._percentiles = values
+        self.percentiles = several_numbers("percentiles", percentiles, least=0, most=100)
 
     def summarise(self, inputs, target, zeros):
         def step(draws, indices):
@@ -189,7 +182,7 @@ class NoisePercentiles(NoiseExplainer):
 
     def _of_draws(self, ordered):
         """Percentiles with linear interpolation between draws, as numpy.percentile has them."""
-        ranks = self._percentiles / 100.0 * (self.n_samples - 1)
+        ranks = np.array(self.percentiles) / 100.0 * (self.n_samples - 1)
         lower = np.floor(ranks).astype(int)
         upper = np.minimum(lower + 1, self.n_samples - 1)
         share = (ranks - lower).reshape(-1, *[1] * (ordered.shape.rank - 1))

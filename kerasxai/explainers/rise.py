@@ -8,8 +8,8 @@ import tensorflow as tf
 
 from kerasxai import spatial
 from kerasxai.explainers.base import Explainer
-from kerasxai.explainers.options import positive_integer, seed_number
-from kerasxai.explainers.perturbation import PerturbationExplainer, in_type_of_input, is_number, packed, spatial_inputs
+from kerasxai.explainers.options import number, positive_integer, seed_number
+from kerasxai.explainers.perturbation import PerturbationExplainer, in_type_of_input, packed, spatial_inputs
 from kerasxai.explainers.registry import register
 from kerasxai.explainers.streaming import accumulate, uniform
 from kerasxai.graph.score import as_float
@@ -59,12 +59,8 @@ class RISE(PerturbationExplainer):
         super().__init__(model, **kwargs)
         self.n_masks = positive_integer("n_masks", n_masks)
         self.grid = positive_integer("grid", grid)
-        if not is_number(probability) or not 0 < probability <= 1:
-            raise ValueError(f"`probability` must lie in 0 < p <= 1. Received: probability={probability!r}.")
-        if tolerance is not None and (not is_number(tolerance) or not 0 < tolerance < np.inf):
-            raise ValueError(f"`tolerance` must be None or a positive number. Received: tolerance={tolerance!r}.")
-        self.probability = float(probability)
-        self.tolerance = None if tolerance is None else float(tolerance)
+        self.probability = number("probability", probability, above=0, most=1)
+        self.tolerance = None if tolerance is None else number("tolerance", tolerance, above=0, alternative="None")
         self.seed = seed_number(seed)
         self._with_error = None
 

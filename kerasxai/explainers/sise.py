@@ -6,7 +6,8 @@ import numpy as np
 import tensorflow as tf
 
 from kerasxai import spatial
-from kerasxai.explainers.perturbation import PerturbationExplainer, in_type_of_input, is_number, spatial_inputs
+from kerasxai.explainers.options import number
+from kerasxai.explainers.perturbation import PerturbationExplainer, in_type_of_input, spatial_inputs
 from kerasxai.explainers.registry import register
 from kerasxai.explainers.streaming import accumulate
 from kerasxai.graph import Score, block_ends
@@ -48,9 +49,7 @@ class SISE(PerturbationExplainer):
     def __init__(self, model, mu=0.0, **kwargs):
         super().__init__(model, **kwargs)
         is_otsu = isinstance(mu, str) and mu == "otsu"
-        if not is_otsu and (not is_number(mu) or not 0 <= mu < 1):
-            raise ValueError(f'`mu` must be a number, 0 <= mu < 1, or "otsu". Received: mu={mu!r}.')
-        self.mu = mu if is_otsu else float(mu)
+        self.mu = mu if is_otsu else number("mu", mu, least=0, below=1, alternative='"otsu"')
         self._logits = Score(self.graph, "logit")
         if len(self.graph.output_names) == 1:
             for index in spatial_inputs(self.graph.input_shapes):

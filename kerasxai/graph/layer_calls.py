@@ -59,11 +59,6 @@ def carried_logits(tensor):
     return getattr(tensor, "_keras_logits", None)
 
 
-def runs_call_of(layer, kinds):
-    """Whether a layer runs the `call` of one of these classes: a subclass with a `call` of its own may do anything."""
-    return any(isinstance(layer, kind) and type(layer).call is kind.call for kind in kinds)
-
-
 def call_layers(model):
     """Every layer below `model` that holds no other layer: a dict path inside the model -> layer."""
     paths = {}  # a layer that is held in two places keeps its first path

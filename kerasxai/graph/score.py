@@ -9,8 +9,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from kerasxai.graph.kinds import kind_of, layers, operations
 from kerasxai.graph.layer_calls import carried_logits
-from kerasxai.graph.linear import LINEAR, SIGMOID, SOFTMAX, activation_of, before_activation
+from kerasxai.graph.linear import SIGMOID, SOFTMAX, activation_of, before_activation, is_linear
 from kerasxai.graph.model_graph import ModelGraph, function_of
 from kerasxai.graph.opaque_model import OpaqueModel, looks_like_probabilities
 from kerasxai.graph.python_calls import numpy_call
@@ -19,13 +20,10 @@ SCORES = ("logit", "probability")
 _ROUNDING = 1e-3  # how far from 0 ... 1 a probability may be, in half precision
 
 # Calls after a softmax that leave its values as they are, so that the softmax is still the model's head.
-_TRANSPARENT = (
-    keras.layers.Flatten,
-    keras.layers.Reshape,
-    keras.layers.Dropout,
-    keras.layers.Identity,
-)
-_TRANSPARENT_KINDS = ("Cast", "Reshape", "Squeeze")
+_TRANSPARENT = layers("Flatten", "Reshape", "Dropout", "Identity") | operations("Cast", "Reshape", "Squeeze")
+
+# Heads that are a call of their own.
+_HEADS = {"Softmax": "softmax", "ops.Softmax": "softmax", "ops.Sigmoid": "sigmoid"}
 
 
 def view(model):
@@ -55,7 +53,7 @@ class Score:
     """
 
     def __init__(self, model, kind="logit"):
-        if kind not in SCORES:
+        if not isinstance(kind, str) or kind not in SCORES:
             raise ValueError(f"`score` must be one of {SCORES}. Received: score={kind!r}.")
         self.model = model
         self.kind = kind
@@ -132,7 +130,7 @@ class Score:
             return "linear"
         kind, call = _final_activation(node.operation)
         if kind is None:
-            linear = isinstance(node.operation, LINEAR) and activation_of(node.operation) is None
+            linear = is_linear(node.operation) and activation_of(node.operation) is None
             return "linear" if linear else "unknown"
         if self.kind == "logit":
             self.overrides[node] = call
@@ -178,15 +176,13 @@ def _final_activation(operation):
     activation = activation_of(operation)
     if activation in SOFTMAX or activation in SIGMOID:
         return "softmax" if activation in SOFTMAX else "sigmoid", before_activation(operation)
-    if isinstance(operation, keras.layers.Softmax) or type(operation).__name__ in ("Softmax", "Sigmoid"):
-        return type(operation).__name__.lower(), lambda inputs, **_: inputs
-    return None, None
+    return _HEADS.get(kind_of(operation)), lambda inputs, **_: inputs
 
 
 def _is_transparent(node):
-    if isinstance(node.operation, keras.layers.Activation):
+    if kind_of(node.operation) == "Activation":
         return activation_of(node.operation) is None
-    return isinstance(node.operation, _TRANSPARENT) or node.kind in _TRANSPARENT_KINDS
+    return kind_of(node.operation) in _TRANSPARENT
 
 
 def as_float(tensor):

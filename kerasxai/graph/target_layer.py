@@ -4,7 +4,8 @@ import keras
 
 from kerasxai.graph.opaque_model import OpaqueModel
 
-# What only moves, drops or pools positions adds nothing to the map of the layer before it.
+# What only moves, drops or pools positions adds nothing to the map of the layer before it. Subclasses are taken for
+# their parents: this chooses which layer to look at, and says nothing of what it computes.
 _PASSED_OVER_LAYERS = tuple(
     getattr(keras.layers, name)
     for name in dir(keras.layers)

@@ -28,3 +28,7 @@ __all__ = [
     "top_classes",
     "training",
 ]
+
+
+def __dir__():
+    return __all__

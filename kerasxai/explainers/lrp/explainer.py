@@ -13,7 +13,7 @@ from kerasxai.explainers.lrp.mapping import Mapping
 from kerasxai.explainers.lrp.plan import BATCH_NORM, Plan
 from kerasxai.explainers.lrp.propagation import Propagation
 from kerasxai.explainers.lrp.treatments import MAX_POOL
-from kerasxai.explainers.options import check_one_of
+from kerasxai.explainers.options import check_finite, check_one_of, shown
 from kerasxai.explainers.registry import register
 from kerasxai.graph.forward import Forward
 from kerasxai.graph.score import as_float
@@ -92,7 +92,7 @@ class LRP(Explainer):
         self.extends = extends
         self.batch_norm, self.max_pool, self.input_range = batch_norm, max_pool, input_range
         self.start, self.contrast = start, contrast
-        self._ends = [] if relevance_at is None else [self.graph.node(relevance_at)]
+        self._ends = [] if relevance_at is None else [self.graph.node(relevance_at, "relevance_at")]
         self.relevance_at = self._ends[0].path if self._ends else None
         if len(self.graph.output_names) == 1:
             self.plan.check(self.graph.output_node(), self._ends)
@@ -125,6 +125,8 @@ class LRP(Explainer):
             Dict tensor index -> relevance `(copies * batch, ...)`, and the `Forward` that was kept.
         """
         forward = Forward(self.graph, inputs, {**self.scorer.overrides, **(overrides or {})})
+        if forward.is_wider and target.classes.shape.rank == 1:
+            target = self.resolve_target(inputs, target)  # the class the model itself predicts, rounding included
         copies = _copies(target)
         begin = self._start(forward, _one_after_the_other(target), start, contrast, copies)
         walk = Propagation(self.plan, forward, inputs, copies, ledger)
@@ -203,9 +205,14 @@ class _Book(LRP):
 def _check_range(input_range):
     if input_range is None:
         return
-    is_pair = isinstance(input_range, (list, tuple)) and len(input_range) == 2
-    if not is_pair or isinstance(input_range[0], str) or not np.all(np.less(*input_range)):
-        raise ValueError(f"`input_range` must be (low, high), low < high. Received: input_range={input_range!r}.")
+    expected = "`input_range` must be (low, high), low < high, each a number or one per channel."
+    if not isinstance(input_range, (list, tuple)) or len(input_range) != 2:
+        raise ValueError(f"{expected} Received: input_range={shown(input_range)}.")
+    for bound in input_range:
+        check_finite("input_range", bound)
+    shapes = {np.shape(bound) for bound in input_range} - {()}
+    if len(shapes) > 1 or not np.all(np.less(*input_range)):
+        raise ValueError(f"{expected} Received: input_range={shown(input_range)}.")
 
 
 def _copies(target):

@@ -3,6 +3,7 @@
 from kerasxai.explainers.lrp.mapping import by_depth
 from kerasxai.explainers.lrp.rules import AlphaBeta, Epsilon, Flat, Gamma, WSquare, ZBox, Zero, ZPlus
 from kerasxai.graph.linear import CONVOLUTION, LINEAR
+from kerasxai.suggestions import did_you_mean
 
 
 def preset(name, input_range=None):
@@ -15,8 +16,10 @@ def preset(name, input_range=None):
     Raises:
         ValueError: No preset has this name.
     """
-    if name not in _PRESETS:
-        raise ValueError(f"A preset must be one of {', '.join(_PRESETS)}. Received: {name!r}.")
+    if not isinstance(name, str) or name not in _PRESETS:
+        raise ValueError(
+            f"A preset must be one of {', '.join(_PRESETS)}. Received: {name!r}.{did_you_mean(name, _PRESETS)}"
+        )
     return _PRESETS[name](input_range)
 
 

@@ -8,7 +8,6 @@ from kerasxai.explainers.lrp.engine import Linear, box_of, hand_on, one_sample
 from kerasxai.explainers.lrp.operations import Call
 from kerasxai.graph.batch_norm import fold_parts, scale_and_shift
 from kerasxai.graph.linear_parts import linear_parts
-from kerasxai.graph.score import as_float
 
 
 class Propagation:
@@ -105,8 +104,7 @@ class Propagation:
             output = self.forward.before[node]
         else:
             output = self.forward.values[folds.after.get(node, node).outputs[0]]
-        # What was computed in half precision is computed again rather than divided by.
-        return x, tf.cast(output, dtype) if output.dtype == as_float(output).dtype else None
+        return x, tf.cast(output, dtype)
 
     def _is_non_negative(self, node):
         tensor = self.plan.folds.before.get(node, node).inputs[0]

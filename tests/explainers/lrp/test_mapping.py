@@ -299,7 +299,7 @@ def test_bad_rules(case, net):
 
 @pytest.mark.parametrize("rules", ["epsilon", "epsilon_plus", {"*": ZERO}], ids=["rule", "preset", "mapping"])
 def test_an_unknown_preset_to_extend(rules, net):
-    with refused("preset must be one of", "'zeta'"):
+    with refused("`extends` must be one of", "epsilon_plus", "'zeta'"):
         LRP(net, rules=rules, extends="zeta")
 
 

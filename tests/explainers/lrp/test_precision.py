@@ -73,3 +73,26 @@ def test_half_precision_whole(method):
     maps = explained(net("float16", "float16", "float16"), method)
     assert maps.dtype == np.float32 and np.isfinite(maps).all()
     assert np.corrcoef(maps.ravel(), expected.ravel())[0, 1] > 0.98
+
+
+@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
+@pytest.mark.parametrize("method", ["epsilon", "box", "abs_z", "deep_lift", "relevance_cam"])
+def test_walks_back_divide_by_no_rounded_value(method, policy):
+    """The rounded output of a unit near 0 is any multiple of the sum it is divided by: the walk runs in float32."""
+    expected = explained(net("float32", "float32", "float32"), method)
+    maps = explained(net("float32", policy, policy), method)
+    assert np.abs(maps - expected).max() <= 1e-5 * np.abs(expected).max()
+
+
+def test_the_class_is_the_one_the_model_predicts():
+    """Of two classes a rounding apart the model's own first one is explained, not that of the walk in float32."""
+    inputs = keras.Input((4, 4, 1))
+    x = layers.GlobalAveragePooling2D(dtype="mixed_bfloat16")(inputs)
+    model = keras.Model(inputs, layers.Dense(2, dtype="mixed_bfloat16")(x))
+    model.set_weights([np.array([[1.0, 1.0 + 2.0**-10]]), np.zeros(2)])  # equal in bfloat16: class 0 is the first
+    x = np.ones((1, 4, 4, 1), "float32")
+    assert np.argmax(model(x).numpy()) == 0
+    for method in ("lrp", "deep_lift"):
+        np.testing.assert_array_equal(
+            kerasxai.explain(model, x, method), kerasxai.explain(model, x, method, target=0), err_msg=method
+        )
