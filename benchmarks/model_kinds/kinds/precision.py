@@ -42,7 +42,7 @@ def mixed_float16():
 @kind
 def mixed_bfloat16():
     """mixed_bfloat16"""
-    return half("mixed_bfloat16", 8e-2, dtype="float32")
+    return half("mixed_bfloat16", 0.12, dtype="float32")
 
 
 @kind

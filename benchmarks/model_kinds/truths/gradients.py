@@ -4,7 +4,7 @@ import numpy as np
 import tensorflow as tf
 from scipy.ndimage import gaussian_filter1d
 
-from benchmarks.model_kinds.truths.registry import listed, per_sample, truth
+from benchmarks.model_kinds.truths.registry import per_sample, truth
 from benchmarks.model_kinds.walk import Deconv, Guided, Walk
 
 _STEPS, _DRAWS, _LEVEL, _SEED, _SIGMA = 3, 3, 0.15, 0, 3.0

@@ -21,9 +21,17 @@ def lrp(kind, explainer, found):
     size = np.asarray(ledger.values["size"]).max()
     yield "sum + ledger = S(x)", sum(per_sample(one) for one in found) + lost, scores, size
     if "lrp" in kind.twins and kind.value is None:
-        maps = listed(kind, kerasxai.explainers.LRP(kind.model, rules=kerasxai.lrp.Epsilon(1e-9))(kind.given, kind.target))
+        maps = listed(
+            kind, kerasxai.explainers.LRP(kind.model, rules=kerasxai.lrp.Epsilon(1e-9))(kind.given, kind.target)
+        )
         slopes = gradients(kind, kind.x, LRPZero)
         yield from each("epsilon = gradient x input of the twin", maps, [g * x for g, x in zip(slopes, kind.x)])
+
+
+def lrp_zero(kind):
+    """LRP with a stabiliser so small that it is LRP-0."""
+    explainer = kerasxai.explainers.LRP(kind.model, rules=kerasxai.lrp.Epsilon(1e-9))
+    return listed(kind, explainer(kind.given, kind.target))
 
 
 def started(kind):
@@ -46,7 +54,9 @@ def b_lrp(kind, explainer, found):
         return
     still = kerasxai.explainers.BayesianLRP(kind.model, rules=kerasxai.lrp.Epsilon(1e-9), n_samples=2, noise_level=0.0)
     if not explainer._dropouts:
-        maps = listed(kind, kerasxai.explainers.LRP(kind.model, rules=kerasxai.lrp.Epsilon(1e-9))(kind.given, kind.target))
+        maps = listed(
+            kind, kerasxai.explainers.LRP(kind.model, rules=kerasxai.lrp.Epsilon(1e-9))(kind.given, kind.target)
+        )
         for one, other in zip(listed(kind, still(kind.given, kind.target)), maps):
             yield "without noise = LRP", one[:, 0], other
     else:
