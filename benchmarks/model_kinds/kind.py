@@ -62,7 +62,7 @@ class Kind:
     log_p: bool = False
     layer: str | None = None
     place: Callable | None = None
-    tolerance: float = 1e-3
+    tolerance: float = 2e-3
     twins: tuple = ("lrp", "rescale", "full_grad", "guided", "sise")
     input_of_layer: int = 0
     name: str = ""

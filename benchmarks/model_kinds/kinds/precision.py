@@ -132,8 +132,8 @@ def normalization():
 @kind
 def int8():
     """quantised to int8"""
-    steps = [*body(), gap(), dense(6, "relu"), dense(3)]
-    made = chain(steps, tolerance=3e-2)
+    twins = ("lrp", "rescale", "full_grad", "guided")
+    made = chain([*body(), gap(), dense(6, "relu"), dense(3)], tolerance=0.1, twins=twins)
     made.check()  # the truth is the net before it was quantised
     made.model.quantize("int8")
     return made
