@@ -5,6 +5,7 @@ import os
 
 SUFFIXES = (".keras", ".h5", ".hdf5")
 EXPECTED = "Expected a `.keras` file, a `.h5`/`.hdf5` file with a whole model, or a SavedModel directory."
+SAVE_AGAIN = "Save or download it again."
 
 
 def existing_path(path):

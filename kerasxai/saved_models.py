@@ -12,10 +12,10 @@ import zipfile
 
 import keras
 
-from kerasxai.model_files import EXPECTED, SUFFIXES, existing_path
+from kerasxai.model_files import EXPECTED, SAVE_AGAIN, SUFFIXES, existing_path
+from kerasxai.saved_model_folders import load_saved_model
 
 HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
-SAVE_AGAIN = "Save or download it again."
 LOAD_WEIGHTS = "Build the model in code and call `model.load_weights(path)`."
 USE_KERAS_2 = (
     "open the file with Keras 2 (`pip install tf-keras`, TF_USE_LEGACY_KERAS=1) and export it as a SavedModel "
@@ -86,7 +86,7 @@ def load_model(path, custom_objects=None, safe_mode=True, endpoint=None):
     if not isinstance(safe_mode, bool):
         raise TypeError(f"`safe_mode` must be True or False. Received: safe_mode={safe_mode!r}.")
     if os.path.isdir(path):
-        return _load_saved_model(path, endpoint)
+        return load_saved_model(path, endpoint)
     if endpoint is not None:
         raise ValueError(f"`endpoint` is for SavedModel directories. Received: endpoint={endpoint!r} and file {path}.")
     is_hdf5 = _has_hdf5_inside(path)
@@ -169,25 +169,6 @@ def _copy_archive(path, config, folder):
         for name in source.namelist():
             target.writestr(name, json.dumps(config) if name == "config.json" else source.read(name))
     return copy
-
-
-def _load_saved_model(path, endpoint):
-    from tensorflow.core.protobuf import saved_model_pb2
-
-    graph_file = os.path.join(path, "saved_model.pb")
-    if not os.path.exists(graph_file):
-        models = ", ".join(name for name in sorted(os.listdir(path)) if name.endswith(SUFFIXES)) or "none"
-        raise ValueError(f"{path} is a directory without `saved_model.pb`. Model files in it: {models}. {EXPECTED}")
-    try:
-        with open(graph_file, "rb") as file:
-            signatures = saved_model_pb2.SavedModel.FromString(file.read()).meta_graphs[0].signature_def
-        available = sorted(name for name in signatures if not name.startswith("__"))
-        wanted = endpoint or ("serve" if "serve" in available else "serving_default")
-        if wanted in available:
-            return keras.layers.TFSMLayer(path, call_endpoint=wanted)
-    except Exception as error:
-        raise ValueError(f"The SavedModel {path} is damaged or incomplete: {error} {SAVE_AGAIN}") from error
-    raise ValueError(f"The SavedModel {path} has no endpoint {wanted!r}. Pass `endpoint`, one of {available}.")
 
 
 def _refuse_code(path, config):

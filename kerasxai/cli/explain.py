@@ -39,18 +39,26 @@ class Predictor:
     """The model's probabilities, compiled once."""
 
     def __init__(self, model):
-        import tensorflow as tf
-
         from kerasxai.graph import Score, view
+        from kerasxai.targets import Target
 
-        score = Score(view(model), "probability")
-        self.classes = 2 if score.is_binary(0) else score.units(0)
-        self._binary = score.is_binary(0)
-        self._run = tf.function(lambda x: score.outputs([x])[0][0], reduce_retracing=True)
+        self._score = score = Score(view(model), "probability")
+        self._target = Target(0, None, score.scale())
+        self._binary = score.is_binary(self._target)
+        self.classes = 2 if self._binary else score.units(0)
+        self._compiled = {}
 
     def __call__(self, x):
         """Probabilities `(samples, classes)` of `x`; the value itself for a regression unit."""
-        values = self._run(x).numpy()
+        import tensorflow as tf
+
+        from kerasxai.running import Compiled
+
+        shape = x.shape[1:]
+        if shape not in self._compiled:
+            signature = [tf.TensorSpec([None, *shape], x.dtype)]
+            self._compiled[shape] = Compiled(lambda x: self._score.outputs([x], self._target)[0][0], signature)
+        values = self._compiled[shape](tf.constant(x)).numpy()
         return np.concatenate([1 - values, values], axis=1) if self._binary else values
 
 
@@ -90,14 +98,16 @@ def _explain_all(options, inputs, explainers, predictor, names, target, folder):
         archives = {
             method: stack.enter_context(MapArchive(folder / f"{method}.npz")) for method in explainers.explainers
         }
-        for chunk in _chunks(_progress(inputs), options.batch_size):
+        progress = stack.enter_context(_progress(len(inputs)))
+        for chunk in _chunks(inputs, options.batch_size):
             x = np.stack([sample.x for sample in chunk])
             probabilities = predictor(x)
             classes = _explained_classes(target, probabilities)
-            if _is_top(target):
-                results = _top(explainers, x, classes)
-            else:
-                results = explainers(x, target=None if classes is None else classes[:, 0])
+            with progress.part(len(chunk)):
+                if _is_top(target):
+                    results = _top(explainers, x, classes)
+                else:
+                    results = explainers(x, target=None if classes is None else classes[:, 0])
             for row, sample in enumerate(chunk):
                 explained = [] if classes is None else [int(index) for index in classes[row]]
                 told_apart = [names.names[index] for index in explained] if _is_top(target) else None
@@ -114,7 +124,7 @@ def _explain_all(options, inputs, explainers, predictor, names, target, folder):
                 ]
                 samples.append(_entry(sample, probabilities[row], explained, label, pictures, names))
                 wide = np.ndim(sample.shown) < 3
-                figures = [[figure(*picture, wide) for picture in several] for several in pictures.values()]
+                figures = [[figure(*picture, wide=wide) for picture in several] for several in pictures.values()]
                 rows = figures if _is_top(target) else [itertools.chain(*figures)]
                 sections.append(sample_section(sample.name, shown, rows))
     report = {
@@ -133,13 +143,14 @@ def _explain_all(options, inputs, explainers, predictor, names, target, folder):
 
 def _draw(sample, maps, explainer, class_names, folder):
     """Saves the pictures of one sample under one explainer; `class_names` if the maps are those of several classes."""
-    from kerasxai import to_heatmap
+    from kerasxai.heatmap import is_signed, to_heatmap
 
     maps = maps if class_names else maps[np.newaxis]
     if maps.ndim > np.ndim(sample.shown):
         maps = to_heatmap(maps, explainer.reduce or "sum")
     name = f"pictures/{sample.name}__{explainer.name}"
-    return save_pictures(folder, name, sample.shown, maps, explainer.name.replace("_", " "), class_names)
+    caption = explainer.name.replace("_", " ")
+    return save_pictures(folder, name, sample.shown, maps, caption, is_signed(explainer), class_names)
 
 
 def _entry(sample, probabilities, explained, label, pictures, names):
@@ -149,23 +160,30 @@ def _entry(sample, probabilities, explained, label, pictures, names):
         "predicted": names.names[int(probabilities.argmax())],
         "explained": [names.names[index] for index in explained],
         "label": None if label is None else names.names[label],
-        "pictures": {method: [file for file, _ in several] for method, several in pictures.items()},
+        "pictures": {method: [file for file, *_ in several] for method, several in pictures.items()},
     }
 
 
 def _explained_classes(target, probabilities):
     """Classes to explain, `(samples, how many)`; None for a single unit, which has none to choose."""
+    from kerasxai.targets import Classes
+
     if probabilities.shape[1] == 1:
         return None
     if isinstance(target, int):
         return np.full((len(probabilities), 1), target)
     count = int(target[3:]) if _is_top(target) else 1
-    return np.argsort(-probabilities, axis=1, kind="stable")[:, :count]
+    return np.argsort(-probabilities, axis=1, kind="stable")[:, :count].view(Classes)
 
 
 def _top(explainers, x, classes):
     """Maps of several classes on a new axis after the samples, as `target="top4"` gives."""
-    each = [explainers(x, target=classes[:, rank]) for rank in range(classes.shape[1])]
+    from kerasxai.progress import Progress
+
+    each, progress = [], Progress(classes.shape[1], verbose=0)
+    for rank in range(classes.shape[1]):
+        with progress.part(1):
+            each.append(explainers(x, target=classes[:, rank]))
     return {method: np.stack([maps[method] for maps in each], axis=1) for method in each[0]}
 
 
@@ -202,12 +220,18 @@ def _chunks(samples, size):
     return iter(lambda: list(itertools.islice(samples, size)), [])
 
 
-def _progress(inputs):
+@contextlib.contextmanager
+def _progress(total):
+    """A `Progress` of the samples explained, drawn on the terminal's standard error."""
     from rich.console import Console
-    from rich.progress import track
+    from rich.progress import Progress as Bar
+
+    from kerasxai.progress import Progress
 
     console = Console(stderr=True)
-    return track(inputs, "Explaining", total=len(inputs), console=console, disable=not console.is_terminal)
+    with Bar(console=console, disable=not console.is_terminal, transient=True) as bar:
+        task = bar.add_task("Explaining", total=total)
+        yield Progress(total, verbose=0, draw=lambda done: bar.update(task, completed=done))
 
 
 def _facts(report):

@@ -79,10 +79,15 @@ def _paper(doc):
 def _verdict(cls, model):
     import warnings
 
+    from kerasxai.graph import ModelGraph
+
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
-            cls(model)
+            explainer = cls(model)
         except (TypeError, ValueError) as error:
             return f"no: {str(error).split('. ')[0]}"
-    return "; ".join(["yes", *(str(warning.message) for warning in caught)])
+    goes_back = re.search(r"\b[Bb]\b|explainer", cls.passes)
+    opaque = not isinstance(explainer.graph, ModelGraph)  # what its operations are shows only when they run
+    yes = "yes, if its operations have gradients" if opaque and goes_back else "yes"
+    return "; ".join([yes, *(str(warning.message) for warning in caught)])

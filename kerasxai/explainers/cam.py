@@ -32,9 +32,15 @@ class CAM(Explainer):
     """
 
     family = "CAM"
+    signed = False
 
     def __init__(self, model, layer=None, upsample=True, relu=True, **kwargs):
         super().__init__(model, **kwargs)
+        if not isinstance(self.graph, ModelGraph) and not self.graph.layers:
+            raise ValueError(
+                f"{type(self).__name__} reads a layer, and this model shows none: a {type(model).__name__} is only "
+                "seen from outside. Gradient and perturbation methods need no layer."
+            )
         if isinstance(layer, (list, tuple)):
             if not layer:
                 raise ValueError("`layer` must name at least one layer. Received: an empty list.")
@@ -44,6 +50,7 @@ class CAM(Explainer):
         self.upsample = flag("upsample", upsample)
         self.relu = flag("relu", relu)
         self._captured_default = None
+        self.signed = not self.relu
         if self.layer is None and isinstance(self.graph, ModelGraph) and len(self.graph.output_names) == 1:
             self.layers_for(0)
 
@@ -335,6 +342,7 @@ class ClassActivationMapping(CAM):
 
     passes = "F + b"
 
+    signed = True
     needs_graph = True
 
     def __init__(self, model, upsample=True, relu=False, **kwargs):
@@ -368,7 +376,7 @@ class ClassActivationMapping(CAM):
             if kind in _GLOBAL_AVERAGE and dense is not None and below is not None:
                 return below
             linear = kind in _BEHIND_AVERAGE and activation_of(node.operation) is None
-            if not (linear or node in self.scorer.overrides) or (kind == "Dense" and dense):
+            if not (linear or node in self.scorer.left_out()) or (kind == "Dense" and dense):
                 break
             dense = node if kind == "Dense" else dense
             node = below

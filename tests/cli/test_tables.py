@@ -76,3 +76,14 @@ def test_a_bad_command_line_is_status_2(arguments, capsys):
         cli.main(arguments)
     assert stop.value.code == 2
     assert "usage: kerasxai" in capsys.readouterr().err
+
+
+def test_layers_of_a_saved_model_seen_from_outside(tmp_path, capsys):
+    """It shows no layer to a CAM, and whether its operations have gradients shows only when they run."""
+    model = keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Conv2D(2, 3), keras.layers.Flatten()])
+    model.export(tmp_path / "model", verbose=False)
+    cli.main(["layers", str(tmp_path / "model")])
+    verdicts = dict(line.split(": ", 1) for line in capsys.readouterr().out.splitlines() if ": " in line)
+    assert verdicts["grad_cam"].startswith("no: GradCAM reads a layer")
+    assert verdicts["gradient"] == verdicts["smooth_grad"] == "yes, if its operations have gradients"
+    assert verdicts["occlusion"] == verdicts["lime"] == "yes"
