@@ -17,6 +17,7 @@ if TYPE_CHECKING:  # for editors, which do not run `__getattr__`
     from kerasxai.graph import layer_table
     from kerasxai.heatmap import to_heatmap
     from kerasxai.saved_models import load_model
+    from kerasxai.targets import of_logits
 
 __all__ = [
     "Comparison",
@@ -32,6 +33,7 @@ __all__ = [
     "load_model",
     "lrp",
     "models",
+    "of_logits",
     "plots",
     "to_heatmap",
 ]
@@ -44,6 +46,7 @@ _MODULES = {
     "layer_table": "graph",
     "load_model": "saved_models",
     "lrp": "explainers",
+    "of_logits": "targets",
     "to_heatmap": "heatmap",
 }
 

@@ -122,7 +122,7 @@ class Heatmaps(ExplanationCallback):
 
     def _titles(self, samples):
         """The explained class of each sample and its probability."""
-        if callable(self._probe.target) or samples.are_values:
+        if not samples.have_classes:
             return None
         scores = samples.originals
         names = names_of_classes(self.class_names, max(int(samples.classes.max()) + 1, len(self.class_names or ())))

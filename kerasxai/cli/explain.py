@@ -40,10 +40,12 @@ class Predictor:
 
     def __init__(self, model):
         from kerasxai.graph import Score, view
+        from kerasxai.targets import Target
 
         self._score = score = Score(view(model), "probability")
-        self.classes = 2 if score.is_binary(0) else score.units(0)
-        self._binary = score.is_binary(0)
+        self._target = Target(0, None, score.scale())
+        self._binary = score.is_binary(self._target)
+        self.classes = 2 if self._binary else score.units(0)
         self._compiled = {}
 
     def __call__(self, x):
@@ -55,7 +57,7 @@ class Predictor:
         shape = x.shape[1:]
         if shape not in self._compiled:
             signature = [tf.TensorSpec([None, *shape], x.dtype)]
-            self._compiled[shape] = Compiled(lambda x: self._score.outputs([x])[0][0], signature)
+            self._compiled[shape] = Compiled(lambda x: self._score.outputs([x], self._target)[0][0], signature)
         values = self._compiled[shape](tf.constant(x)).numpy()
         return np.concatenate([1 - values, values], axis=1) if self._binary else values
 
@@ -164,12 +166,14 @@ def _entry(sample, probabilities, explained, label, pictures, names):
 
 def _explained_classes(target, probabilities):
     """Classes to explain, `(samples, how many)`; None for a single unit, which has none to choose."""
+    from kerasxai.targets import Classes
+
     if probabilities.shape[1] == 1:
         return None
     if isinstance(target, int):
         return np.full((len(probabilities), 1), target)
     count = int(target[3:]) if _is_top(target) else 1
-    return np.argsort(-probabilities, axis=1, kind="stable")[:, :count]
+    return np.argsort(-probabilities, axis=1, kind="stable")[:, :count].view(Classes)
 
 
 def _top(explainers, x, classes):

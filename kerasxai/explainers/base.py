@@ -14,7 +14,7 @@ from kerasxai.graph.score import as_float
 from kerasxai.progress import Progress
 from kerasxai.registry import Configurable, refuse_unknown_options
 from kerasxai.running import Compiled
-from kerasxai.targets import Target, TargetPlan, check_labels, ranked_classes, resolve, select
+from kerasxai.targets import TargetPlan, check_labels, ranked_classes, resolve, select
 
 # Lifts float16 gradients out of the range where they become 0; divided out again in float32.
 _HALF_PRECISION_SCALE = 1024.0
@@ -41,6 +41,8 @@ class Explainer(Configurable, metaclass=_Remembering):
         model: A built Keras model, never changed, or a function `x -> scores`, of TensorFlow operations or, for the
             methods that only perturb the input, in NumPy.
         score: The scalar explained: `"logit"` (default), a final softmax or sigmoid left out, or `"probability"`.
+            Linear units are logits or values by the compiled loss; where there is none that tells, a target that speaks
+            of classes means their softmax, and an index the value of its unit.
         batch_size: Number of samples, or of perturbed copies of them, the model runs on at once. Bounds the memory.
         verbose: Progress bar: `"auto"` (only when it takes longer than two seconds), 0 or 1.
 
@@ -85,8 +87,9 @@ class Explainer(Configurable, metaclass=_Remembering):
                 `tf.data.Dataset` or `keras.utils.PyDataset` of `x` or `(x, y)`. In the model's own input range.
             target: What is explained. None or `"predicted"`: the class predicted for each sample; `"true"`: its label
                 in `y` or the dataset; an int; one int per sample; one-hot rows; `"top4"`: the four best classes, on a
-                new axis after the samples; a callable, model outputs -> `(batch,)`, or `(callable, array)` with
-                per-sample data as its second argument; `(output_name, target)` for one output of several.
+                new axis after the samples; a callable, what `model(x)` returns -> `(batch,)`, whatever the `score`
+                (`kerasxai.of_logits(callable)` gets the logits), or `(callable, array)` with per-sample data as its
+                second argument; `(output_name, target)` for one output of several.
             y: Labels, used by `target="true"`.
 
         Returns:
@@ -157,7 +160,7 @@ class Explainer(Configurable, metaclass=_Remembering):
 
     def scores(self, inputs, target, taps=(), on_tap=None, overrides=None):
         """Runs the model: the explained scalar of each sample `(batch,)`, and the outputs of the layers in `taps`."""
-        outputs, tapped = self.scorer.outputs(inputs, taps, on_tap, overrides)
+        outputs, tapped = self.scorer.outputs(inputs, target, taps, on_tap, overrides)
         return select(self.scorer, outputs, target), tapped
 
     def resolve_target(self, inputs, target):
@@ -169,11 +172,11 @@ class Explainer(Configurable, metaclass=_Remembering):
             return target
 
         def predicted():
-            outputs, _ = self.scorer.outputs(inputs)
+            outputs, _ = self.scorer.outputs(inputs, target)
             return resolve(self.scorer, outputs, target).classes
 
         classes = tf.cond(tf.reduce_any(target.classes < 0), predicted, lambda: target.classes)
-        return Target(target.output, None, tf.ensure_shape(classes, [None]))
+        return target.of_batch(tf.ensure_shape(classes, [None]))
 
     def differentiate(self, tape, scores, sources):
         """Gradients of the scores with respect to `sources`, in float32 (float64 stays)."""
@@ -219,19 +222,21 @@ class Explainer(Configurable, metaclass=_Remembering):
     def _function(self, inputs, plan, rows, purpose):
         """The compiled function for inputs of this shape; batches of any size share one."""
         shapes = tuple((tuple(tensor.shape[1:]), tensor.dtype.name) for tensor in [*inputs, *rows])
-        key = (purpose, plan.count, plan.output, plan.function, shapes)
+        key = (purpose, plan.count, plan.target, shapes)
         if key not in self._compiled:
             self._compiled[key] = self._compile(inputs, plan, rows, purpose)
         return self._compiled[key]
 
     def _compile(self, inputs, plan, rows, purpose):
+        target, count = plan.target, plan.count  # what is compiled must not hold the plan and its samples
+
         def explain(inputs, classes, *rows):
             self.trace_count += 1
-            return self.explain_batch(list(inputs), Target(plan.output, plan.function, classes, *rows))
+            return self.explain_batch(list(inputs), target.of_batch(classes, *rows))
 
         def rank(inputs, classes):
-            outputs, _ = self.scorer.outputs(list(inputs))
-            return ranked_classes(self.scorer, outputs[plan.output], plan.output, plan.count)
+            outputs, _ = self.scorer.outputs(list(inputs), target)
+            return ranked_classes(self.scorer, outputs, target, count)
 
         all_ranks = purpose == "explanation" and self.takes_all_ranks and plan.count is not None
         signature = [

@@ -376,7 +376,7 @@ class ClassActivationMapping(CAM):
             if kind in _GLOBAL_AVERAGE and dense is not None and below is not None:
                 return below
             linear = kind in _BEHIND_AVERAGE and activation_of(node.operation) is None
-            if not (linear or node in self.scorer.overrides) or (kind == "Dense" and dense):
+            if not (linear or node in self.scorer.left_out()) or (kind == "Dense" and dense):
                 break
             dense = node if kind == "Dense" else dense
             node = below

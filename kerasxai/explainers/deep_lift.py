@@ -53,14 +53,14 @@ class DeepLift(BaselineExplainer):
 
     def attribute(self, inputs, target):
         real_inputs(self, inputs)
-        here = Forward(self.graph, inputs, self.scorer.overrides)
+        here = Forward(self.graph, inputs, self.scorer.overrides(target))
         if here.is_wider:
             target = self.resolve_target(inputs, target)  # the class the model itself predicts, rounding included
-        target = resolve(self.scorer, self.scorer.of_outputs(here.wide(self.graph.outputs)), target)
+        target = resolve(self.scorer, self.scorer.of_outputs(here.wide(self.graph.outputs), target), target)
         baselines = self.baselines(inputs)
         totals = [zeros_of(x) for x in inputs]
         for baseline in baselines:
-            there = Forward(self.graph, baseline, self.scorer.overrides)
+            there = Forward(self.graph, baseline, self.scorer.overrides(target))
             multipliers = self._walk(here, there, target)
             totals = [
                 total + _product(multipliers.get(tensor), x, start) / len(baselines)
@@ -81,24 +81,27 @@ class DeepLift(BaselineExplainer):
             if all(one is None for one in given):
                 continue
             # A tensor that is an input twice gets the slope of both at once, so it must be counted once.
-            for tensor, one in dict(zip(node.inputs, self._through(node, given, here, there))).items():
+            for tensor, one in dict(zip(node.inputs, self._through(node, given, here, there, target))).items():
                 if one is not None:
                     multipliers[tensor] = one if multipliers.get(tensor) is None else multipliers[tensor] + one
         return multipliers
 
     def _scores(self, target, raw):
-        return [select(self.scorer, self.scorer.of_outputs(raw), target)]
+        return [select(self.scorer, self.scorer.of_outputs(raw, target), target)]
 
-    def _through(self, node, given, here, there):
+    def _through(self, node, given, here, there, target):
         xs, starts = here.wide(node.inputs), there.wide(node.inputs)
-        run = functools.partial(self.graph.call, node)
-        if node in self.scorer.overrides:
-            return _slope(self._linear_run(node), xs, given)
+        logits = self.scorer.overrides(target).get(node)
+        run = functools.partial(self.graph.call, node, call=logits)
+        if node in self.scorer.left_out(target):
+            return _slope(run, xs, given)
+        if logits is not None:
+            return _mean_slope(run, starts, xs, given, _POINTS)
         if node in here.before:
             before = (as_float(there.before[node]), as_float(here.before[node]))
             after = (*there.wide(node.outputs), *here.wide(node.outputs))
             given = _through_function(node.operation.activation, *before, *after, given)
-            return _slope(self._linear_run(node), xs, given)
+            return _slope(functools.partial(self.graph.call, node, call=before_activation(node.operation)), xs, given)
         if is_linear(node.operation) or is_affine(node.operation):
             return _slope(run, xs, given)
         if is_elementwise(node.operation) and len(xs) == 1:
@@ -109,11 +112,6 @@ class DeepLift(BaselineExplainer):
         is_product = kind_of(node.operation) in ("Multiply", "ops.Multiply")
         points = (len(xs) + 1) // 2 if is_product else _POINTS
         return _mean_slope(run, starts, xs, given, points)
-
-    def _linear_run(self, node):
-        """A linear node, or the activation the score leaves out, without its activation."""
-        call = self.scorer.overrides.get(node) or before_activation(node.operation)
-        return lambda inputs: self.graph.call(node, inputs, call)
 
 
 def _product(multiplier, x, start):

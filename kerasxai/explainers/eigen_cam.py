@@ -27,7 +27,7 @@ class EigenCAM(CAM):
 
     def maps(self, inputs, target):
         paths = self.layers_for(target.output)
-        _, tapped = self.scorer.outputs(inputs, taps=paths)
+        _, tapped = self.scorer.outputs(inputs, target, taps=paths)
         return {path: first_component(as_float(a), as_float(a)) for path, a in zip(paths, tapped)}
 
 

@@ -29,18 +29,19 @@ class _Terms(Explainer):
     def full_gradient(self, inputs, target):
         """Scores, the input terms, and a list of (path, term shaped like the layer's output)."""
         real_inputs(self, inputs)
-        biased = {}
+        biased, left_out = {}, self.scorer.left_out(target)
+        opened = set(self.scorer.overrides(target)) - left_out  # run in another way, for the logits inside
 
         def keep(node):
             def run(*args, **kwargs):
-                value, activation = _before_activation(node, self.scorer.overrides, args, kwargs)
+                value, activation = _before_activation(node, left_out, args, kwargs)
                 tape.watch(value)
                 biased[node] = value
                 return activation(value)
 
             return run
 
-        nodes = [node for node in self.graph.nodes if _has_offset(node.operation)]
+        nodes = [node for node in self.graph.nodes if _has_offset(node.operation) and node not in opened]
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(inputs)
             scores, _ = self.scores(inputs, target, overrides={node: keep(node) for node in nodes})

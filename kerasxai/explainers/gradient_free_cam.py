@@ -39,7 +39,7 @@ class ScoreCAM(CAM):
 
     def maps(self, inputs, target):
         paths = self.layers_for(target.output)
-        outputs, tapped = self.scorer.outputs(inputs, taps=paths)
+        outputs, tapped = self.scorer.outputs(inputs, target, taps=paths)
         target = resolve(self.scorer, outputs, target)
         return {path: self._map(path, as_float(a), inputs, target) for path, a in zip(paths, tapped)}
 
@@ -153,7 +153,7 @@ class SmoothGradCAMPlusPlus(CAM):
 
     def maps(self, inputs, target):
         paths = self.layers_for(target.output)
-        outputs, tapped = self.scorer.outputs(inputs, taps=paths)
+        outputs, tapped = self.scorer.outputs(inputs, target, taps=paths)
         target = resolve(self.scorer, outputs, target)
         powers = self._smooth.explain_batch(inputs, target)
         return {path: plus_plus(as_float(a), *power) for path, a, power in zip(paths, tapped, powers)}
