@@ -3,6 +3,7 @@
 import contextvars
 import os
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor, wait
 
 import numpy as np
@@ -12,6 +13,7 @@ from tensorflow.python.eager import context
 from kerasxai.progress import reported_to
 
 _LOOK = 0.1  # seconds from one look at how far a function is to the next
+_QUICK = 0.05  # seconds; what took no longer last time is not worth a thread, whatever the batch is this time
 _compiling = contextvars.ContextVar("compiling", default=None)  # the `Compiled` that is being traced
 _inside = contextvars.ContextVar("inside", default=None)  # number of its loop whose step is being traced
 
@@ -23,8 +25,8 @@ class Stopped(Exception):
 class Compiled:
     """A function compiled once, that can be stopped while it runs and tells how far it is.
 
-    While TensorFlow computes, Python obeys no Ctrl-C. So a call from the main thread runs in another one, and the main
-    thread waits where it can be interrupted; the function's loops (`Loop`) then end at their next step. Whoever wants
+    While TensorFlow computes, Python obeys no Ctrl-C. So a call from the main thread runs in another one, unless the
+    last one was quick, and the main thread waits where it can be interrupted; the function's loops (`Loop`) then end at their next step. Whoever wants
     to know (`reported_to`) is told meanwhile how far the loops are.
 
     Args:
@@ -43,7 +45,7 @@ class Compiled:
             # For each loop the share that is done, and the share of the step under way.
             self.places = tf.Variable(np.zeros([0, 2]), shape=[None, 2], trainable=False)
         self._runs, self._state = threading.Lock(), threading.Lock()
-        self._running = None
+        self._running, self._seconds = None, None  # the call under way; how long the last one took
         token = _compiling.set(self)
         try:
             self._function = tf.function(function, autograph=False).get_concrete_function(*signature)
@@ -64,9 +66,11 @@ class Compiled:
                 if self.parents:
                     self.places.assign(np.zeros([len(self.parents), 2]))
                 self._running = call
+            start = time.monotonic()
             try:
                 return None if call.is_abandoned else self._function(*arguments)
             finally:
+                self._seconds = time.monotonic() - start
                 with self._state:
                     self._running = None
                     if self.is_stopped:
@@ -92,7 +96,8 @@ class Compiled:
         return min(share_inside(None), 1.0)
 
     def _result(self, call):
-        if threading.current_thread() is not threading.main_thread():
+        is_quick = self._seconds is not None and self._seconds < _QUICK
+        if is_quick or threading.current_thread() is not threading.main_thread():
             return call.run()
         try:
             return call.wait(reported_to())
