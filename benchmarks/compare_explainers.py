@@ -28,6 +28,7 @@ from scipy.stats import rankdata, spearmanr
 import kerasxai
 from kerasxai import datasets
 from kerasxai.cli import evaluate, gallery, session
+from kerasxai.cli.options import name_and_value
 
 EXPLAINERS = (
     "grad_cam",
@@ -69,7 +70,8 @@ def main(arguments=None):
 
 
 def _comparison(model, x, options, seed):
-    shared = {"batch_size": options.batch_size, "seed": seed, **session.read_options("--option", options.option)}
+    given = dict(name_and_value("--option", text) for text in options.option or ())
+    shared = {"batch_size": options.batch_size, "seed": seed, **given}
     classes = [kerasxai.explainers.get(name) for name in options.explainers]
     measures = [kerasxai.evaluators.get(name) for name in options.evaluators]
     known = {

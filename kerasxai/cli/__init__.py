@@ -1,10 +1,11 @@
 """The `kerasxai` command: arguments in, exit status out; each command's work is in a file of its own."""
 
 import argparse
-import os
 import sys
 
 from kerasxai.cli import rules
+from kerasxai.cli.quiet import plain_warnings
+from kerasxai.cli.wording import for_the_command_line
 
 
 def main(arguments=None):
@@ -13,14 +14,14 @@ def main(arguments=None):
     Returns:
         Exit status: 0; 1 when it fails or is interrupted, with one line on standard error; 2 for a bad command line.
     """
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     options = _parser().parse_args(arguments)
     try:
-        options.run(options)
+        with plain_warnings():
+            options.run(options)
     except KeyboardInterrupt:
         return _fail("interrupted; nothing half-written is left behind.")
     except (OSError, TypeError, ValueError) as error:
-        return _fail(" ".join(str(error).split()))
+        return _fail(for_the_command_line(" ".join(str(error).split())))
     return 0
 
 
@@ -168,6 +169,7 @@ def _add_layers(commands):
         "which rule of lrp each layer gets",
     )
     parser.add_argument("model", metavar="MODEL", help="a .keras or .h5 file, or a SavedModel folder")
+    parser.add_argument("--unsafe", action="store_true", help="let the model file run its own code (Lambda layers)")
     rules.add_arguments(parser)
 
     def run(options):
@@ -191,7 +193,6 @@ def _add_list(commands):
 
 
 def _positive(text):
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"must be 1 or more, not {text}")
-    return value
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"must be a whole number, 1 or more, not {text}")
+    return int(text)

@@ -5,20 +5,28 @@ import itertools
 import numpy as np
 
 from kerasxai.cli.gallery import figure, output_folder, versions, write_json, write_page
-from kerasxai.cli.session import explainer_settings, open_model, read_options
+from kerasxai.cli.options import explainer_settings, metric_settings
+from kerasxai.cli.quiet import load_tensorflow
+from kerasxai.cli.session import check_paths, open_model
 
 METHODS = ("grad_cam", "gradient_x_input", "integrated_gradients", "lrp")
 METRICS = ("drop_increase", "aopc", "deletion", "insertion")
+NUMBER_WIDTH = len("-1.23e-05")
 
 
 def run(options):
     """Carries out the command; `options` are its parsed arguments."""
+    methods = options.method or list(METHODS)
+    settings = explainer_settings(options, methods)
+    wanted, metric_options = metric_settings(options, options.metric or METRICS)
+    check_paths(options)
+    load_tensorflow()
     import kerasxai
-    from kerasxai.explain import SeveralExplainers
+    from kerasxai.explaining import SeveralExplainers
 
     model, inputs = open_model(options)
-    explainers = SeveralExplainers(model, options.method or list(METHODS), **explainer_settings(options)).explainers
-    metrics = _metrics(options)
+    explainers = SeveralExplainers(model, methods, **settings).explainers
+    metrics = [_metric(entry, metric_options) for entry in wanted]
     x = samples_of(inputs, options.samples)
     with output_folder(options.out, options.overwrite) as folder:
         comparison = kerasxai.evaluate(model, x, explainers, metrics, batch_size=options.batch_size)
@@ -27,19 +35,11 @@ def run(options):
     print(f"{len(x)} samples. Open {options.out}/index.html")
 
 
-def _metrics(options):
-    """The evaluators asked for; each takes the options it has, and every option must be one of theirs."""
+def _metric(entry, options):
+    """An evaluator with those of the options that it has."""
     from kerasxai import evaluators
 
-    classes = [evaluators.get(name) for name in options.metric or METRICS]
-    settings = read_options("--metric-option", options.metric_option)
-    known = {name for cls in classes for name in cls.option_names()}
-    if unknown := sorted(set(settings) - known):
-        raise ValueError(
-            f"None of the metrics has the option {', '.join(unknown)}. Their options: {', '.join(sorted(known))}."
-        )
-    settings = {"batch_size": options.batch_size, **settings}
-    return [cls(**{name: settings[name] for name in cls.option_names() if name in settings}) for cls in classes]
+    return evaluators.get(entry.name)(**{name: value for name, value in options.items() if name in entry.options})
 
 
 def samples_of(inputs, count):
@@ -82,12 +82,32 @@ def _print(comparison):
 
     from kerasxai.comparison import ARROWS
 
-    table = Table(caption="Means; confidence intervals are in the files. Rows in italics are controls.")
-    table.add_column("", no_wrap=True)
-    for metric in comparison.metrics:
-        table.add_column(f"{metric.replace('_', ' ')} {ARROWS[comparison.directions[metric]]}", justify="right")
-    for row in comparison.rows:
-        cells = [comparison.summary(row, metric) for metric in comparison.metrics]
-        shown = ["" if one is None else f"{one.mean:.3g}" for one in cells]
-        table.add_row(f"[italic]{row}[/]" if row in comparison.controls else row, *shown)
-    Console().print(table)
+    console = Console()
+    headings = {
+        metric: f"{metric.replace('_', ' ')} {ARROWS[comparison.directions[metric]]}" for metric in comparison.metrics
+    }
+    tables = list(_that_fit(headings, console.width - max(map(len, comparison.rows)) - len("│  │")))
+    for metrics in tables:
+        caption = "Means; confidence intervals are in the files. Rows in italics are controls."
+        table = Table(caption=caption if metrics is tables[-1] else None)
+        table.add_column("", no_wrap=True)
+        for metric in metrics:
+            table.add_column(headings[metric], justify="right")
+        for row in comparison.rows:
+            cells = [comparison.summary(row, metric) for metric in metrics]
+            shown = ["" if one is None else f"{one.mean:.3g}" for one in cells]
+            table.add_row(f"[italic]{row}[/]" if row in comparison.controls else row, *shown)
+        console.print(table)
+
+
+def _that_fit(headings, width):
+    """The metrics in groups whose columns are `width` wide at most, so that no word of a heading is broken."""
+    group, used = [], 0
+    for metric, heading in headings.items():
+        needed = max(NUMBER_WIDTH, *map(len, heading.split())) + len("  │")
+        if group and used + needed > width:
+            yield group
+            group, used = [], 0
+        group.append(metric)
+        used += needed
+    yield group

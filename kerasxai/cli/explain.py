@@ -8,19 +8,24 @@ import re
 import numpy as np
 
 from kerasxai.cli.gallery import MapArchive, figure, output_folder, sample_section, versions, write_json, write_page
+from kerasxai.cli.options import explainer_settings
 from kerasxai.cli.pictures import save_pictures
-from kerasxai.cli.session import explainer_settings, open_model
+from kerasxai.cli.quiet import load_tensorflow
+from kerasxai.cli.session import check_paths, open_model
 
 PREDICTIONS_SHOWN = 4
 
 
 def run(options):
     """Carries out the command; `options` are its parsed arguments."""
-    from kerasxai.explain import SeveralExplainers
+    methods = options.method or ["grad_cam"]
+    settings = explainer_settings(options, methods)
+    check_paths(options)
+    load_tensorflow()
+    from kerasxai.explaining import SeveralExplainers
 
     model, inputs = open_model(options)
-    settings = explainer_settings(options)
-    explainers = SeveralExplainers(model, options.method or ["grad_cam"], **settings)
+    explainers = SeveralExplainers(model, methods, **settings)
     predictor = Predictor(model)
     names = ClassNames(options.classes, inputs, predictor.classes)
     target = _target(options.target, names, predictor.classes)
@@ -35,10 +40,12 @@ class Predictor:
 
     def __init__(self, model):
         from kerasxai.graph import Score, view
+        from kerasxai.targets import Target
 
         self._score = score = Score(view(model), "probability")
-        self.classes = 2 if score.is_binary(0) else score.units(0)
-        self._binary = score.is_binary(0)
+        self._target = Target(0, None, score.scale())
+        self._binary = score.is_binary(self._target)
+        self.classes = 2 if self._binary else score.units(0)
         self._compiled = {}
 
     def __call__(self, x):
@@ -50,7 +57,7 @@ class Predictor:
         shape = x.shape[1:]
         if shape not in self._compiled:
             signature = [tf.TensorSpec([None, *shape], x.dtype)]
-            self._compiled[shape] = Compiled(lambda x: self._score.outputs([x])[0][0], signature)
+            self._compiled[shape] = Compiled(lambda x: self._score.outputs([x], self._target)[0][0], signature)
         values = self._compiled[shape](tf.constant(x)).numpy()
         return np.concatenate([1 - values, values], axis=1) if self._binary else values
 
@@ -117,7 +124,7 @@ def _explain_all(options, inputs, explainers, predictor, names, target, folder):
                 ]
                 samples.append(_entry(sample, probabilities[row], explained, label, pictures, names))
                 wide = np.ndim(sample.shown) < 3
-                figures = [[figure(*picture, wide) for picture in several] for several in pictures.values()]
+                figures = [[figure(*picture, wide=wide) for picture in several] for several in pictures.values()]
                 rows = figures if _is_top(target) else [itertools.chain(*figures)]
                 sections.append(sample_section(sample.name, shown, rows))
     report = {
@@ -136,13 +143,14 @@ def _explain_all(options, inputs, explainers, predictor, names, target, folder):
 
 def _draw(sample, maps, explainer, class_names, folder):
     """Saves the pictures of one sample under one explainer; `class_names` if the maps are those of several classes."""
-    from kerasxai import to_heatmap
+    from kerasxai.heatmap import is_signed, to_heatmap
 
     maps = maps if class_names else maps[np.newaxis]
     if maps.ndim > np.ndim(sample.shown):
         maps = to_heatmap(maps, explainer.reduce or "sum")
     name = f"pictures/{sample.name}__{explainer.name}"
-    return save_pictures(folder, name, sample.shown, maps, explainer.name.replace("_", " "), class_names)
+    caption = explainer.name.replace("_", " ")
+    return save_pictures(folder, name, sample.shown, maps, caption, is_signed(explainer), class_names)
 
 
 def _entry(sample, probabilities, explained, label, pictures, names):
@@ -152,18 +160,20 @@ def _entry(sample, probabilities, explained, label, pictures, names):
         "predicted": names.names[int(probabilities.argmax())],
         "explained": [names.names[index] for index in explained],
         "label": None if label is None else names.names[label],
-        "pictures": {method: [file for file, _ in several] for method, several in pictures.items()},
+        "pictures": {method: [file for file, *_ in several] for method, several in pictures.items()},
     }
 
 
 def _explained_classes(target, probabilities):
     """Classes to explain, `(samples, how many)`; None for a single unit, which has none to choose."""
+    from kerasxai.targets import Classes
+
     if probabilities.shape[1] == 1:
         return None
     if isinstance(target, int):
         return np.full((len(probabilities), 1), target)
     count = int(target[3:]) if _is_top(target) else 1
-    return np.argsort(-probabilities, axis=1, kind="stable")[:, :count]
+    return np.argsort(-probabilities, axis=1, kind="stable")[:, :count].view(Classes)
 
 
 def _top(explainers, x, classes):

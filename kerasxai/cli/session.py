@@ -1,11 +1,21 @@
-"""What commands on a saved model share: the model and its samples, and the options of explainers."""
+"""What commands on a saved model share: what is checked before anything is loaded, the model, and its samples."""
 
-import json
+from pathlib import Path
 
 import numpy as np
 
-from kerasxai.cli import rules
+from kerasxai.cli.gallery import check_free
 from kerasxai.cli.inputs import Inputs
+from kerasxai.model_files import existing_path
+
+
+def check_paths(options):
+    """Refuses what the paths alone tell to be wrong, before seconds go into loading TensorFlow."""
+    existing_path(options.model)
+    for path in options.input:
+        if not Path(path).exists():
+            raise FileNotFoundError(f"{path} does not exist.")
+    check_free(options.out, options.overwrite)
 
 
 def open_model(options):
@@ -26,28 +36,6 @@ def open_model(options):
         inputs.preprocess = _preprocess(options.preprocess, model)
     inputs.preprocess_arrays = options.preprocess != "auto"
     return model, inputs
-
-
-def explainer_settings(options):
-    """The options of explainers that `--layer`, `--option`, `--rules` and their kin stand for."""
-    settings = {"batch_size": options.batch_size, "verbose": 0, **rules.settings(options)}
-    if options.layer:
-        settings["layer"] = options.layer if len(options.layer) > 1 else options.layer[0]
-    return {**settings, **read_options("--option", options.option)}
-
-
-def read_options(flag, texts):
-    """`NAME=VALUE` as given to a repeatable flag: a dict name -> number, list ..., or the text as it is."""
-    found = {}
-    for text in texts or ():
-        name, equals, value = text.partition("=")
-        if not equals:
-            raise ValueError(f"{flag} must be NAME=VALUE. Received: {text!r}.")
-        try:
-            found[name] = json.loads(value)
-        except json.JSONDecodeError:
-            found[name] = value
-    return found
 
 
 def _preprocess(choice, model):

@@ -6,7 +6,7 @@ import keras
 import tensorflow as tf
 
 from kerasxai.batches import Batches, Collector
-from kerasxai.explainers.options import positive_integer
+from kerasxai.explainers.options import check_one_of, positive_integer
 from kerasxai.explainers.origin import Origin
 from kerasxai.graph import ModelGraph, Score, view
 from kerasxai.graph.python_calls import own_errors
@@ -14,7 +14,7 @@ from kerasxai.graph.score import as_float
 from kerasxai.progress import Progress
 from kerasxai.registry import Configurable, refuse_unknown_options
 from kerasxai.running import Compiled
-from kerasxai.targets import Target, TargetPlan, ranked_classes, resolve, select
+from kerasxai.targets import TargetPlan, check_labels, ranked_classes, resolve, select
 
 # Lifts float16 gradients out of the range where they become 0; divided out again in float32.
 _HALF_PRECISION_SCALE = 1024.0
@@ -41,6 +41,8 @@ class Explainer(Configurable, metaclass=_Remembering):
         model: A built Keras model, never changed, or a function `x -> scores`, of TensorFlow operations or, for the
             methods that only perturb the input, in NumPy.
         score: The scalar explained: `"logit"` (default), a final softmax or sigmoid left out, or `"probability"`.
+            Linear units are logits or values by the compiled loss; where there is none that tells, a target that speaks
+            of classes means their softmax, and an index the value of its unit.
         batch_size: Number of samples, or of perturbed copies of them, the model runs on at once. Bounds the memory.
         verbose: Progress bar: `"auto"` (only when it takes longer than two seconds), 0 or 1.
 
@@ -49,6 +51,7 @@ class Explainer(Configurable, metaclass=_Remembering):
         family: Which methods it belongs with.
         passes: What a batch costs: F a forward pass, B a backward pass to the input, b one to the layer only.
         reduce: How `to_heatmap` ranks this method's attributions; None for maps without channels.
+        signed: Whether attributions may be negative, under the options given; the class's is that of the defaults.
         needs_graph: Whether the method needs a Sequential or functional model.
         takes_all_ranks: Whether `explain_batch` explains several classes of a sample in one pass: it then gets
             `target.classes` of shape `(batch, count)` and returns `(batch, count, ...)`.
@@ -59,14 +62,14 @@ class Explainer(Configurable, metaclass=_Remembering):
     family = None
     passes = None
     reduce = None
+    signed = True
     needs_graph = False
     takes_all_ranks = False
     _origin = None  # until it is made
 
     def __init__(self, model, *, score="logit", batch_size=32, verbose="auto", **unknown):
-        refuse_unknown_options(self, unknown)
-        if verbose not in ("auto", 0, 1):
-            raise ValueError(f'`verbose` must be "auto", 0 or 1. Received: verbose={verbose!r}.')
+        refuse_unknown_options(type(self), unknown)
+        check_one_of("verbose", verbose, ("auto", 0, 1))
         self.model = model
         self.batch_size = positive_integer("batch_size", batch_size)
         self.verbose = verbose
@@ -84,8 +87,9 @@ class Explainer(Configurable, metaclass=_Remembering):
                 `tf.data.Dataset` or `keras.utils.PyDataset` of `x` or `(x, y)`. In the model's own input range.
             target: What is explained. None or `"predicted"`: the class predicted for each sample; `"true"`: its label
                 in `y` or the dataset; an int; one int per sample; one-hot rows; `"top4"`: the four best classes, on a
-                new axis after the samples; a callable, model outputs -> `(batch,)`, or `(callable, array)` with
-                per-sample data as its second argument; `(output_name, target)` for one output of several.
+                new axis after the samples; a callable, what `model(x)` returns -> `(batch,)`, whatever the `score`
+                (`kerasxai.of_logits(callable)` gets the logits), or `(callable, array)` with per-sample data as its
+                second argument; `(output_name, target)` for one output of several.
             y: Labels, used by `target="true"`.
 
         Returns:
@@ -94,6 +98,7 @@ class Explainer(Configurable, metaclass=_Remembering):
         Raises:
             ValueError: `x` or `target` does not fit the model, is empty, or holds NaN.
         """
+        check_labels(y, target)
         self.refresh()
         batches = Batches(x, y, self.batch_size, self.graph)
         plan, progress, collectors, start = None, Progress(batches.size, self.verbose), None, 0
@@ -155,7 +160,7 @@ class Explainer(Configurable, metaclass=_Remembering):
 
     def scores(self, inputs, target, taps=(), on_tap=None, overrides=None):
         """Runs the model: the explained scalar of each sample `(batch,)`, and the outputs of the layers in `taps`."""
-        outputs, tapped = self.scorer.outputs(inputs, taps, on_tap, overrides)
+        outputs, tapped = self.scorer.outputs(inputs, target, taps, on_tap, overrides)
         return select(self.scorer, outputs, target), tapped
 
     def resolve_target(self, inputs, target):
@@ -167,11 +172,11 @@ class Explainer(Configurable, metaclass=_Remembering):
             return target
 
         def predicted():
-            outputs, _ = self.scorer.outputs(inputs)
+            outputs, _ = self.scorer.outputs(inputs, target)
             return resolve(self.scorer, outputs, target).classes
 
         classes = tf.cond(tf.reduce_any(target.classes < 0), predicted, lambda: target.classes)
-        return Target(target.output, None, tf.ensure_shape(classes, [None]))
+        return target.of_batch(tf.ensure_shape(classes, [None]))
 
     def differentiate(self, tape, scores, sources):
         """Gradients of the scores with respect to `sources`, in float32 (float64 stays)."""
@@ -217,19 +222,21 @@ class Explainer(Configurable, metaclass=_Remembering):
     def _function(self, inputs, plan, rows, purpose):
         """The compiled function for inputs of this shape; batches of any size share one."""
         shapes = tuple((tuple(tensor.shape[1:]), tensor.dtype.name) for tensor in [*inputs, *rows])
-        key = (purpose, plan.count, plan.output, plan.function, shapes)
+        key = (purpose, plan.count, plan.target, shapes)
         if key not in self._compiled:
             self._compiled[key] = self._compile(inputs, plan, rows, purpose)
         return self._compiled[key]
 
     def _compile(self, inputs, plan, rows, purpose):
+        target, count = plan.target, plan.count  # what is compiled must not hold the plan and its samples
+
         def explain(inputs, classes, *rows):
             self.trace_count += 1
-            return self.explain_batch(list(inputs), Target(plan.output, plan.function, classes, *rows))
+            return self.explain_batch(list(inputs), target.of_batch(classes, *rows))
 
         def rank(inputs, classes):
-            outputs, _ = self.scorer.outputs(list(inputs))
-            return ranked_classes(self.scorer, outputs[plan.output], plan.output, plan.count)
+            outputs, _ = self.scorer.outputs(list(inputs), target)
+            return ranked_classes(self.scorer, outputs, target, count)
 
         all_ranks = purpose == "explanation" and self.takes_all_ranks and plan.count is not None
         signature = [

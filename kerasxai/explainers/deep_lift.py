@@ -5,13 +5,13 @@ import functools
 import numpy as np
 import tensorflow as tf
 
-from kerasxai.explainers.gradient import in_type_of, is_real, zeros_of
+from kerasxai.explainers.gradient import in_type_of, is_real, real_inputs, zeros_of
 from kerasxai.explainers.integrated_gradients import BaselineExplainer
 from kerasxai.explainers.registry import register
 from kerasxai.explainers.streaming import accumulate
 from kerasxai.graph.forward import Forward
-from kerasxai.graph.linear import before_activation, is_affine, is_elementwise, is_maximum
-from kerasxai.graph.linear_parts import has_parts
+from kerasxai.graph.kinds import kind_of
+from kerasxai.graph.linear import before_activation, is_affine, is_elementwise, is_linear, is_maximum
 from kerasxai.graph.score import as_float
 from kerasxai.targets import resolve, select
 
@@ -52,13 +52,15 @@ class DeepLift(BaselineExplainer):
     needs_graph = True
 
     def attribute(self, inputs, target):
-        self.real_inputs(inputs)
-        here = Forward(self.graph, inputs, self.scorer.overrides)
-        target = resolve(self.scorer, self.scorer.of_outputs(here.wide(self.graph.outputs)), target)
+        real_inputs(self, inputs)
+        here = Forward(self.graph, inputs, self.scorer.overrides(target))
+        if here.is_wider:
+            target = self.resolve_target(inputs, target)  # the class the model itself predicts, rounding included
+        target = resolve(self.scorer, self.scorer.of_outputs(here.wide(self.graph.outputs), target), target)
         baselines = self.baselines(inputs)
         totals = [zeros_of(x) for x in inputs]
         for baseline in baselines:
-            there = Forward(self.graph, baseline, self.scorer.overrides)
+            there = Forward(self.graph, baseline, self.scorer.overrides(target))
             multipliers = self._walk(here, there, target)
             totals = [
                 total + _product(multipliers.get(tensor), x, start) / len(baselines)
@@ -79,45 +81,37 @@ class DeepLift(BaselineExplainer):
             if all(one is None for one in given):
                 continue
             # A tensor that is an input twice gets the slope of both at once, so it must be counted once.
-            for tensor, one in dict(zip(node.inputs, self._through(node, given, here, there))).items():
+            for tensor, one in dict(zip(node.inputs, self._through(node, given, here, there, target))).items():
                 if one is not None:
                     multipliers[tensor] = one if multipliers.get(tensor) is None else multipliers[tensor] + one
         return multipliers
 
     def _scores(self, target, raw):
-        return [select(self.scorer, self.scorer.of_outputs(raw), target)]
+        return [select(self.scorer, self.scorer.of_outputs(raw, target), target)]
 
-    def _through(self, node, given, here, there):
+    def _through(self, node, given, here, there, target):
         xs, starts = here.wide(node.inputs), there.wide(node.inputs)
-        run = functools.partial(self.graph.call, node)
-        if node in self.scorer.overrides:
-            return _slope(self._linear_run(node), xs, given)
+        logits = self.scorer.overrides(target).get(node)
+        run = functools.partial(self.graph.call, node, call=logits)
+        if node in self.scorer.left_out(target):
+            return _slope(run, xs, given)
+        if logits is not None:
+            return _mean_slope(run, starts, xs, given, _POINTS)
         if node in here.before:
             before = (as_float(there.before[node]), as_float(here.before[node]))
             after = (*there.wide(node.outputs), *here.wide(node.outputs))
             given = _through_function(node.operation.activation, *before, *after, given)
-            return _slope(self._linear_run(node), xs, given)
-        if not _runs_call_of_keras(node.operation):
-            return _mean_slope(run, starts, xs, given, _POINTS)
-        if has_parts(node.operation) or is_affine(node.operation):
+            return _slope(functools.partial(self.graph.call, node, call=before_activation(node.operation)), xs, given)
+        if is_linear(node.operation) or is_affine(node.operation):
             return _slope(run, xs, given)
         if is_elementwise(node.operation) and len(xs) == 1:
             return [given[0] * _ratio(run, starts[0], xs[0], *there.wide(node.outputs), *here.wide(node.outputs))]
         if is_maximum(node.operation):
             return _through_maximum(run, starts, xs, *there.wide(node.outputs), *here.wide(node.outputs), given)
         # n points are exact for slopes of degree 2 n - 1 along the line; those of a product are one less than operands.
-        points = (len(xs) + 1) // 2 if node.kind == "Multiply" else _POINTS
+        is_product = kind_of(node.operation) in ("Multiply", "ops.Multiply")
+        points = (len(xs) + 1) // 2 if is_product else _POINTS
         return _mean_slope(run, starts, xs, given, points)
-
-    def _linear_run(self, node):
-        """A linear node, or the activation the score leaves out, without its activation."""
-        call = self.scorer.overrides.get(node) or before_activation(node.operation)
-        return lambda inputs: self.graph.call(node, inputs, call)
-
-
-def _runs_call_of_keras(operation):
-    """Whether a layer's `call` is Keras' own: a subclass with one of the user's may do anything."""
-    return type(operation).call.__module__.startswith("keras.")
 
 
 def _product(multiplier, x, start):

@@ -7,10 +7,11 @@ from kerasxai.explainers.ablation import ablation_scores
 from kerasxai.explainers.base import Explainer
 from kerasxai.explainers.cam import CAM, plus_plus
 from kerasxai.explainers.noise import SmoothGrad
-from kerasxai.explainers.options import positive_integer
+from kerasxai.explainers.options import check_one_of, flag, positive_integer
+from kerasxai.explainers.perturbation import in_type_of_input
 from kerasxai.explainers.registry import register
 from kerasxai.explainers.streaming import accumulate, merge, split
-from kerasxai.graph.linear import LINEAR
+from kerasxai.graph.linear import is_linear
 from kerasxai.graph.score import as_float
 from kerasxai.targets import resolve
 
@@ -38,7 +39,7 @@ class ScoreCAM(CAM):
 
     def maps(self, inputs, target):
         paths = self.layers_for(target.output)
-        outputs, tapped = self.scorer.outputs(inputs, taps=paths)
+        outputs, tapped = self.scorer.outputs(inputs, target, taps=paths)
         target = resolve(self.scorer, outputs, target)
         return {path: self._map(path, as_float(a), inputs, target) for path, a in zip(paths, tapped)}
 
@@ -55,7 +56,7 @@ class ScoreCAM(CAM):
             masks = spatial.min_max(spatial.resize(merge(tf.gather(by_channel, indices)), size))  # (chunk x batch, ...)
             copies = [merge(_repeated(x, count)) for x in inputs]
             masked = [
-                copy * tf.cast(masks[..., tf.newaxis], x.dtype) if x is masked_input else copy
+                in_type_of_input(x, as_float(copy) * masks[..., tf.newaxis]) if x is masked_input else copy
                 for copy, x in zip(copies, inputs)
             ]
             new, _ = self.scores(masked, target.tile(count))
@@ -100,10 +101,9 @@ class AblationCAM(CAM):
 
     def __init__(self, model, ablation="activation", normalize=True, **kwargs):
         super().__init__(model, **kwargs)
-        if ablation not in ("activation", "kernel"):
-            raise ValueError(f'`ablation` must be "activation" or "kernel". Received: ablation={ablation!r}.')
+        check_one_of("ablation", ablation, ("activation", "kernel"))
         self.ablation = ablation
-        self.normalize = bool(normalize)
+        self.normalize = flag("normalize", normalize)
         if ablation == "kernel":
             for output in range(len(self.graph.output_names)):
                 for path in self.layers_for(output):
@@ -120,7 +120,7 @@ class AblationCAM(CAM):
         return _weighted(activations, weights)
 
     def _refuse_without_kernel(self, node):
-        if not isinstance(node.operation, LINEAR):
+        if not is_linear(node.operation):
             raise ValueError(
                 f'`ablation="kernel"` needs a layer with a kernel. Received: {node.path!r} ({node.kind}). '
                 'Name a convolution with `layer=`, or use ablation="activation".'
@@ -153,7 +153,7 @@ class SmoothGradCAMPlusPlus(CAM):
 
     def maps(self, inputs, target):
         paths = self.layers_for(target.output)
-        outputs, tapped = self.scorer.outputs(inputs, taps=paths)
+        outputs, tapped = self.scorer.outputs(inputs, target, taps=paths)
         target = resolve(self.scorer, outputs, target)
         powers = self._smooth.explain_batch(inputs, target)
         return {path: plus_plus(as_float(a), *power) for path, a, power in zip(paths, tapped, powers)}

@@ -209,7 +209,7 @@ class SurrogateExplainer(PerturbationExplainer):
         labels = self._labels(x)
         counts = _number_of_segments(labels)
         filled = self._filled(x, labels, counts)
-        outputs, _ = self.scorer.outputs(inputs)
+        outputs, _ = self.scorer.outputs(inputs, target)
         target = resolve(self.scorer, outputs, target)
         whole = tf.cast(select(self.scorer, outputs, target), tf.float64)
         none = tf.cast(self.perturbed_scores(inputs, index, filled[tf.newaxis], target)[0], tf.float64)

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 
 from kerasxai.graph import ModelGraph
+from kerasxai.graph.kinds import kind_of, layers, operations
 
 # Module of keras.applications -> pattern of its nets' names, in lower case; layer names, in execution order, that no
 # net of another module has.
@@ -30,8 +31,8 @@ MODULES = {
 PREPROCESSING_INSIDE = ("convnext", "efficientnet", "efficientnet_v2", "mobilenet_v3")
 PREPROCESSING_LAYERS = ("Rescaling", "Normalization")
 # What may stand before the first convolution and leaves the range of the values.
-WITHOUT_EFFECT = ("Cast", "CenterCrop", "Cropping2D", "Dropout", "GaussianNoise", "Identity", "Resizing")
-WITHOUT_EFFECT += ("SpatialDropout2D", "ZeroPadding2D")
+WITHOUT_EFFECT = operations("Cast") | layers("CenterCrop", "Cropping2D", "Dropout", "GaussianNoise", "Identity")
+WITHOUT_EFFECT |= layers("Resizing", "SpatialDropout2D", "ZeroPadding2D")
 
 FEED_IT = "Feed it the values it was trained on, without this function."
 NAME_IT = (
@@ -173,7 +174,8 @@ def _name(node):
 
 
 def _leaves_values(node):
-    return node.kind in WITHOUT_EFFECT or node.kind.startswith("Random")
+    kind = kind_of(node.operation) or ""
+    return kind in WITHOUT_EFFECT or kind.startswith("Random")
 
 
 def _unknown(model, reason, advice=NAME_IT):

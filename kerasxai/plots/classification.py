@@ -52,7 +52,7 @@ class Classifier:
         """Number of classes; None before the first batch of a model without a graph."""
         if not self.scorer.is_ready:
             return None
-        return 2 if self.scorer.is_binary(0) else self.scorer.units(0)
+        return 2 if self.scorer.is_binary(self._target) else self.scorer.units(0)
 
     def __call__(self, inputs, structure):
         """Probabilities `(batch, classes)` in float64 of a flat list of input tensors."""
@@ -66,11 +66,20 @@ class Classifier:
         shapes = tuple(tuple(tensor.shape[1:]) for tensor in inputs)
         if shapes not in self._compiled:
             signature = [[tf.TensorSpec([None, *tensor.shape[1:]], tensor.dtype) for tensor in inputs]]
-            self._compiled[shapes] = Compiled(lambda inputs: self.scorer.outputs(list(inputs))[0], signature)
+            self._compiled[shapes] = Compiled(lambda inputs: self._probabilities(list(inputs)), signature)
         outputs = self._compiled[shapes](inputs)[0]
         if outputs.shape.rank != 2:
             raise ValueError(NO_CLASSES.format(tuple(outputs.shape)))
         return checks.probability_rows(outputs.numpy())
+
+    @property
+    def _target(self):
+        from kerasxai.targets import Target
+
+        return Target(0, None, self.scorer.scale())
+
+    def _probabilities(self, inputs):
+        return self.scorer.outputs(inputs, self._target)[0]
 
     def _check_output(self):
         names = self.graph.output_names
@@ -82,10 +91,10 @@ class Classifier:
         units = self.scorer.units(0)
         if units is None:
             raise ValueError(NO_CLASSES.format("another one"))
-        if units == 1 and not self.scorer.is_binary(0):
+        if self.scorer.is_value(self._target):
             raise ValueError(
                 "The model must be a classifier: two or more units, or one sigmoid unit. "
-                "Received: a model whose output is one linear unit, as of a regression."
+                f"Received: a model with {units} linear output{'s' if units > 1 else ''}, as of a regression."
             )
 
 

@@ -118,7 +118,7 @@ def test_top_classes_get_an_axis(tmp_path, image_model, pictures):
             assert f'<img src="{quote(file)}" alt="grad cam: {name}"' in page
             with Image.open(out / file) as picture:
                 drawn = np.asarray(picture)[::12, ::12]
-            np.testing.assert_array_equal(drawn, overlay_pixels(pictures[sample["name"]], values)[0])
+            np.testing.assert_array_equal(drawn, overlay_pixels(pictures[sample["name"]], values, signed=True)[0])
 
 
 def test_captions_say_what_a_map_does_not_show(tmp_path, image_model, pictures):
@@ -232,3 +232,23 @@ def test_folder_in_use_is_kept_unless_asked(tmp_path, image_model, pictures, cap
     assert (out / "mine.txt").read_text() == "precious"
     assert run(*arguments, "--overwrite") == 0
     assert not (out / "mine.txt").exists() and (out / "index.html").exists()
+
+
+def test_colours_are_those_of_the_method_and_the_page_has_their_key(tmp_path, pictures):
+    """Covering anything with black lowers this net's value, so no map has a negative value; occlusion is signed."""
+    layers = [keras.Input((16, 20, 3)), keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(1, name="brightness")]
+    model = keras.Sequential(layers)
+    model.set_weights([np.ones((3, 1)), np.zeros(1)])
+    model.save(tmp_path / "net.keras")
+    out = tmp_path / "out"
+    arguments = (tmp_path / "net.keras", tmp_path / "images", "--preprocess", "0-1", "--out", out)
+    assert run(*arguments, "--method", "occlusion", "--method", "sensitivity") == 0
+    for method, signed in (("occlusion", True), ("sensitivity", False)):
+        with np.load(out / f"{method}.npz") as archive:
+            for name, image in pictures.items():
+                maps = archive[name] if signed else np.abs(archive[name]).sum(axis=-1)
+                assert maps.min() >= 0
+                with Image.open(out / f"pictures/{name}__{method}.png") as picture:
+                    drawn = np.asarray(picture)[::12, ::12]
+                np.testing.assert_array_equal(drawn, overlay_pixels(image, maps, signed=signed)[0])
+    assert (out / "index.html").read_text().count('class="key"') == 2 * len(pictures)

@@ -128,7 +128,7 @@ def test_one_sigmoid_unit():
 def test_a_function_of_several_outputs():
     model = nets.build("two_outputs")
     explainer = DeepLift(model)
-    both = explainer(X, target=lambda outputs: outputs[0][:, 2] + outputs[1][:, 1])
+    both = explainer(X, target=kerasxai.of_logits(lambda logits: logits[0][:, 2] + logits[1][:, 1]))
     assert_same(both, explainer(X, target=("kind", 2)) + explainer(X, target=("tags", 1)), rtol=1e-3, atol=1e-4)
 
 

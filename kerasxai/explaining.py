@@ -3,6 +3,7 @@
 from kerasxai import explainers
 from kerasxai.explainers.cam import SharedCAM, shared_groups
 from kerasxai.progress import Progress
+from kerasxai.suggestions import unknown_options
 
 
 def explain(model, x, method="grad_cam", target=None, y=None, **options):
@@ -92,6 +93,4 @@ def _refuse_unknown(methods, options):
     known = {name for method in methods for name in _class_of(method).option_names()}
     unknown = [name for name in options if name not in known]
     if unknown:
-        raise TypeError(
-            f"None of the methods has the option {', '.join(unknown)}. Their options: {', '.join(sorted(known))}."
-        )
+        raise TypeError(unknown_options("methods", unknown, known))

@@ -4,7 +4,7 @@ from kerasxai.comparison import Comparison
 from kerasxai.evaluators import Case, build
 from kerasxai.evaluators.controls import control_maps
 from kerasxai.evaluators.scoring import ScoredModel
-from kerasxai.explainers.options import positive_integer, seed_number
+from kerasxai.explainers.options import check_one_of, flag, positive_integer, seed_number
 from kerasxai.explainers.registry import build as build_explainer
 from kerasxai.progress import Progress
 from kerasxai.registry import labelled
@@ -61,6 +61,8 @@ def evaluate(
     ```
     """
     batch_size, seed = positive_integer("batch_size", batch_size), seed_number(seed)
+    controls = flag("controls", controls)
+    check_one_of("verbose", verbose, ("auto", 0, 1))
     rows = _named(explainers, "method", lambda one: build_explainer(one, model, batch_size=batch_size, verbose=0))
     measures = _named(evaluators, "evaluator", build)
     if not rows or not measures:
