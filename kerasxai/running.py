@@ -1,5 +1,6 @@
 """Compiled functions that can be stopped and tell how far they are; what they compute is elsewhere."""
 
+import collections
 import contextvars
 import os
 import threading
@@ -26,8 +27,8 @@ class Compiled:
     """A function compiled once, that can be stopped while it runs and tells how far it is.
 
     While TensorFlow computes, Python obeys no Ctrl-C. So a call from the main thread runs in another one, unless the
-    last one was quick, and the main thread waits where it can be interrupted; the function's loops (`Loop`) then end at their next step. Whoever wants
-    to know (`reported_to`) is told meanwhile how far the loops are.
+    last one was quick, and the main thread waits where it can be interrupted; the function's loops (`Loop`) then end
+    at their next step. Whoever wants to know (`reported_to`) is told meanwhile how far the loops are.
 
     Args:
         function: Function of tensors, in TensorFlow operations.
@@ -70,7 +71,8 @@ class Compiled:
             try:
                 return None if call.is_abandoned else self._function(*arguments)
             finally:
-                self._seconds = time.monotonic() - start
+                if not call.is_abandoned:
+                    self._seconds = time.monotonic() - start
                 with self._state:
                     self._running = None
                     if self.is_stopped:
@@ -177,6 +179,11 @@ def stop_check():
     return check
 
 
+def is_computing():
+    """Whether work that nobody waits for any more has not come to its end yet."""
+    return any(future is not None and not future.done() for future in _abandoned)
+
+
 def shape_of(function):
     """What `function()` would return, of which only structure, shapes and types are there; nothing of it runs."""
     tokens = _compiling.set(None), _inside.set(None)
@@ -193,7 +200,7 @@ class _Call:
     def __init__(self, compiled, arguments):
         self._compiled, self._arguments = compiled, arguments
         self._device = context.context().device_name  # `tf.device` holds for the thread that says it
-        self.is_abandoned = False
+        self.is_abandoned, self._future = False, None
 
     def run(self):
         """The result, made in the present thread."""
@@ -202,7 +209,7 @@ class _Call:
 
     def wait(self, report):
         """The result, made in the thread that is there for it; `report` is told how far it is."""
-        future = _thread.submit(self.run)
+        self._future = future = _thread.submit(self.run)
         while not wait([future], _LOOK).done:
             share = None if report is None else self._compiled.share(self)
             if share is not None:
@@ -213,11 +220,15 @@ class _Call:
         """Ends it as soon as may be; nobody waits."""
         self.is_abandoned = True
         self._compiled.end(self)
+        _abandoned.append(self._future)
 
 
 def _new_thread():
     global _thread
     _thread = ThreadPoolExecutor(1, "kerasxai")
+
+
+_abandoned = collections.deque(maxlen=1)  # the last one: they end in the order in which they were called
 
 
 _new_thread()
