@@ -1,6 +1,7 @@
 """The `kerasxai` command: arguments in, exit status out; each command's work is in a file of its own."""
 
 import argparse
+import os
 import sys
 
 from kerasxai.cli import rules
@@ -23,6 +24,17 @@ def main(arguments=None):
     except (OSError, TypeError, ValueError) as error:
         return _fail(for_the_command_line(" ".join(str(error).split())))
     return 0
+
+
+def command():
+    """Runs the command as a process of its own, and ends it."""
+    status = main()
+    running = sys.modules.get("kerasxai.running")
+    if running is not None and running.is_computing():
+        # Interrupted in the midst of a pass of the model, which may take long and which nobody waits for.
+        sys.stderr.flush()
+        os._exit(status)
+    sys.exit(status)
 
 
 def _fail(message):

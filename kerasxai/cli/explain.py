@@ -225,11 +225,13 @@ def _progress(total):
     """A `Progress` of the samples explained, drawn on the terminal's standard error."""
     from rich.console import Console
     from rich.progress import Progress as Bar
+    from rich.progress import TextColumn
 
     from kerasxai.progress import Progress
 
     console = Console(stderr=True)
-    with Bar(console=console, disable=not console.is_terminal, transient=True) as bar:
+    columns = (*Bar.get_default_columns(), TextColumn("{task.completed:.2f} of {task.total:.0f} samples"))
+    with Bar(*columns, console=console, disable=not console.is_terminal, transient=True) as bar:
         task = bar.add_task("Explaining", total=total)
         yield Progress(total, verbose=0, draw=lambda done: bar.update(task, completed=done))
 

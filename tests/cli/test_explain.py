@@ -1,5 +1,6 @@
 """`kerasxai explain`: what it writes is what the explainers give, and it writes all or nothing."""
 
+import _thread
 import errno
 import json
 import os
@@ -12,7 +13,7 @@ import pytest
 from PIL import Image
 
 import kerasxai
-from kerasxai import cli
+from kerasxai import cli, running
 from kerasxai.plots.overlays import overlay_pixels
 
 layers = keras.layers
@@ -220,6 +221,24 @@ def test_interrupted_or_full_disk_leaves_nothing(error, message, tmp_path, image
     assert run(tmp_path / "net.keras", tmp_path / "images", "--preprocess", "0-1", "--out", tmp_path / "out") == 1
     assert message in capsys.readouterr().err.splitlines()[-1]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["images", "net.keras"]
+
+
+def test_interrupted_inside_an_image_leaves_nothing(tmp_path, image_model, pictures, capsys, monkeypatch):
+    shares = []
+
+    def interrupt(share):
+        shares.append(share)
+        _thread.interrupt_main()
+
+    monkeypatch.setattr(running, "_LOOK", 0.001)
+    monkeypatch.setattr(running, "reported_to", lambda: interrupt)
+    arguments = ("--preprocess", "0-1", "--method", "rise", "--option", "n_masks=1000000", "--out", tmp_path / "out")
+    assert run(tmp_path / "net.keras", tmp_path / "images", *arguments) == 1
+    assert "interrupted" in capsys.readouterr().err.splitlines()[-1]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["images", "net.keras"]
+    assert shares and max(shares) < 0.5
+    running._thread.submit(int).result()
+    assert not running.is_computing()
 
 
 def test_folder_in_use_is_kept_unless_asked(tmp_path, image_model, pictures, capsys):
