@@ -15,6 +15,7 @@ from kerasxai.explain import explain
 from kerasxai.explainers import lrp
 from kerasxai.graph import layer_table
 from kerasxai.heatmap import to_heatmap
+from kerasxai.images import load_images
 from kerasxai.saved_models import load_model
 from kerasxai.version import __version__
 
@@ -29,6 +30,7 @@ __all__ = [
     "explainers",
     "graph",
     "layer_table",
+    "load_images",
     "load_model",
     "lrp",
     "models",
