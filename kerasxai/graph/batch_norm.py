@@ -119,17 +119,20 @@ def fold_parts(parts, graph, folds, node, x):
     """
     if node in folds.before:
         bn = folds.before[node]
-        scale, shift = scale_and_shift(bn.operation, len(bn.shape))
-        scale, shift = (_through(graph, folds.chains[node], bn, factor) for factor in (scale, shift))
         first = parts[0]
+        factors = scale_and_shift(bn.operation, len(bn.shape))
+        scale, shift = (
+            tf.cast(_through(graph, folds.chains[node], bn, factor), first.kernel.dtype) for factor in factors
+        )
         constant = first.run(tf.zeros_like(x[:1]) + shift, first.kernel)
         constant = tf.reshape(constant, [-1, constant.shape[-1]])[0]
         first.bias = constant if first.bias is None else first.bias + constant
         first.scale_inputs(scale)
     if node in folds.after:
         bn = folds.after[node]
-        scale, shift = (tf.reshape(one, [-1]) for one in scale_and_shift(bn.operation, len(bn.shape)))
         last = parts[-1]
+        factors = scale_and_shift(bn.operation, len(bn.shape))
+        scale, shift = (tf.cast(tf.reshape(factor, [-1]), last.kernel.dtype) for factor in factors)
         last.scale_outputs(scale)
         last.bias = shift if last.bias is None else last.bias * scale + shift
 

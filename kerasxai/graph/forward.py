@@ -36,6 +36,15 @@ class Forward:
         self.before[node] = before_activation(node.operation)(*args, **kwargs)
         return node.operation.activation(self.before[node])
 
-    def wide(self, tensors):
-        """Values of tensors in float32 (float64 stays)."""
-        return [as_float(tf.convert_to_tensor(self.values[tensor])) for tensor in tensors]
+    def wide(self, tensors, dtype=None):
+        """Values of tensors in `dtype`; None: in float32 (float64 stays)."""
+        values = [as_float(tf.convert_to_tensor(self.values[tensor])) for tensor in tensors]
+        return values if dtype is None else [tf.cast(value, dtype) for value in values]
+
+    def dtype_of(self, node):
+        """What a node computes in, at least float32: its layer's type; of an operation, the widest it meets."""
+        computed = getattr(node.operation, "compute_dtype", None)
+        if computed is not None:
+            return tf.float64 if computed == "float64" else tf.float32
+        met = [value.dtype for value in self.wide([*node.inputs, *node.outputs])]
+        return tf.float64 if tf.float64 in met else tf.float32

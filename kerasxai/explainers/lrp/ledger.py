@@ -8,7 +8,10 @@ COLUMNS = ("relevance_in", "relevance_out", *LOSSES, "size")
 
 
 class Entries:
-    """Collects the entries of one walk inside a compiled function; sums are per sample, `(copies * batch,)`."""
+    """Collects the entries of one walk inside a compiled function; sums are per sample, `(copies * batch,)`.
+
+    Layers may compute in different types, so sums are held in float64.
+    """
 
     def __init__(self):
         self.rows = []
@@ -17,7 +20,7 @@ class Entries:
     def open(self, node, given):
         """Starts the row of a node from the relevance it was given."""
         given = [one for one in given if one is not None]
-        zeros = tf.zeros(tf.shape(given[0])[:1], given[0].dtype)
+        zeros = tf.zeros(tf.shape(given[0])[:1], tf.float64)
         self._open = dict.fromkeys(COLUMNS, zeros)
         self._open["relevance_in"] = sum(_total(one) for one in given)
         self._open["size"] = sum(_total(tf.abs(one)) for one in given)
@@ -25,7 +28,7 @@ class Entries:
 
     def enter(self, loss, relevance):
         """Adds lost relevance to the open row."""
-        self._open[loss] += _total(relevance) if relevance.shape.rank else relevance
+        self._open[loss] += _total(relevance)
 
     def close(self, handed):
         """Completes the open row by what the node handed on."""
@@ -73,4 +76,5 @@ class Ledger:
 
 
 def _total(tensor):
-    return tf.reduce_sum(tensor, axis=list(range(1, tensor.shape.rank)))
+    summed = tf.reduce_sum(tensor, axis=list(range(1, tensor.shape.rank))) if tensor.shape.rank else tensor
+    return tf.cast(summed, tf.float64)

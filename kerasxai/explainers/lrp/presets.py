@@ -33,7 +33,7 @@ def _composite(convolutions, first=None):
 
 def _deep_taylor(input_range):
     # Montavon et al., 2017: the box where the input is bounded, w^2 where it may be any number.
-    first = WSquare(bias="ignore") if input_range is None else _box(input_range, bias="ignore")
+    first = WSquare(bias="ignore") if input_range is None else _box(input_range)
     return {"first": first, LINEAR: ZPlus(bias="ignore")}
 
 
@@ -42,8 +42,8 @@ def _gamma_epsilon_zero(_):
     return by_depth([(7 / 16, Gamma()), (13 / 16, Epsilon(0.25, relative=True)), (1.0, Zero())])
 
 
-def _box(input_range, **options):
-    return ZBox(*(input_range or (None, None)), **options)
+def _box(input_range):
+    return ZBox(*(input_range or (None, None)))
 
 
 _PRESETS = {

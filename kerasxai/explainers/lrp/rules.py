@@ -122,9 +122,9 @@ class Rule(abc.ABC):
 
     def get_config(self):
         """The rule as a dict of plain values, which `get_rule` takes."""
-        names = [one for one in inspect.signature(type(self).__init__).parameters if one not in ("self", "kwargs")]
-        options = {name: _plain(getattr(self, name)) for name in dict.fromkeys([*names, "bias"])}
-        if options["bias"] == "absorb":
+        names = [name for name in inspect.signature(type(self).__init__).parameters if name not in ("self", "kwargs")]
+        options = {name: _plain(getattr(self, name)) for name in names}
+        if options.get("bias") == "absorb":
             del options["bias"]
         return {"rule": self.name, **options}
 
@@ -263,12 +263,11 @@ class Gamma(Rule):
 
 @register("z_box")
 class ZBox(Rule):
-    """LRP-z^B: for inputs known to lie in a box, pixels above all.
+    """LRP-z^B: for inputs known to lie in a box, pixels above all. The bias takes no share.
 
     Args:
         low, high: Bounds of the input: a number, or one per channel. In a first layer they are bounds of the model's
             input. None: each sample's own minimum and maximum per channel.
-        bias: See `Rule`.
 
     Reference:
         Montavon et al., 2017, https://doi.org/10.1016/j.patcog.2016.11.008
@@ -276,8 +275,8 @@ class ZBox(Rule):
 
     scales_with_input = False
 
-    def __init__(self, low=None, high=None, bias="absorb"):
-        super().__init__(bias)
+    def __init__(self, low=None, high=None):
+        super().__init__(bias="ignore")  # the box bounds the terms of the inputs alone: b - b+ - b- = 0
         if (low is None) != (high is None):
             raise ValueError(f"`low` and `high` must be given together. Received: low={low!r}, high={high!r}.")
         self.low, self.high = low, high
@@ -310,13 +309,16 @@ class WSquare(Rule):
 
 @register("flat")
 class Flat(Rule):
-    """LRP-flat: evenly over each unit's receptive field; padding gets nothing.
+    """LRP-flat: evenly over each unit's receptive field; padding and the bias get nothing.
 
     Reference:
         Lapuschkin et al., 2019, https://doi.org/10.1038/s41467-019-08987-4
     """
 
     scales_with_input = False
+
+    def __init__(self):
+        super().__init__(bias="ignore")
 
     def terms(self, layer):
         return [[Term(layer.ones, tf.ones_like(layer.kernel))]]

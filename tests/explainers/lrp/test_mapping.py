@@ -191,7 +191,7 @@ PRESETS = {  # name -> rule of the first layer (None: as the others), of convolu
     "epsilon_gamma_box": (lrp.ZBox(0, 1), lrp.Gamma(0.25), EPSILON),
     "alpha1_beta0": (None, lrp.AlphaBeta(1, 0), lrp.AlphaBeta(1, 0)),
     "alpha2_beta1": (None, BETA, BETA),
-    "deep_taylor": (lrp.ZBox(0, 1, bias="ignore"), lrp.ZPlus(bias="ignore"), lrp.ZPlus(bias="ignore")),
+    "deep_taylor": (lrp.ZBox(0, 1), lrp.ZPlus(bias="ignore"), lrp.ZPlus(bias="ignore")),
     "excitation_backprop": (None, Z_PLUS, Z_PLUS),
 }
 
