@@ -12,9 +12,17 @@ SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp")
 REDUCED_ABOVE = 100_000_000  # pixels; larger images are made smaller while they are read
 REFUSED_ABOVE = 500_000_000  # pixels, 2 GB of memory
 DEPTHS = (8, 12, 16)  # bits of cameras and scanners
+PREMULTIPLIED, OPACITY = 1, 2  # kinds of extra samples in a TIFF
 LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601, as Pillow and TensorFlow weigh red, green and blue
 WHITE = 255.0
-ORIENTATION, SUBFILE_TYPE, BITS, LARGEST_VALUE = 274, 254, 258, 281  # tags of TIFF, the first one of EXIF too
+ORIENTATION, SUBFILE_TYPE, BITS, COLOURS, EXTRA_SAMPLES, LARGEST_VALUE = (
+    274,
+    254,
+    258,
+    262,
+    338,
+    281,
+)  # tags of TIFF, the first one of EXIF too
 PAGED = ("TIFF", "GIF", "PNG", "WEBP")  # the further pictures of an MPO (a JPEG) are previews
 
 
@@ -93,16 +101,17 @@ class ImageFile:
         if deep and self._image.format == "TIFF":
             try:
                 return _decode_tiff(self._path, page)
-            except (ValueError, NotImplementedError) as error:  # of a compression that tifffile does not know
+            except _NotDecoded as error:
                 return self._decode_tiff_by_pillow(page, error)
         if deep and page == 0:
             return _decode_png(self._path, self._image)
         return _decode_8_bits(self._image)
 
     def _is_deep(self):
-        """Whether the page has more than the 8 bits a channel that Pillow keeps."""
+        """Whether the page has more than the 8 bits a channel, or other channels than, Pillow keeps."""
         if self._image.format == "TIFF":
-            return max(self._image.tag_v2.get(BITS, (1,))) > 8
+            tags = self._image.tag_v2
+            return max(tags.get(BITS, (1,))) > 8 or (0 in tags.get(EXTRA_SAMPLES, ()) and tags.get(COLOURS) in (0, 1))
         return self._image.format == "PNG" and _png_depth(self._path) == 16
 
     def _decode_reduced(self, size, deep):
@@ -116,8 +125,8 @@ class ImageFile:
             )
         if deep or np.prod(image.size, dtype="int64") > REFUSED_ABOVE:
             raise ValueError(
-                f"of {given} pixels it is too large: {REFUSED_ABOVE:,} are read, {REDUCED_ABOVE:,} where they have more "
-                "than 8 bits a channel. Cut it into tiles, or make it smaller."
+                f"of {given} pixels it is too large: {REFUSED_ABOVE:,} are read, {REDUCED_ABOVE:,} where they have "
+                "more than 8 bits a channel. Cut it into tiles, or make it smaller."
             )
         image.draft(None, (2 * max(size),) * 2)  # a JPEG is decoded at a fraction of its size
         image.load()
@@ -140,6 +149,10 @@ class ImageFile:
             return False
         self._image.seek(page)
         return bool(self._image.tag_v2.get(SUBFILE_TYPE, 0) & 1)
+
+
+class _NotDecoded(ValueError):
+    """tifffile alone, without the package imagecodecs, cannot decode the page; Pillow may."""
 
 
 class _Decoded(NamedTuple):
@@ -221,26 +234,29 @@ def _decode_tiff(path, page):
     """A page of any depth, in 1 or 3 channels and an opacity.
 
     Raises:
-        ValueError: It has other channels, or a compression for which tifffile wants the package imagecodecs.
+        ValueError: It has other channels.
     """
     import tifffile
 
     with tifffile.TiffFile(path) as file:
         described = file.pages[page]
         if described.photometric not in (0, 1, 2):
-            raise ValueError(f"its colours are {described.photometric.name}; with more than 8 bits only grey and RGB are read")
-        values = described.asarray()
+            kind = described.photometric.name
+            raise _NotDecoded(f"its colours are {kind}; of those with more than 8 bits only grey and RGB are read")
+        try:
+            values = described.asarray()
+        except (ValueError, NotImplementedError) as error:
+            raise _NotDecoded(str(error)) from error
         axes, extra = described.axes, described.extrasamples
     if axes == "SYX":
         values = np.moveaxis(values, 0, -1)
     elif axes != "YXS":
         values = values[..., np.newaxis]
     colours = values.shape[-1] - len(extra) if values.ndim == 3 else 0
-    if colours not in (1, 3):
-        raise ValueError(f"it holds an array of shape {values.shape}; expected 1 or 3 channels, and opacity")
-    # Extra samples are premultiplied opacity (1), opacity (2), or something else (0).
-    opacity = values[..., colours : colours + 1] if extra and extra[0] in (1, 2) else None
-    premultiplied = bool(extra) and extra[0] == 1
+    if colours not in (1, 3) or tuple(extra) not in ((), (PREMULTIPLIED,), (OPACITY,)):
+        raise ValueError(f"its shape is {values.shape}; expected 1 or 3 channels, and opacity declared as such")
+    opacity = values[..., colours:] if extra else None
+    premultiplied = tuple(extra) == (PREMULTIPLIED,)
     return _Decoded(values[..., :colours], opacity, premultiplied, **_tiff_facts(path, page, turned=False))
 
 
@@ -275,28 +291,31 @@ def _white(decoded):
     low, high = min(part.min() for part in both), max(part.max() for part in both)
     if values.dtype.kind == "f":
         return _white_of_floats(low, high)
-    if decoded.largest is not None and 0 <= low and high <= decoded.largest:
+    if decoded.largest is not None and low >= 0 and high <= decoded.largest:
         return decoded.largest, None
     bits = next((bits for bits in DEPTHS if high < 2**bits), None)
     if low < 0 or bits is None:
         raise ValueError(
-            f"its values are whole numbers in {low}..{high}, of which black and white cannot be told. Save it with 8 or "
-            "16 bits a channel, or give an .npy file of what the model takes"
+            f"its values are whole numbers in {low}..{high}, of which black and white cannot be told. Save it with 8 "
+            "or 16 bits a channel, or give an .npy file of what the model takes"
         )
     if bits == 16 or high == 0:
         return 2**16 - 1, None
-    return 2**bits - 1, f"{bits} of its {8 * values.dtype.itemsize} bits taken for its depth, as no value exceeds {2**bits - 1}"
+    return (
+        2**bits - 1,
+        f"{bits} of its {8 * values.dtype.itemsize} bits taken for its depth, as no value exceeds {2**bits - 1}",
+    )
 
 
 def _white_of_floats(low, high):
     rounding = 0.01  # of what was resized or compressed
     if -rounding <= low and high <= 1 + rounding:
         return 1, "its floats taken for 0..1"
-    if -1 <= low and 2 < high <= WHITE + 1:
+    if low >= -1 and 2 < high <= WHITE + 1:
         return 255, "its floats taken for 0..255"
     raise ValueError(
-        f"its values are floats in {low:.4g}..{high:.4g}, of which black and white cannot be told. Save it with floats in "
-        "0..1, or give an .npy file of what the model takes"
+        f"its values are floats in {low:.4g}..{high:.4g}, of which black and white cannot be told. Save it with floats "
+        "in 0..1, or give an .npy file of what the model takes"
     )
 
 

@@ -54,8 +54,7 @@ def load_images(paths, model, preprocess="auto"):
     PNG, JPEG, TIFF, GIF, BMP and WebP files of 8 or 16 bits, or floats in 0..1, in grey, colour, CMYK or with a
     palette. Each page of a TIFF, or frame of an animation, is an image. The orientation that EXIF tells is honoured,
     transparent parts lie over white, colour profiles are ignored, grey is repeated for a model that takes colours. A
-    file that cannot be read is left out, with a warning. All is held in memory; `keras.utils.image_dataset_from_directory`
-    reads 8-bit images batch by batch.
+    file that cannot be read is left out, with a warning. All is held in memory.
 
     Args:
         paths: A file, a folder (searched with its sub-folders), or a list of them.

@@ -97,8 +97,14 @@ class Inputs:
     def refuse_none(self, count):
         """Raises if no sample at all is left."""
         if not count:
-            first = "; ".join(f"{name} {reason}" for name, reason in list(self.left_out.items())[:3])
-            raise ValueError(f"None of {len(self.left_out)} inputs can be read: {first}. Save them again.")
+            reasons = [f"{name} {reason}" for name, reason in self.left_out.items()]
+            more = f" And {len(reasons) - 3} more." if len(reasons) > 3 else ""
+            raise ValueError(f"No input can be read: {'; '.join(reasons[:3])}.{more}")
+
+    @property
+    def takes_any_size(self):
+        """Whether the model takes samples of several sizes."""
+        return None in self._shape[1:]
 
     @property
     def has_images(self):
@@ -180,9 +186,9 @@ def _reason(path, error):
     """Why a file is left out, to be read after its name."""
     if not _is_image(path):
         return str(error)
-    # Pillow says only that it cannot identify a file, and names it once more.
-    known = type(error).__name__ != "UnidentifiedImageError"
-    return f"is no readable image: {(str(error) or type(error).__name__) if known else 'of no known format, or damaged'}"
+    if type(error).__name__ == "UnidentifiedImageError":  # its message is about Pillow, and names the file once more
+        return "is no readable image: of no known format, or damaged"
+    return f"is no readable image: {str(error) or type(error).__name__}"
 
 
 def _as_paths(paths):

@@ -2,16 +2,15 @@
 
 import json
 
-import numpy as np
-
 from kerasxai.cli import rules
-from kerasxai.cli.inputs import Inputs
 
 
 def open_model(options):
     """The model a command names, and its `Inputs`."""
     import kerasxai
     from kerasxai.graph import ModelGraph
+    from kerasxai.input_files import Inputs
+    from kerasxai.models.pixel_scaling import find_pixel_scaling
 
     model = kerasxai.load_model(options.model, safe_mode=not options.unsafe)
     graph = ModelGraph(model)
@@ -21,10 +20,10 @@ def open_model(options):
             f"{', '.join(graph.input_names)}, outputs {', '.join(graph.output_names)}. "
             "Use kerasxai.explain in Python for this one."
         )
-    inputs = Inputs(options.input, graph.input_shapes[0])
+    inputs = Inputs(options.input, graph.input_shapes[0], strict=options.strict)
     if inputs.has_images or options.preprocess != "auto":
-        inputs.preprocess = _preprocess(options.preprocess, model)
-    inputs.preprocess_arrays = options.preprocess != "auto"
+        inputs.scaling = find_pixel_scaling(options.preprocess, model, option="--preprocess")
+    inputs.scale_arrays = options.preprocess != "auto"
     return model, inputs
 
 
@@ -48,14 +47,3 @@ def read_options(flag, texts):
         except json.JSONDecodeError:
             found[name] = value
     return found
-
-
-def _preprocess(choice, model):
-    """The function from pixels to the model's input that --preprocess names."""
-    if choice == "none":
-        return None
-    if choice == "0-1":
-        return lambda pixels: pixels / np.float32(255)
-    from kerasxai.models import find_preprocess_input
-
-    return find_preprocess_input(model if choice == "auto" else choice)

@@ -42,7 +42,7 @@ class PixelScaling(NamedTuple):
         x = np.asarray(self.function(np.array(pixels, "float32")), "float32")
         if x.shape != np.shape(pixels):
             raise ValueError(
-                f"The preprocessing {self.name} must keep the shape of an image, {np.shape(pixels)}. Received: {x.shape}."
+                f"The preprocessing {self.name} must keep an image's shape {np.shape(pixels)}. Received: {x.shape}."
             )
         return x
 
@@ -193,11 +193,7 @@ def first_layers(model):
 
 def _weighted(graph):
     """The layers with weights, apart from those of `Normalization`, in the order they run."""
-    return [
-        node
-        for node in graph.nodes
-        if getattr(node.operation, "weights", None) and node.kind != "Normalization"
-    ]
+    return [node for node in graph.nodes if getattr(node.operation, "weights", None) and node.kind != "Normalization"]
 
 
 def _made_for(black, one, white):
