@@ -23,7 +23,7 @@ def account_of(inputs, hits, classes):
         "accuracy": sum(hits) / len(hits) if hits else None,
         "labelled": len(hits),
         "guessing": 1 / classes if hits else None,
-        "assumed": [{"what": what, "names": names} for what, names in inputs.notes.items()],
+        "notes": [{"note": note, "names": names} for note, names in inputs.notes.items()],
         "left_out": [{"name": name, "reason": reason} for name, reason in inputs.left_out.items()],
     }
 
@@ -38,7 +38,7 @@ def facts(account):
         f"Preprocessing {account['preprocess']} ({account['preprocess_meaning']}): the model got values in "
         f"{low:.4g}..{high:.4g}."
     )
-    return lines + [*_remarks(account), *_assumptions(account), *_losses(account)]
+    return lines + [*_remarks(account), *_notes(account), *_losses(account)]
 
 
 def left_out_section(account):
@@ -74,8 +74,8 @@ def _remarks(account):
     ]
 
 
-def _assumptions(account):
-    return [f"Assumed of {_some(one['names'])}: {one['what']}." for one in account["assumed"]]
+def _notes(account):
+    return [f"{_some(one['names'])}: {one['note']}." for one in account["notes"]]
 
 
 def _losses(account):

@@ -89,12 +89,13 @@ def _predict(predictor, x, chunk, inputs):
 
     try:
         return predictor(x)
-    except (ValueError, tf.errors.InvalidArgumentError) as error:
+    except (ValueError, tf.errors.OpError) as error:
         if not inputs.takes_any_size:
             raise
+        reason = re.sub(r"\{\{.*?\}\}|\[Op:.*", "", str(error).splitlines()[0])  # what TensorFlow says of itself
         for sample in chunk:
             size = " x ".join(map(str, sample.x.shape[:-1]))
-            inputs.leave_out(sample.name, f"has a size the model cannot take, {size}: {str(error).splitlines()[0]}")
+            inputs.leave_out(sample.name, f"has a size the model cannot take, {size}: {reason}")
         return None
 
 

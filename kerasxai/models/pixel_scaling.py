@@ -155,7 +155,7 @@ def _of_model(model, option):
         pass
     layers, wanted = first_layers(model)
     if wanted is None:
-        seen = f"what {', '.join(layers)} make of the pixels does not tell" if layers else "the model does not tell"
+        seen = f"what its first layers do ({', '.join(layers)}) does not tell" if layers else "the model does not tell"
         raise ValueError(
             f"{option} must say how pixels become the model's input, {OWN}. {HOW_TO_TELL} Received: auto, but {seen}."
         )
