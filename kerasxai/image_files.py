@@ -151,6 +151,13 @@ class ImageFile:
         return bool(self._image.tag_v2.get(SUBFILE_TYPE, 0) & 1)
 
 
+def reason(error):
+    """Why a file is no readable image, for a person."""
+    if type(error).__name__ == "UnidentifiedImageError":  # its message is about Pillow, and names the file once more
+        return "of no known format, or damaged"
+    return str(error).rstrip(".") or type(error).__name__
+
+
 class _NotDecoded(ValueError):
     """tifffile alone, without the package imagecodecs, cannot decode the page; Pillow may."""
 

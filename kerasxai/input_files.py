@@ -184,11 +184,7 @@ class Inputs:
 
 def _reason(path, error):
     """Why a file is left out, to be read after its name."""
-    if not _is_image(path):
-        return str(error)
-    if type(error).__name__ == "UnidentifiedImageError":  # its message is about Pillow, and names the file once more
-        return "is no readable image: of no known format, or damaged"
-    return f"is no readable image: {str(error) or type(error).__name__}"
+    return f"is no readable image: {image_files.reason(error)}" if _is_image(path) else str(error)
 
 
 def _as_paths(paths):
