@@ -10,6 +10,7 @@ from kerasxai.explainers.perturbation import PerturbationExplainer, in_type_of_i
 from kerasxai.explainers.registry import register
 from kerasxai.explainers.streaming import accumulate
 from kerasxai.graph import Score, block_ends
+from kerasxai.graph.placement import placements
 from kerasxai.graph.score import as_float
 from kerasxai.targets import resolve, select
 
@@ -57,11 +58,12 @@ class SISE(PerturbationExplainer):
                 block_ends(self.graph, index)
 
     def map(self, inputs, index, target):
-        feature_maps, gradients, target = self._features(inputs, index, target)
+        paths, feature_maps, gradients, target = self._features(inputs, index, target)
+        placed = placements(self.graph, paths, inputs, index)
         fused = None
-        for activations, means in zip(feature_maps, gradients):
-            deeper = self._block_map(inputs, index, target, activations, self._is_selected(means))
-            fused = deeper if fused is None else (fused + deeper) * _above_otsu(deeper)
+        for placement, activations, means in zip(placed, feature_maps, gradients):
+            deeper = self._block_map(inputs, index, target, activations, self._is_selected(means), placement)
+            fused = deeper if fused is None else (fused + deeper) * _above_otsu(deeper, placement.seen)
         return fused
 
     def finish(self, arrays, structure):
@@ -76,7 +78,7 @@ class SISE(PerturbationExplainer):
         return super().finish(arrays, structure)
 
     def _features(self, inputs, index, target):
-        """Feature maps of each block and their mean gradients `(batch, channels)`, and the target resolved."""
+        """Path, feature maps and their mean gradients `(batch, channels)` of each block, and the target resolved."""
         paths = [node.path for node in self._block_ends(inputs, index, target.output)]
         # A saturated probability has no gradient; its log-odds have the same gradient up to a factor above 0.
         scorer = self.scorer if target.function is not None else self._logits
@@ -97,7 +99,7 @@ class SISE(PerturbationExplainer):
                 )
         means = [tf.reduce_mean(gradient, axis=spatial.spatial_axes(gradient)) for gradient in gradients]
         wide = as_float(inputs[index]).dtype
-        return [tf.cast(activations, wide) for activations in tapped], means, target
+        return paths, [tf.cast(activations, wide) for activations in tapped], means, target
 
     def _block_ends(self, inputs, index, output):
         if None not in self.graph.input_shapes[index][1:]:
@@ -112,7 +114,7 @@ class SISE(PerturbationExplainer):
         positive = gradients > 0
         return positive & (gradients > otsu(gradients, positive)[:, tf.newaxis])
 
-    def _block_map(self, inputs, index, target, activations, selected):
+    def _block_map(self, inputs, index, target, activations, selected, placement):
         """`sum_i S(x M_i) M_i / sum M_i` in 0 ... 1, over the channels selected for each sample."""
         x = inputs[index]
         size, batch = spatial.spatial_size(x), tf.shape(x)[0]
@@ -123,7 +125,7 @@ class SISE(PerturbationExplainer):
         def step(state, indices):
             chosen = tf.gather(pairs, indices)
             rows = chosen[:, 0]
-            masks = spatial.min_max(spatial.resize(tf.gather_nd(by_channel, chosen), size))
+            masks = placement.masks(tf.gather_nd(by_channel, chosen))
             copies = [tf.gather(one, rows) for one in inputs]
             copies[index] = in_type_of_input(x, as_float(copies[index]) * masks[..., tf.newaxis])
             scores, _ = self.scores(copies, target.rows(rows))
@@ -134,7 +136,7 @@ class SISE(PerturbationExplainer):
 
         start = tf.zeros([batch, np.prod(size)], activations.dtype)
         (sums,) = accumulate(tf.shape(pairs)[0], self.batch_size, step, [start])
-        return spatial.min_max(tf.reshape(sums, [-1, *size]))
+        return placement.scaled(tf.reshape(sums, [-1, *size]))
 
     def _prepare(self, inputs, structure):
         super()._prepare(inputs, structure)
@@ -174,7 +176,8 @@ def otsu(values, counted=None):
     return tf.cast(tf.where(high > low, threshold[:, tf.newaxis], 0.0)[:, 0], values.dtype)
 
 
-def _above_otsu(maps):
-    """1 where a map `(batch, *spatial)` is above its own threshold, else 0."""
-    threshold = otsu(tf.reshape(maps, [-1, np.prod(maps.shape[1:])]))
+def _above_otsu(maps, seen):
+    """1 where a map `(batch, *spatial)` is above its own threshold, that of what the layer sees of the input, else 0."""
+    flat = tf.reshape(maps, [-1, np.prod(maps.shape[1:])])
+    threshold = otsu(flat, None if seen is None else tf.broadcast_to(tf.reshape(seen > 0, [1, -1]), tf.shape(flat)))
     return tf.cast(maps > tf.reshape(threshold, [-1, *[1] * (maps.shape.rank - 1)]), maps.dtype)

@@ -19,7 +19,8 @@ class Node:
         operation: The Keras layer or operation called; the user's own object.
         inputs: Indices of the tensors it takes, in the order of its arguments.
         outputs: Indices of the tensors it makes.
-        shape: Symbolic shape of its first output, `(None, *spatial, channels)`.
+        shapes: Symbolic shape of each output.
+        shape: That of its first output, `(None, *spatial, channels)`.
     """
 
     def __init__(self, path, operation, arguments, symbolic_outputs, inputs, outputs):
@@ -27,7 +28,8 @@ class Node:
         self.operation = operation
         self.inputs = tuple(inputs)
         self.outputs = tuple(outputs)
-        self.shape = _with_free_batch(symbolic_outputs[0].shape)
+        self.shapes = [_with_free_batch(symbol.shape) for symbol in symbolic_outputs]
+        self.shape = self.shapes[0]
         self._arguments = arguments
 
     @property
