@@ -100,7 +100,7 @@ class CAM(Explainer):
         return index, first
 
     def placements(self, path, maps, inputs):
-        """How maps of a layer `(batch, *spatial)` are put on each input that has their axes: a dict index -> placement."""
+        """How maps of a layer `(batch, *spatial)` are put on each input with their axes: a dict index -> placement."""
         reached = range(len(inputs))
         if isinstance(self.graph, ModelGraph):
             reached = self.graph.reached_inputs(self.graph.node(path))

@@ -58,8 +58,8 @@ class SISE(PerturbationExplainer):
                 block_ends(self.graph, index)
 
     def map(self, inputs, index, target):
-        paths, feature_maps, gradients, target = self._features(inputs, index, target)
-        placed = placements(self.graph, paths, inputs, index)
+        feature_maps, gradients, target = self._features(inputs, index, target)
+        placed = placements(self.graph, self._block_ends(inputs, index, target.output), inputs, index)
         fused = None
         for placement, activations, means in zip(placed, feature_maps, gradients):
             deeper = self._block_map(inputs, index, target, activations, self._is_selected(means), placement)
@@ -78,7 +78,7 @@ class SISE(PerturbationExplainer):
         return super().finish(arrays, structure)
 
     def _features(self, inputs, index, target):
-        """Path, feature maps and their mean gradients `(batch, channels)` of each block, and the target resolved."""
+        """Feature maps of each block and their mean gradients `(batch, channels)`, and the target resolved."""
         paths = [node.path for node in self._block_ends(inputs, index, target.output)]
         # A saturated probability has no gradient; its log-odds have the same gradient up to a factor above 0.
         scorer = self.scorer if target.function is not None else self._logits
@@ -99,7 +99,7 @@ class SISE(PerturbationExplainer):
                 )
         means = [tf.reduce_mean(gradient, axis=spatial.spatial_axes(gradient)) for gradient in gradients]
         wide = as_float(inputs[index]).dtype
-        return paths, [tf.cast(activations, wide) for activations in tapped], means, target
+        return [tf.cast(activations, wide) for activations in tapped], means, target
 
     def _block_ends(self, inputs, index, output):
         if None not in self.graph.input_shapes[index][1:]:
@@ -177,7 +177,7 @@ def otsu(values, counted=None):
 
 
 def _above_otsu(maps, seen):
-    """1 where a map `(batch, *spatial)` is above its own threshold, that of what the layer sees of the input, else 0."""
+    """1 where a map `(batch, *spatial)` is above its own threshold, else 0; only what the layer sees counts."""
     flat = tf.reshape(maps, [-1, np.prod(maps.shape[1:])])
     threshold = otsu(flat, None if seen is None else tf.broadcast_to(tf.reshape(seen > 0, [1, -1]), tf.shape(flat)))
     return tf.cast(maps > tf.reshape(threshold, [-1, *[1] * (maps.shape.rank - 1)]), maps.dtype)

@@ -1,7 +1,7 @@
 """What a layer or operation does with positions: windows that slide, and moves, which are run on positions to find out.
 
-A crop, a padding, a slice, a flip, a permutation, a reshaping is never taken apart by its arguments: it is called on
-tensors whose values tell where they stood.
+A slice, a flip, a permutation, a reshaping is never taken apart by its arguments: it is called on tensors whose values
+tell where they stood. Only the layers that crop and pad, which stand in every other net, are read.
 """
 
 import keras
@@ -16,12 +16,9 @@ _POOLING = tuple(getattr(keras.layers, f"{kind}Pooling{rank}") for kind in ("Max
 _UPSAMPLING = tuple(getattr(keras.layers, f"UpSampling{rank}") for rank in _DIMENSIONS)
 _CONVOLUTION_KINDS = ("Conv", "DepthwiseConv", "SeparableConv")  # of keras.ops
 
-_MOVING_LAYERS = (
-    *(getattr(keras.layers, f"{kind}{rank}") for kind in ("Cropping", "ZeroPadding") for rank in _DIMENSIONS),
-    keras.layers.Flatten,
-    keras.layers.Permute,
-    keras.layers.Reshape,
-)
+_CROPPING = tuple(getattr(keras.layers, f"Cropping{rank}") for rank in _DIMENSIONS)
+_PADDING = tuple(getattr(keras.layers, f"ZeroPadding{rank}") for rank in _DIMENSIONS)
+_MOVING_LAYERS = (*_CROPPING, *_PADDING, keras.layers.Flatten, keras.layers.Permute, keras.layers.Reshape)
 _MOVING_KINDS = (
     *("GetItem", "Slice", "Split", "ArraySplit", "Hsplit", "Vsplit", "Dsplit", "Unstack", "Take", "CropImages"),
     *("Transpose", "Moveaxis", "Swapaxes", "Rot90", "Flip", "Fliplr", "Flipud", "Roll", "Einsum"),
@@ -29,7 +26,7 @@ _MOVING_KINDS = (
     *("Pad", "PadImages", "Repeat", "Tile", "BroadcastTo"),
 )
 # They crop, resize a crop to their size, or, out of training, do nothing: by the sizes and by Keras' version.
-_CROPPING_LAYERS = (keras.layers.CenterCrop, keras.layers.RandomCrop)
+_CROPPING_TO_SIZE = (keras.layers.CenterCrop, keras.layers.RandomCrop)
 _UNDONE_BY_NOTHING = (
     *("AffineTransform", "PerspectiveTransform", "ElasticTransform", "ScaleAndTranslate", "MapCoordinates"),
     *("Sort", "TakeAlongAxis"),
@@ -53,7 +50,7 @@ def moves_surely(operation):
 def moves_perhaps(operation):
     """Whether an operation without weights may turn out to do nothing but move values."""
     if is_builtin(operation):
-        return runs_call_of(operation, _CROPPING_LAYERS) or (
+        return runs_call_of(operation, _CROPPING_TO_SIZE) or (
             isinstance(operation, keras.layers.TimeDistributed) and not operation.weights
         )
     return not getattr(operation, "weights", None)
@@ -66,12 +63,28 @@ def moves_beyond_undoing(operation):
 
 def is_aspect_resizing(operation):
     """Whether an operation crops or pads to an aspect ratio before it resizes."""
-    if runs_call_of(operation, _CROPPING_LAYERS):
+    if runs_call_of(operation, _CROPPING_TO_SIZE):
         return True
     resizes = runs_call_of(operation, (keras.layers.Resizing,)) or (
         is_builtin(operation) and type(operation).__name__ == "Resize"
     )
     return resizes and (operation.crop_to_aspect_ratio or operation.pad_to_aspect_ratio)
+
+
+def border_runs(operation, size):
+    """The `Run` along each spatial axis of a layer that crops or pads by fixed amounts; None for any other.
+
+    Args:
+        operation: A layer or operation.
+        size: Spatial size of what it takes.
+    """
+    if runs_call_of(operation, _CROPPING):
+        borders = np.reshape(operation.cropping, [-1, 2]).tolist()
+        return [Run(0, length - before - after, before, 1) for length, (before, after) in zip(size, borders)]
+    if runs_call_of(operation, _PADDING):
+        borders = np.reshape(operation.padding, [-1, 2]).tolist()
+        return [Run(before, length, 0, 1) for length, (before, _) in zip(size, borders)]
+    return None
 
 
 def aspect_runs(operation, size):
@@ -139,14 +152,15 @@ def windows(node, sizes, new_sizes):
 
 
 def coded_positions(shape):
-    """Float32 array `(2 + codes, *shape)` whose values tell the positions along each axis but the last: 0, 1, and the codes."""
-    coded = [np.zeros(shape), np.ones(shape)]
+    """Float32 array `(2 + codes, *shape)`: 0, 1, and codes that tell the positions along each axis but the last."""
+    coded = np.empty((2 + _CODES * (len(shape) - 1), *shape), np.float32)
+    coded[0], coded[1] = 0, 1
     for axis, length in enumerate(shape[:-1]):
         along = [1] * len(shape)
         along[axis] = length
-        for order in _orders(length):
-            coded.append(np.broadcast_to((order / length).reshape(along), shape))
-    return np.stack(coded).astype(np.float32)
+        for code, order in enumerate(_orders(length)):
+            coded[2 + axis * _CODES + code] = (order / length).reshape(along)
+    return coded
 
 
 def decoded_positions(coded, sizes):
@@ -160,10 +174,9 @@ def decoded_positions(coded, sizes):
         Int array `(axes, *shape)` of the positions the values come from, and where they come from any, bool `shape`;
         None for what does more than move values.
     """
-    coded = np.asarray(coded, np.float64)
-    if not np.isfinite(coded).all():
+    zero, scale = (np.asarray(one, np.float64) for one in (coded[0], coded[1] - coded[0]))
+    if not np.isfinite(scale).all():
         return None
-    zero, scale = coded[0], coded[1] - coded[0]
     shown = np.abs(scale) > 1e-6 * np.abs(scale).max(initial=0)
     if not shown.any():
         return None
@@ -173,6 +186,8 @@ def decoded_positions(coded, sizes):
         read = []
         for code, order in enumerate(_orders(length)):
             value = (coded[2 + axis * _CODES + code] - zero) / scale * length
+            if not np.isfinite(value).all():
+                return None
             rank = np.rint(value).astype(int)
             if not ((np.abs(value - rank) < 0.1) & (rank >= 0) & (rank < length))[shown].all():
                 return None

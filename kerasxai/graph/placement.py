@@ -15,6 +15,7 @@ from kerasxai.graph.linear import CONVOLUTION, LINEAR
 from kerasxai.graph.model_graph import ModelGraph
 from kerasxai.graph.moves import (
     aspect_runs,
+    border_runs,
     coded_positions,
     decoded_positions,
     is_aspect_resizing,
@@ -74,6 +75,10 @@ class _InFlight:
         coded, *shown = (np.repeat(one[..., :1], count, axis=-1) for one in (self.coded, *self.shown))
         return dataclasses.replace(self, coded=coded, shown=tuple(shown))
 
+    def lost(self):
+        """What it is where nothing gives it a place any more."""
+        return _Lost(f"{_named(self.by)} rearranges values so that they do not lie on it in order")
+
     def same_as(self, other):
         """Whether another tensor lies as this one does, whatever its channels."""
         first, second = self.with_channels(1), other.with_channels(1)
@@ -125,7 +130,7 @@ class Positions:
         """
         state = self._states.get(node.outputs[0])
         if isinstance(state, _InFlight):
-            state = _Lost(f"{_named(state.by)} rearranges values so that they do not lie on it in order")
+            state = state.lost()
         if isinstance(state, _Lost):
             raise ValueError(
                 f"The maps of {node.path} cannot be put back on the input: {state.reason}. Name a layer before it "
@@ -153,14 +158,17 @@ class Positions:
 
     def _moved(self, node, states):
         """Runs a move, or what may be one, on coded positions."""
+        runs = border_runs(node.operation, self._size(node.inputs[0]))
+        if runs is not None and isinstance(states[0], Place):
+            return [_after_runs(states[0], runs, self._size(node.outputs[0]))]
         flights = [self._in_flight(node, tensor, state) for tensor, state in zip(node.inputs, states)]
-        made = self._run_on_codes(node, flights) if len(flights) == 1 else None
+        made = self._run_on_codes(node, flights, states[0]) if len(flights) == 1 else None
         if made is None and moves_surely(node.operation):
             return [_Lost(f"what {_named(node)} does with positions is not known")] * len(node.outputs)
         return made or [self._ordinary(node, states, tensor) for tensor in node.outputs]
 
-    def _run_on_codes(self, node, flights):
-        """The states a move leads to; None where it does more than move values."""
+    def _run_on_codes(self, node, flights, unmoved=None):
+        """The states a move leads to, `unmoved` where it moves nothing; None where it does more than move values."""
         known = next(flight for flight in flights if flight is not None)
         coded = [
             np.zeros([len(known.coded), *self._shapes[tensor][1:]]) if flight is None else flight.coded
@@ -176,6 +184,9 @@ class Positions:
             return None  # a user's layer that takes nothing but its own data
         made = []
         for result in results:
+            if unmoved is not None and np.array_equal(result, known.coded):
+                made.append(unmoved)
+                continue
             shown = decoded_positions(result, known.sizes)
             if shown is None:
                 return None
@@ -193,11 +204,7 @@ class Positions:
     def _resized(self, node, place):
         """Cropped or padded to an aspect ratio, and then resized."""
         runs, lengths = aspect_runs(node.operation, self._size(node.inputs[0]))
-        axes = [
-            axis.moved(run, length).stretched(new_length)
-            for axis, run, length, new_length in zip(place.axes, runs, lengths, self._size(node.outputs[0]))
-        ]
-        return dataclasses.replace(place, axes=tuple(axes))
+        return _under(_after_runs(place, runs, lengths), None, self._size(node.outputs[0]))
 
     def _concatenated(self, node, states):
         """Parts put one after the other along a spatial axis."""
@@ -252,8 +259,7 @@ class Positions:
             return mixed if self._has_positions(tensor) else None
         slides = isinstance(node.operation, CONVOLUTION) and any(taps > 1 for taps in node.operation.kernel_size)
         if shape[:-1] != tuple(flight.coded.shape[1:-1]) or slides:
-            reason = f"{_named(node)} reads values that were rearranged so that neighbours are none on the input"
-            return _Lost(reason) if self._has_positions(tensor) else None
+            return flight.lost() if self._has_positions(tensor) else None
         if not all(isinstance(state, _InFlight) and flight.same_as(state) for state in states):
             return _Lost(f"the paths that meet in {_named(node)} moved positions differently")
         return flight.with_channels(shape[-1])
@@ -429,6 +435,11 @@ def _is_even(positions, shown, place, run):
     inside[run.begin : run.begin + run.length] = True
     off = np.abs(positions - steps.astype(float).reshape(shape)) > max(abs(run.step), 1) / 2
     return not (off & shown & inside.reshape(shape)).any()
+
+
+def _after_runs(place, runs, size):
+    axes = [axis and axis.moved(run, length) for axis, run, length in zip(place.axes, runs, size)]
+    return dataclasses.replace(place, axes=tuple(axes))
 
 
 def _under(place, slides, new_size):

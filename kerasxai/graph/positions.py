@@ -64,7 +64,7 @@ class Axis:
 
     def moved(self, run, length):
         """The axis of what a crop, a padding, a slice or a flip makes."""
-        step, unit = run.step, self.unit
+        step, unit = Fraction(run.step), self.unit
         edge = self.start + unit * (run.source + Fraction(1, 2) - step / 2)  # where the first unit of the run begins
         ends = sorted([edge, edge + unit * step * run.length])
         start = edge - unit * step * run.begin
@@ -100,7 +100,7 @@ class Window:
     Attributes:
         offset: Centre of the first window, from the centre of the first unit.
         step: From one window to the next.
-        border: How many units without a window of their own it needs at the two ends together.
+        border: How many units at the two ends together overlapping windows use up.
     """
 
     offset: Fraction
@@ -122,7 +122,8 @@ class Window:
         elif padding == "causal":
             needed, before, border = (length - 1) // stride + 1, reach - 1, 0
         else:
-            needed, before, border = (length - reach) // stride + 1, 0, reach - 1
+            needed, before = (length - reach) // stride + 1, 0
+            border = reach - 1 if reach > stride else 0  # windows that do not overlap lie in a row without one
         return cls(Fraction(reach - 1, 2) - before, Fraction(stride), border) if needed == new_length else None
 
     @classmethod
@@ -174,8 +175,9 @@ class Run:
 def joined(axes):
     """The axis of what several paths make together, None where they disagree.
 
-    Paths agree whose units lie within one unit of one another, as they are shown or by their receptive fields. Then
-    the one shown nearest to the mean of the receptive fields counts.
+    Paths agree whose units are shown within one unit of one another: then the one counts that comes nearest to being
+    stretched over all that is seen. Failing that, those agree whose receptive fields do, as a cropped skip connection
+    and the unpadded convolutions beside it: then the one counts that is shown nearest to them.
     """
     one = axes[0]
     if all(other == one for other in axes[1:]):
@@ -185,14 +187,18 @@ def joined(axes):
     shown = [(other.start, other.stop) for other in axes]
     fields = [(other.first - other.stride / 2, other.last + other.stride / 2) for other in axes]
     largest = max(abs(other.unit) for other in axes)
-    if min(_spread(shown), _spread(fields)) > largest:
+    low, high = min(other.low for other in axes), max(other.high for other in axes)
+    if _spread(shown) <= largest:
+        wanted = (low, high) if one.unit > 0 else (high, low)
+    elif _spread(fields) <= largest:
+        wanted = [sum(ends) / len(axes) for ends in zip(*fields)]
+    else:
         return None
-    mean = [sum(ends) / len(axes) for ends in zip(*fields)]
-    nearest = min(axes, key=lambda other: abs(other.start - mean[0]) + abs(other.stop - mean[1]))
+    nearest = min(axes, key=lambda other: abs(other.start - wanted[0]) + abs(other.stop - wanted[1]))
     return dataclasses.replace(
         nearest,
-        low=min(other.low for other in axes),
-        high=max(other.high for other in axes),
+        low=low,
+        high=high,
         first=sum(other.first for other in axes) / len(axes),
         stride=sum(other.stride for other in axes) / len(axes),
     )
