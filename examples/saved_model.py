@@ -2,8 +2,8 @@
 
     python examples/saved_model.py [MODEL IMAGE ...]
 
-Without arguments it first makes files to work on: a net trained to read a digit that lies somewhere on a photograph, saved
-as `digits_on_photographs.keras`, and images that it has not seen.
+Without arguments it first makes files to work on: a net trained to read a digit that lies somewhere on a photograph,
+saved as `digits_on_photographs.keras`, and images that it has not seen.
 """
 
 import os
@@ -66,7 +66,7 @@ def make_files():
 
 
 def on_photographs(digits):
-    """Each digit, 16 x 16, at a random place of a random piece of scikit-learn's photographs, `(N, 48, 48, 3)` in 0..1."""
+    """Each digit at a random place of a piece of scikit-learn's photographs, `(N, 48, 48, 3)` in 0..1."""
     random = np.random.default_rng(0)
     photographs = [photograph[::3, ::3] / 255 for photograph in load_sample_images().images]
     images = np.empty((len(digits), SIDE, SIDE, 3), "float32")

@@ -1,7 +1,7 @@
-"""Several inputs and outputs: an image and three numbers in, two answers out, and which input decides about each answer.
+"""Several inputs and outputs: an image and three numbers in, two answers out, and which input decides about each.
 
-Metal plates are made here. A plate is faulty if it is cracked, which the image shows, or was hot, which a number tells; the
-other numbers tell nothing. The other answer is the crack's length, which only the image shows.
+Metal plates are made here. A plate is faulty if it is cracked, which the image shows, or was hot, which a number tells;
+the other numbers tell nothing. The other answer is the crack's length, which only the image shows.
 """
 
 import os
@@ -68,7 +68,7 @@ def build_model():
 
 
 def make_plates(count):
-    """Images `(N, 32, 32, 1)`, 0 where bare, and numbers `(N, 3)`; whether faulty, and lengths of cracks in 10 pixels."""
+    """Images `(N, 32, 32, 1)`, 0 where bare, and numbers `(N, 3)`; faults, and lengths of cracks in 10 pixels."""
     random = np.random.default_rng(0)
     images = random.normal(scale=0.1, size=(count, SIDE, SIDE, 1)).astype("float32")
     numbers = random.normal(size=(count, len(NUMBERS))).astype("float32")
