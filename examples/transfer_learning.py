@@ -60,7 +60,7 @@ def with_head(base, x, present):
     features = layers.Conv2D(64, 4, activation="relu", padding="same", use_bias=False, name="head")(base(inputs))
     model = keras.Model(inputs, layers.Dense(5, activation="sigmoid")(layers.GlobalMaxPooling2D()(features)))
     model.compile(keras.optimizers.Adam(2e-3), "binary_crossentropy")
-    model.fit(x, present, epochs=15, batch_size=32, verbose=0)
+    model.fit(x, present, epochs=10, batch_size=32, verbose=0)
     return model
 
 
