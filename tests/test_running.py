@@ -58,6 +58,11 @@ LONG = {
 }
 
 
+@pytest.fixture(autouse=True)
+def nothing_is_quick(monkeypatch):
+    monkeypatch.setattr(running, "_QUICK", 0.0)
+
+
 @pytest.fixture(scope="module")
 def model():
     return nets.build("sequential")

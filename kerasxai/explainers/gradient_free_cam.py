@@ -56,11 +56,12 @@ class ScoreCAM(CAM):
             masks = spatial.min_max(spatial.resize(merge(tf.gather(by_channel, indices)), size))  # (chunk x batch, ...)
             copies = [merge(_repeated(x, count)) for x in inputs]
             masked = [
-                in_type_of_input(x, as_float(copy) * masks[..., tf.newaxis]) if x is masked_input else copy
+                in_type_of_input(x, tf.cast(copy, masks.dtype) * masks[..., tf.newaxis]) if x is masked_input else copy
                 for copy, x in zip(copies, inputs)
             ]
             new, _ = self.scores(masked, target.tile(count))
-            return [tf.tensor_scatter_nd_update(scores, indices[:, tf.newaxis], split(new, count))]
+            new = tf.cast(split(new, count), scores.dtype)
+            return [tf.tensor_scatter_nd_update(scores, indices[:, tf.newaxis], new)]
 
         start = tf.zeros([channels, tf.shape(activations)[0]], activations.dtype)
         (scores,) = accumulate(channels, self.chunk(inputs), step, [start])
@@ -175,7 +176,7 @@ class _GradientPowers(Explainer):
 def _weighted(activations, weights):
     """`sum_k w_k A_k` for weights `(batch, channels)`."""
     shape = tf.concat([[-1], tf.ones(activations.shape.rank - 2, tf.int32), [activations.shape[-1]]], axis=0)
-    return tf.reduce_sum(tf.reshape(weights, shape) * activations, axis=-1)
+    return tf.reduce_sum(tf.reshape(tf.cast(weights, activations.dtype), shape) * activations, axis=-1)
 
 
 def _repeated(x, count):
