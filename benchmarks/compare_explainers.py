@@ -28,6 +28,7 @@ from scipy.stats import rankdata, spearmanr
 import kerasxai
 from kerasxai import datasets
 from kerasxai.cli import evaluate, gallery, session
+from kerasxai.cli.options import name_and_value
 
 EXPLAINERS = (
     "grad_cam",
@@ -69,7 +70,8 @@ def main(arguments=None):
 
 
 def _comparison(model, x, options, seed):
-    shared = {"batch_size": options.batch_size, "seed": seed, **session.read_options("--option", options.option)}
+    given = dict(name_and_value("--option", text) for text in options.option or ())
+    shared = {"batch_size": options.batch_size, "seed": seed, **given}
     classes = [kerasxai.explainers.get(name) for name in options.explainers]
     measures = [kerasxai.evaluators.get(name) for name in options.evaluators]
     known = {
@@ -147,7 +149,8 @@ def _model_and_samples(options):
         (_, _), (x, _) = datasets.mnist1d.load_data()
         return model, x[: options.samples]
     model, inputs = session.open_model(options)
-    return model, evaluate.samples_of(inputs, options.samples)
+    samples = evaluate.samples_of(inputs, options.samples)
+    return model, np.stack([sample.x for sample in samples])
 
 
 def _write(folder, rows, agreement, options, samples):
@@ -203,7 +206,7 @@ def _parser():
     parser.add_argument("--preprocess", default="auto", help="as of `kerasxai explain`")
     parser.add_argument("--batch-size", type=int, default=32)
     parser.add_argument("--out", required=True, metavar="DIR")
-    parser.set_defaults(unsafe=False)
+    parser.set_defaults(unsafe=False, strict=True)
     return parser
 
 

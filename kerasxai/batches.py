@@ -3,8 +3,6 @@
 Only one batch is held at a time, so memory is bounded by the batch size and the returned array.
 """
 
-import time
-
 import keras
 import numpy as np
 import tensorflow as tf
@@ -106,15 +104,15 @@ class Batches:
             wanted is None or given == wanted for given, wanted in zip(shape[1:], expected[1:])
         )
         if not fits:
-            hint = " Add the batch axis: x[None]." if len(shape) == len(expected) - 1 else ""
             raise ValueError(
                 f"`x` must have the shape {('samples', *expected[1:])} of the model's input "
-                f"{self._model.input_names[index]!r}. Received: {shape}.{hint}"
+                f"{self._model.input_names[index]!r}. Received: {shape}.{_axis_hint(shape, expected[1:])}"
             )
 
     def _tensor(self, index, values):
         if hasattr(self._model, "input_dtypes"):
             dtype = tf.as_dtype(self._model.input_dtypes[index])
+            _check_held(values, tf.as_dtype(self._model.declared_dtypes[index]), self._model.input_names[index])
         else:
             given = tf.as_dtype(values.dtype)
             dtype = tf.float32 if given in (tf.float64, tf.uint8, tf.bool) else given
@@ -128,40 +126,6 @@ class Batches:
                     "batch. Clean the data first (numpy.nan_to_num, or drop the sample)."
                 )
         return tensor
-
-
-class Progress:
-    """A progress bar that appears only when there is something to wait for.
-
-    Args:
-        total: How many there are, None if unknown.
-        verbose: `"auto"` (after two seconds), 0 (never) or 1 (at once).
-        unit: What is counted.
-    """
-
-    PATIENCE = 2.0  # seconds
-
-    def __init__(self, total, verbose, unit="sample"):
-        self._total, self._unit = total, unit
-        self._verbose = verbose
-        self._start = time.monotonic()
-        self._bar = None
-        self._done = 0
-
-    def add(self, count):
-        """Reports `count` more done."""
-        self._done += count
-        late = self._verbose == "auto" and time.monotonic() - self._start > self.PATIENCE
-        finished = self._done == self._total
-        if self._bar is None and (self._verbose == 1 or (late and not finished)):
-            self._bar = keras.utils.Progbar(self._total, unit_name=self._unit)
-        if self._bar is not None:
-            self._bar.update(self._done)
-
-    def close(self):
-        """Ends the line of a bar whose total was unknown."""
-        if self._bar is not None and self._total is None:
-            self._bar.update(self._done, finalize=True)
 
 
 class Collector:
@@ -222,6 +186,23 @@ def _labels(y, model):
     return np.asarray(y)
 
 
+def _axis_hint(shape, sample):
+    """What to add to an array that lacks one axis of `(samples, *sample)`, as far as its other sizes tell which."""
+
+    def fits(given, wanted):
+        sizes = zip(given, wanted)
+        return len(given) == len(wanted) and all(size is None or one == size for one, size in sizes)
+
+    is_grey = sample[-1] in (None, 1)
+    if fits(shape, sample):
+        return " Add the batch axis: x[None]."
+    if fits(shape[1:], sample[:-1]):
+        return f" Add the channel axis: {'x[..., None]' if is_grey else f'{sample[-1]} values at each position'}."
+    if fits(shape, sample[:-1]) and is_grey:
+        return " Add the batch and the channel axis: x[None, ..., None]."
+    return ""
+
+
 def _rows(labels, piece):
     return None if labels is None else keras.tree.map_structure(lambda part: part[piece], labels)
 
@@ -245,6 +226,22 @@ def _as_array(values):
             f"Received: {type(values).__name__} of type {array.dtype}."
         )
     return array
+
+
+def _check_held(values, dtype, name):
+    """Refuses values that an input of whole numbers would cut off, as Keras does silently."""
+    given = tf.as_dtype(values.dtype)
+    if not dtype.is_integer or given == dtype or given.is_bool:
+        return
+    values = np.asarray(values)
+    whole = not given.is_floating or (values == np.floor(values)).all()  # NaN is not whole
+    if whole and (values.size == 0 or (values.min() >= dtype.min and values.max() <= dtype.max)):
+        return
+    raise ValueError(
+        f"`x` must hold whole numbers from {dtype.min} to {dtype.max}: the model's input {name!r} is {dtype.name}. "
+        f"Received: values of type {given.name} from {values.min():.4g} to {values.max():.4g}. Give them as the model "
+        "was trained with them, images as 0 to 255 if a layer of it rescales them."
+    )
 
 
 def _holds_real_numbers(array):

@@ -1,10 +1,11 @@
 """Names of classes ("grad_cam" <-> GradCAM), and objects that round-trip through a dict of their options."""
 
-import difflib
 import inspect
 
 import numpy as np
 import tensorflow as tf
+
+from kerasxai.suggestions import did_you_mean, unknown_name
 
 
 class Registry:
@@ -33,14 +34,16 @@ class Registry:
 
         Raises:
             ValueError: Nothing has this name.
+            TypeError: The class is of another kind.
         """
         if isinstance(name, type):
+            if not issubclass(name, Configurable) or name.config_key != self._option:
+                raise TypeError(f"`{self._option}` must be a name, or a class of its kind. Received: {name!r}.")
             return name
-        if name in self._classes:
+        if isinstance(name, str) and name in self._classes:
             return self._classes[name]
-        close = difflib.get_close_matches(str(name), self._classes, n=3, cutoff=0.4)
-        hint = f" Did you mean {' or '.join(close)}?" if close else ""
-        raise ValueError(f"`{self._option}` must be one of {', '.join(self.names())}. Received: {name!r}.{hint}")
+        aliases = {cls.__name__: known for known, cls in self._classes.items()}
+        raise ValueError(unknown_name(f"`{self._option}`", name, self._classes, aliases))
 
     def names(self):
         """All names, sorted."""
@@ -91,11 +94,12 @@ def labelled(given, config_key):
 
 
 def refuse_unknown_options(owner, unknown):
-    """The error for options a constructor does not have."""
+    """The error for options that the constructor of the class `owner` does not have."""
     if unknown:
         raise TypeError(
-            f"{type(owner).__name__} has the options {', '.join(owner.option_names())}. "
+            f"{owner.__name__} has the options {', '.join(owner.option_names())}. "
             f"Received: {', '.join(f'{name}={value!r}' for name, value in unknown.items())}."
+            f"{did_you_mean(next(iter(unknown)), owner.option_names())}"
         )
 
 

@@ -3,7 +3,6 @@
 How a loaded model is taken apart is in `graph`; this file only builds it, and never writes to the given path.
 """
 
-import difflib
 import inspect
 import json
 import os
@@ -13,10 +12,10 @@ import zipfile
 
 import keras
 
+from kerasxai.model_files import EXPECTED, SAVE_AGAIN, SUFFIXES, existing_path
+from kerasxai.saved_model_folders import load_saved_model
+
 HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
-SUFFIXES = (".keras", ".h5", ".hdf5")
-EXPECTED = "Expected a `.keras` file, a `.h5`/`.hdf5` file with a whole model, or a SavedModel directory."
-SAVE_AGAIN = "Save or download it again."
 LOAD_WEIGHTS = "Build the model in code and call `model.load_weights(path)`."
 USE_KERAS_2 = (
     "open the file with Keras 2 (`pip install tf-keras`, TF_USE_LEGACY_KERAS=1) and export it as a SavedModel "
@@ -70,7 +69,7 @@ def load_model(path, custom_objects=None, safe_mode=True, endpoint=None):
 
     Raises:
         FileNotFoundError: nothing is at `path`.
-        TypeError: `path` is no path, or `custom_objects` no dict.
+        TypeError: `path` is no path, `custom_objects` no dict, or `safe_mode` no bool.
         ValueError: the file is of another format, damaged, holds weights only, or Keras 3 cannot rebuild its
             model; the message says which, and what to do.
 
@@ -81,11 +80,13 @@ def load_model(path, custom_objects=None, safe_mode=True, endpoint=None):
     kerasxai.load_model("net.keras").output_shape == model.output_shape  # True
     ```
     """
-    path = _existing_path(path)
+    path = existing_path(path)
     if custom_objects is not None and not isinstance(custom_objects, dict):
         raise TypeError(f"`custom_objects` must be a dict of name -> class or function. Received: {custom_objects!r}.")
+    if not isinstance(safe_mode, bool):
+        raise TypeError(f"`safe_mode` must be True or False. Received: safe_mode={safe_mode!r}.")
     if os.path.isdir(path):
-        return _load_saved_model(path, endpoint)
+        return load_saved_model(path, endpoint)
     if endpoint is not None:
         raise ValueError(f"`endpoint` is for SavedModel directories. Received: endpoint={endpoint!r} and file {path}.")
     is_hdf5 = _has_hdf5_inside(path)
@@ -104,18 +105,6 @@ def load_model(path, custom_objects=None, safe_mode=True, endpoint=None):
     except Exception as error:
         reason = _why_not_rebuilt(error, fixed, custom_objects or {}, from_keras_2)
         raise ValueError(f"Keras {keras.__version__} cannot rebuild the model in {path}. {reason}") from error
-
-
-def _existing_path(path):
-    if not isinstance(path, (str, os.PathLike)):
-        raise TypeError(f"`path` must be a str or os.PathLike. Received: {path!r} of type {type(path).__name__}.")
-    path = os.fsdecode(path)
-    if os.path.exists(path):
-        return path
-    folder, name = os.path.split(os.path.abspath(path))
-    near = difflib.get_close_matches(name, os.listdir(folder) if os.path.isdir(folder) else [], cutoff=0.5)
-    advice = f"Did you mean {' or '.join(map(repr, near))}?" if near else f"Check the name and the folder, {folder}."
-    raise FileNotFoundError(f"No file {path}. {advice} {EXPECTED}")
 
 
 def _has_hdf5_inside(path):
@@ -180,25 +169,6 @@ def _copy_archive(path, config, folder):
         for name in source.namelist():
             target.writestr(name, json.dumps(config) if name == "config.json" else source.read(name))
     return copy
-
-
-def _load_saved_model(path, endpoint):
-    from tensorflow.core.protobuf import saved_model_pb2
-
-    graph_file = os.path.join(path, "saved_model.pb")
-    if not os.path.exists(graph_file):
-        models = ", ".join(name for name in sorted(os.listdir(path)) if name.endswith(SUFFIXES)) or "none"
-        raise ValueError(f"{path} is a directory without `saved_model.pb`. Model files in it: {models}. {EXPECTED}")
-    try:
-        with open(graph_file, "rb") as file:
-            signatures = saved_model_pb2.SavedModel.FromString(file.read()).meta_graphs[0].signature_def
-        available = sorted(name for name in signatures if not name.startswith("__"))
-        wanted = endpoint or ("serve" if "serve" in available else "serving_default")
-        if wanted in available:
-            return keras.layers.TFSMLayer(path, call_endpoint=wanted)
-    except Exception as error:
-        raise ValueError(f"The SavedModel {path} is damaged or incomplete: {error} {SAVE_AGAIN}") from error
-    raise ValueError(f"The SavedModel {path} has no endpoint {wanted!r}. Pass `endpoint`, one of {available}.")
 
 
 def _refuse_code(path, config):

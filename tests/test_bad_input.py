@@ -99,6 +99,7 @@ with_infinity[2, 0, 0, 1] = -np.inf
 
 BAD_DATA = {
     "no batch axis": (X[0], ValueError, r"\(8, 8, 2\)", r"'samples', 8, 8, 2", r"x\[None\]"),
+    "no channel axis": (X[..., 0], ValueError, r"\(3, 8, 8\)", "Add the channel axis: 2 values at each position"),
     "wrong rank": (X[..., None], ValueError, r"\(3, 8, 8, 2, 1\)", r"'samples', 8, 8, 2"),
     "wrong channels": (nets.images(3, (8, 8, 3)), ValueError, r"\(3, 8, 8, 3\)", r"'samples', 8, 8, 2"),
     "wrong size": (nets.images(3, (8, 9, 2)), ValueError, r"\(3, 8, 9, 2\)", r"'samples', 8, 8, 2"),
@@ -146,6 +147,26 @@ def test_data_for_a_subclassed_model(case, subclassed):
     x, error, *parts = BAD_DATA[case]
     with refused(error, *parts):
         Gradient(subclassed)(x)
+
+
+@pytest.mark.parametrize(
+    ("sample", "given", "hint"),
+    [
+        ((8, 8, 1), (3, 8, 8), r"Add the channel axis: x[..., None]."),
+        ((8, 8, 1), (8, 8), r"Add the batch and the channel axis: x[None, ..., None]."),
+        ((8, 8, 1), (8, 8, 1), r"Add the batch axis: x[None]."),
+        ((None, None, 3), (5, 32, 32), r"Add the channel axis: 3 values at each position."),
+        ((None, None, 3), (32, 32, 3), r"Add the batch axis: x[None]."),
+        ((40, 1), (5, 40), r"Add the channel axis: x[..., None]."),
+        ((None, 1), (40, 1), r"Add the batch axis: x[None]."),
+        ((40, 1), (40,), r"Add the batch and the channel axis: x[None, ..., None]."),
+        ((4,), (4,), r"Add the batch axis: x[None]."),
+    ],
+)
+def test_the_axis_that_is_missing(sample, given, hint):
+    model = Sequential([Input(sample), layers.Dense(2), *([layers.Flatten()] if None not in sample else [])])
+    with refused(ValueError, re.escape(hint)):
+        Gradient(model)(np.zeros(given, "float32"))
 
 
 def test_several_inputs():
@@ -255,6 +276,20 @@ def test_targets_for_a_dataset_of_unknown_size(targets, told, grad_cam):
 def test_labels(y, parts, grad_cam):
     with refused(ValueError, *parts):
         grad_cam(X, target="true", y=y)
+
+
+@pytest.mark.parametrize("target", [None, "predicted", "top2", 1, [0, 1, 2], lambda outputs: outputs[:, 0]])
+def test_labels_that_nothing_uses(target, model, grad_cam):
+    told = ['`y` is used by target="true" only', "Received: y and target="]
+    with refused(ValueError, *told):
+        grad_cam(X, target=target, y=[0, 1, 2])
+    with refused(ValueError, *told):
+        kerasxai.explain(model, X, method=["grad_cam", "gradient"], target=target, y=[0, 1, 2])
+    with refused(ValueError, *told):
+        kerasxai.evaluate(model, X, ["gradient"], ["sparseness"], target=target, y=[0, 1, 2])
+    with refused(ValueError, *told):
+        kerasxai.callbacks.DropIncrease(X, [0, 1, 2], target="predicted" if target is None else target)
+    assert grad_cam(rows(X, [0, 1, 2]).batch(2), target=target).shape[0] == 3  # a dataset brings them along
 
 
 def test_labels_beside_a_dataset(grad_cam):
@@ -470,6 +505,33 @@ def test_config_without_a_method(config, model):
         explainers.from_config(config, model)
 
 
+def plus_one(model):
+    return model + 1
+
+
+@pytest.mark.parametrize("make", [BayesianLRP, SmoothGrad, NoisePercentiles])
+def test_a_function_that_gives_no_explainer(make, model):
+    with refused(ValueError, "called with the model and must return an explainer", "plus_one", "raised TypeError"):
+        make(model, explainer=plus_one)
+    with refused(TypeError, "called with the model and must return an explainer", "<lambda>, which returned 3"):
+        make(model, explainer=lambda model: 3)
+    with refused(TypeError, "<lambda>, which returned <function"):
+        make(model, explainer=lambda model: plus_one)
+    with refused(TypeError, "a name, a config dict", "Sequential"):
+        make(model, explainer=model)
+    with refused(TypeError, "`method` must be a name, or a class of its kind", "<class 'int'>"):
+        make(model, explainer=int)
+
+
+@pytest.mark.parametrize("value", ["False", 0, None, np.array([True, False])], ids=repr)
+def test_flags_of_functions(value, model, tmp_path):
+    with refused(ValueError, "`controls` must be True or False"):
+        kerasxai.evaluate(model, X, controls=value)
+    model.save(tmp_path / "net.keras")
+    with refused(TypeError, "`safe_mode` must be True or False"):
+        kerasxai.load_model(tmp_path / "net.keras", safe_mode=value)
+
+
 def test_config_with_an_unknown_option(model):
     with refused(TypeError, "GradCAM has the options", "colour='red'"):
         explainers.from_config({"method": "grad_cam", "colour": "red"}, model)
@@ -494,8 +556,8 @@ BAD_OPTIONS = {
     "batch_size None": (Gradient, {"batch_size": None}, "positive integer", "batch_size=None"),
     "batch_size fraction": (GradCAM, {"batch_size": 2.5}, "positive integer", "batch_size=2.5"),
     "batch_size True": (GradCAM, {"batch_size": True}, "positive integer", "batch_size=True"),
-    "verbose": (Gradient, {"verbose": 2}, '"auto", 0 or 1', "verbose=2"),
-    "verbose word": (GradCAM, {"verbose": "yes"}, '"auto", 0 or 1', "verbose='yes'"),
+    "verbose": (Gradient, {"verbose": 2}, "'auto', 0, 1", "verbose=2"),
+    "verbose word": (GradCAM, {"verbose": "yes"}, "'auto', 0, 1", "verbose='yes'"),
     "score": (GradCAM, {"score": "proba"}, "'logit', 'probability'", "score='proba'"),
     "score None": (Gradient, {"score": None}, "'logit', 'probability'", "score=None"),
     "steps 0": (IntegratedGradients, {"steps": 0}, "`steps` must be a positive integer", "steps=0"),
@@ -513,8 +575,14 @@ BAD_OPTIONS = {
     "baseline NaN": (IntegratedGradients, {"baseline": np.nan}, "`baseline`", "nan"),
     "blur width": (BlurIG, {"max_sigma": 0.0}, "`max_sigma`", "above 0.2", "max_sigma=0.0"),
     "blur steps": (BlurIG, {"steps": 0}, "`steps` must be a positive integer", "steps=0"),
-    "guided fraction": (GuidedIG, {"fraction": 0}, "`fraction`", "above 0 up to 1", "fraction=0"),
-    "guided distance": (GuidedIG, {"max_distance": 1.5}, "`max_distance`", "from 0 to 1", "max_distance=1.5"),
+    "guided fraction": (GuidedIG, {"fraction": 0}, "`fraction`", "above 0 and at most 1", "fraction=0"),
+    "guided distance": (
+        GuidedIG,
+        {"max_distance": 1.5},
+        "`max_distance`",
+        "at least 0 and at most 1",
+        "max_distance=1.5",
+    ),
     "guided baseline": (GuidedIG, {"baseline": "black"}, '"blur", "min", "max"', "'black'"),
     "XRAI baseline": (XRAI, {"baseline": np.zeros(3)}, r"\(8, 8, 2\)", r"\(3,\)"),
     "XRAI quadrature": (XRAI, {"quadrature": "simpson"}, "gauss_legendre", "quadrature='simpson'"),
@@ -525,18 +593,18 @@ BAD_OPTIONS = {
     "background NaN": (ExpectedGradients, {"background": with_nan}, "`background`", "finite"),
     "expected samples": (ExpectedGradients, {"background": X, "n_samples": 0}, "`n_samples`", "n_samples=0"),
     "noise samples": (SmoothGrad, {"n_samples": -1}, "`n_samples` must be a positive integer", "n_samples=-1"),
-    "noise negative": (SmoothGrad, {"noise_level": -0.1}, "0 or more", "noise_level=-0.1"),
-    "noise NaN": (SmoothGrad, {"noise_level": np.nan}, "0 or more", "noise_level=nan"),
-    "noise infinite": (SmoothGrad, {"noise_level": np.inf}, "0 or more", "noise_level=inf"),
+    "noise negative": (SmoothGrad, {"noise_level": -0.1}, "at least 0", "noise_level=-0.1"),
+    "noise NaN": (SmoothGrad, {"noise_level": np.nan}, "at least 0", "noise_level=nan"),
+    "noise infinite": (SmoothGrad, {"noise_level": np.inf}, "at least 0", "noise_level=inf"),
     "noise list": (SmoothGrad, {"noise_level": [0.1, 0.2]}, "must be a number", r"\[0.1, 0.2\]"),
     "noise word": (SmoothGrad, {"noise_level": "high"}, "must be a number", "'high'"),
-    "CAM noise": (SmoothGradCAMPlusPlus, {"noise_level": -1.0}, "0 or more", "noise_level=-1.0"),
+    "CAM noise": (SmoothGradCAMPlusPlus, {"noise_level": -1.0}, "at least 0", "noise_level=-1.0"),
     "CAM samples": (SmoothGradCAMPlusPlus, {"n_samples": 0}, "positive integer", "n_samples=0"),
     "noisy unknown": (SmoothGrad, {"explainer": "gradeint"}, "`method` must be one of", "'gradeint'", "Did you mean"),
-    "percentiles": (NoisePercentiles, {"percentiles": [50, 101]}, "between 0 and 100", "101"),
-    "no percentiles": (NoisePercentiles, {"percentiles": []}, "between 0 and 100", r"\[\]"),
+    "percentiles": (NoisePercentiles, {"percentiles": [50, 101]}, "at least 0 and at most 100", "101"),
+    "no percentiles": (NoisePercentiles, {"percentiles": []}, "one or more numbers", r"\[\]"),
     "max_channels": (ScoreCAM, {"max_channels": 0}, "`max_channels` must be a positive integer", "max_channels=0"),
-    "ablation": (AblationCAM, {"ablation": "unit"}, '"activation" or "kernel"', "ablation='unit'"),
+    "ablation": (AblationCAM, {"ablation": "unit"}, "'activation', 'kernel'", "ablation='unit'"),
     "ablation of no kernel": (AblationCAM, {"ablation": "kernel", "layer": "pool"}, "layer with a kernel", "'pool'"),
     "CAM layer": (ClassActivationMapping, {"layer": "conv1"}, "before the global average pooling"),
     "LRP score": (LRP, {"score": "probability"}, "'logit'", "score='probability'"),
@@ -546,7 +614,7 @@ BAD_OPTIONS = {
     "LRP batch_norm": (LRP, {"batch_norm": "unfold"}, "'fold', 'epsilon', 'abs_z', 'pass'", "batch_norm='unfold'"),
     "LRP max_pool": (LRP, {"max_pool": "sum"}, "'winner', 'average'", "max_pool='sum'"),
     "LRP input_range": (LRP, {"input_range": (1.0, 0.0)}, r"\(low, high\)", r"\(1.0, 0.0\)"),
-    "LRP input_range words": (LRP, {"input_range": ("a", "b")}, r"\(low, high\)", "'a', 'b'"),
+    "LRP input_range words": (LRP, {"input_range": ("a", "b")}, "`input_range`", "number", "'a'"),
     "LRP start": (LRP, {"start": 1}, "'logit', 'one'", "start=1"),
     "LRP contrast": (LRP, {"contrast": "all"}, "None, 'others'", "contrast='all'"),
     "LRP relevance_at": (LRP, {"relevance_at": "conv3"}, "'conv3'", "Did you mean conv[12]"),
@@ -558,7 +626,7 @@ BAD_OPTIONS = {
     "B-LRP samples": (BayesianLRP, {"n_samples": 0}, "`n_samples`", "n_samples=0"),
     "DeepLIFT baseline": (DeepLift, {"baseline": np.zeros(3)}, r"\(8, 8, 2\)", r"\(3,\)"),
     "DeepLIFT score": (DeepLift, {"score": "proba"}, "'logit', 'probability'", "score='proba'"),
-    "CAM score": (ClassActivationMapping, {"score": "probability"}, 'score="logit"'),
+    "CAM score": (ClassActivationMapping, {"score": "probability"}, "'logit'"),
     "window 0": (Occlusion, {"window": 0}, "`window` must be a positive integer", "window=0"),
     "window fraction": (Occlusion, {"window": (2, 1.5)}, "`window` must be a positive integer", "window=1.5"),
     "window word": (Occlusion, {"window": "8"}, "`window` must be a positive integer", "window='8'"),
@@ -571,12 +639,12 @@ BAD_OPTIONS = {
     "occlusion baseline shape": (Occlusion, {"baseline": np.zeros(3)}, r"\(8, 8, 2\)", r"\(3,\)"),
     "masks 0": (RISE, {"n_masks": 0}, "`n_masks` must be a positive integer", "n_masks=0"),
     "grid fraction": (RISE, {"grid": 7.5}, "`grid` must be a positive integer", "grid=7.5"),
-    "mask probability 0": (RISE, {"probability": 0}, "0 < p <= 1", "probability=0"),
-    "mask probability in percent": (RISE, {"probability": 50}, "0 < p <= 1", "probability=50"),
-    "mask probability NaN": (RISE, {"probability": np.nan}, "0 < p <= 1", "probability=nan"),
-    "tolerance 0": (RISE, {"tolerance": 0.0}, "None or a positive number", "tolerance=0.0"),
-    "tolerance word": (RISE, {"tolerance": "low"}, "None or a positive number", "tolerance='low'"),
-    "mu 1": (SISE, {"mu": 1.0}, "0 <= mu < 1", "mu=1.0"),
+    "mask probability 0": (RISE, {"probability": 0}, "above 0 and at most 1", "probability=0"),
+    "mask probability in percent": (RISE, {"probability": 50}, "above 0 and at most 1", "probability=50"),
+    "mask probability NaN": (RISE, {"probability": np.nan}, "above 0 and at most 1", "probability=nan"),
+    "tolerance 0": (RISE, {"tolerance": 0.0}, "None or a number above 0", "tolerance=0.0"),
+    "tolerance word": (RISE, {"tolerance": "low"}, "None or a number above 0", "tolerance='low'"),
+    "mu 1": (SISE, {"mu": 1.0}, "at least 0 and below 1", "mu=1.0"),
     "mu word": (SISE, {"mu": "adaptive"}, '"otsu"', "mu='adaptive'"),
     "SISE score": (SISE, {"score": "proba"}, "'logit', 'probability'", "score='proba'"),
 }

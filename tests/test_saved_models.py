@@ -277,6 +277,36 @@ def test_unknown_endpoint_lists_those_there_are(saved_models):
         load_model(folder / "endpoints")
 
 
+class TrainedByTensorFlow1(tf.Module):
+    """Its optimizer is one that TensorFlow 2 restores as a nameless object, as it does those of Keras 2."""
+
+    def __init__(self, names):
+        super().__init__()
+        self.kernel = tf.Variable([[1.0, 2.0], [3.0, 4.0]])
+        self.names = tf.saved_model.Asset(str(names))
+        self.optimizer = tf.compat.v1.train.AdamOptimizer(0.1)
+        self.optimizer.apply_gradients([(tf.ones([2, 2]), self.kernel)])
+
+    @tf.function(input_signature=[tf.TensorSpec([None, 2], tf.float32)])
+    def __call__(self, x):
+        first = tf.strings.to_number(tf.io.read_file(self.names.asset_path))  # read at every call
+        return first * tf.linalg.matmul(x, self.kernel)
+
+
+def test_saved_model_with_an_optimizer_that_cannot_be_restored(tmp_path):
+    (tmp_path / "names.txt").write_text("10")
+    model = TrainedByTensorFlow1(tmp_path / "names.txt")
+    folder = tmp_path / "model"
+    tf.saved_model.save(model, str(folder), signatures=model.__call__)
+    files = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    with pytest.raises(AttributeError, match="add_slot"):
+        tf.saved_model.load(str(folder))
+    loaded = load_model(folder)
+    x = random_input((2,))
+    np.testing.assert_allclose(loaded(x)["output_0"], model(x), rtol=1e-6)
+    assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == files
+
+
 def test_damaged_saved_model(tmp_path):
     (tmp_path / "saved_model.pb").write_bytes(b"no protocol buffer")
     with pytest.raises(ValueError, match="is damaged or incomplete"):

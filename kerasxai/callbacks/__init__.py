@@ -16,3 +16,7 @@ __all__ = [
     "Heatmaps",
     "Moment",
 ]
+
+
+def __dir__():
+    return __all__

@@ -5,6 +5,8 @@ What is done with them is in the callbacks' own files.
 
 import abc
 import contextlib
+import inspect
+import os
 import random
 import warnings
 from typing import NamedTuple
@@ -15,9 +17,9 @@ import numpy as np
 from kerasxai.callbacks.files import Summaries
 from kerasxai.callbacks.probe import Probe
 from kerasxai.evaluators.scoring import ScoredModel
-from kerasxai.explainers.options import check_one_of, positive_integer
+from kerasxai.explainers.options import check_one_of, positive_integer, shown
 from kerasxai.explainers.registry import build as build_explainer
-from kerasxai.registry import labelled
+from kerasxai.registry import labelled, refuse_unknown_options
 
 REHEARSAL_SAMPLES = 2  # of the probe, run through everything before the first batch
 BATCH_KEY = "batch"  # of `history`: how many batches the model was trained on
@@ -79,9 +81,15 @@ class ExplanationCallback(keras.callbacks.Callback, abc.ABC):
         trace_count: How many times anything was traced.
     """
 
+    def __new__(cls, *_, **options):
+        """Refuses options that the class has not; Python would name the ancestor whose signature it is."""
+        known = cls.option_names()
+        refuse_unknown_options(cls, {name: value for name, value in options.items() if name not in known})
+        return super().__new__(cls)
+
     def __init__(
         self,
-        x,
+        x=None,
         y=None,
         explainers="grad_cam",
         *,
@@ -97,6 +105,11 @@ class ExplanationCallback(keras.callbacks.Callback, abc.ABC):
         batch_size=32,
     ):
         super().__init__()
+        if x is None:
+            raise TypeError(f"{type(self).__name__} needs `x`, the samples to explain. Received: none.")
+        _check_type("prefix", prefix, str, "a string")
+        _check_type("name", name, (str, type(None)), "a string or None")
+        _check_type("log_dir", log_dir, (str, os.PathLike, type(None)), "a folder or None")
         check_one_of("on_error", on_error, ("warn", "raise"))
         check_one_of("verbose", verbose, ("auto", 0, 1))
         self.every = positive_integer("every", every)
@@ -110,6 +123,15 @@ class ExplanationCallback(keras.callbacks.Callback, abc.ABC):
         self._in_fit = self._is_first_epoch = self._is_rehearsing = False
         self._batches_before = self._batches = 0
         self._warned = set()
+
+    @classmethod
+    def option_names(cls):
+        """Names of all options of the constructor: its own, and those by name only that it passes on."""
+        signatures = [inspect.signature(one.__init__) for one in cls.__mro__ if "__init__" in vars(one)]
+        own, *inherited = [signature.parameters.values() for signature in signatures]
+        names = [one.name for one in own if one.kind in (one.POSITIONAL_OR_KEYWORD, one.KEYWORD_ONLY)]
+        passed_on = [one.name for several in inherited for one in several if one.kind is one.KEYWORD_ONLY]
+        return list(dict.fromkeys(name for name in [*names, *passed_on] if name != "self"))
 
     @abc.abstractmethod
     def measure(self, samples, moment):
@@ -329,3 +351,8 @@ def _random_state_kept():
     finally:
         random.setstate(python)
         np.random.set_state(numpy)  # noqa: NPY002
+
+
+def _check_type(option, value, types, expected):
+    if not isinstance(value, types):
+        raise TypeError(f"`{option}` must be {expected}. Received: {option}={shown(value)}.")

@@ -38,7 +38,7 @@ class ExplanationDrift(ExplanationCallback):
     ```
     """
 
-    def __init__(self, x, y=None, explainer="grad_cam", **kwargs):
+    def __init__(self, x=None, y=None, explainer="grad_cam", **kwargs):
         super().__init__(x, y, explainer, **kwargs)
         self._previous, self._first = {}, {}
 

@@ -47,7 +47,7 @@ class Evaluate(ExplanationCallback):
 
     def __init__(
         self,
-        x,
+        x=None,
         y=None,
         explainers="grad_cam",
         evaluators="drop_increase",

@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from kerasxai.batches import Batches
 from kerasxai.explainers.options import positive_integer
+from kerasxai.targets import check_labels, uses_labels
 
 
 class Probe:
@@ -21,6 +22,7 @@ class Probe:
 
     def __init__(self, x, y=None, target="predicted", max_samples=None):
         self.max_samples = None if max_samples is None else positive_integer("max_samples", max_samples)
+        check_labels(y, target)
         self.target = target
         self.x, self.y = x, y
         self._is_read = False
@@ -48,7 +50,9 @@ class Probe:
                 break
         flat = [np.concatenate(parts) for parts in zip(*inputs)]
         self.x = flat[0] if batches.structure is None else _packed(batches.structure, flat)
-        self.y = None if labels[0] is None else keras.tree.map_structure(lambda *parts: np.concatenate(parts), *labels)
+        self.y = None
+        if labels[0] is not None and uses_labels(self.target):  # a dataset brings labels, wanted or not
+            self.y = keras.tree.map_structure(lambda *parts: np.concatenate(parts), *labels)
         if self.max_samples is not None:
             self.target = _first(self.target, count)
         self._is_read = True

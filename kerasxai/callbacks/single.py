@@ -9,12 +9,22 @@ class _Chosen(Evaluate):
 
     chosen = ()
 
-    def __init__(self, x, y=None, explainer="grad_cam", **kwargs):
-        known = {name for evaluator in self.chosen for name in evaluator.option_names()}
+    def __init__(self, x=None, y=None, explainer="grad_cam", **kwargs):
+        known = self._options_of_evaluators()
         options = {name: value for name, value in kwargs.items() if name in known}
         # `batch_size` is an option of both.
         others = {name: value for name, value in kwargs.items() if name not in known or name == "batch_size"}
         super().__init__(x, y, explainer, [evaluator(**options) for evaluator in self.chosen], **others)
+
+    @classmethod
+    def option_names(cls):
+        without = {"masks", "reference_model"}  # options of `Evaluate` that none of the evaluators needs
+        names = [name for name in super().option_names() if name not in without]
+        return list(dict.fromkeys([*names, *cls._options_of_evaluators()]))
+
+    @classmethod
+    def _options_of_evaluators(cls):
+        return [name for evaluator in cls.chosen for name in evaluator.option_names()]
 
 
 class DropIncrease(_Chosen):

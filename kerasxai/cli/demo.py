@@ -4,7 +4,8 @@ import time
 
 import numpy as np
 
-from kerasxai.cli.gallery import figure, output_folder, versions, write_json, write_page
+from kerasxai.cli.gallery import check_free, figure, output_folder, versions, write_json, write_page
+from kerasxai.cli.quiet import load_tensorflow
 
 METHODS = (
     "grad_cam",
@@ -23,6 +24,8 @@ SAMPLES = 6
 def run(options):
     """Carries out the command; `options` are its parsed arguments."""
     start = time.monotonic()
+    check_free(options.out, options.overwrite)
+    load_tensorflow()
     with output_folder(options.out, options.overwrite) as folder:
         nets = [
             _explained(folder, "MNIST-1D", "signals of 40 steps", *_signals()),
@@ -33,7 +36,7 @@ def run(options):
         facts = [
             "Two convolutional nets, trained on this machine just now: what speaks for the classes they predict.",
             "Rows: true class > predicted class (probability).",
-            "Warm colours in signed maps speak for the class, cold ones against it; every map has a scale of its own.",
+            "Warm colours of signed maps speak for the class, cold ones against it. Each has its own scale, from 0.",
             f"{made}; {time.monotonic() - start:.0f} s in all.",
         ]
         write_page(folder / "index.html", "kerasxai demo", facts, sections)
@@ -43,7 +46,7 @@ def run(options):
 
 def _explained(folder, name, what, model, test, class_names):
     from kerasxai import plots
-    from kerasxai.explain import SeveralExplainers
+    from kerasxai.explaining import SeveralExplainers
 
     x, y = test
     _, accuracy = model.evaluate(x, y, verbose=0)

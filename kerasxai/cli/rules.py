@@ -2,6 +2,9 @@
 
 import json
 
+from kerasxai.cli import catalogue
+from kerasxai.suggestions import unknown_name
+
 
 def add_arguments(parser):
     """Adds `--rules` and `--input-range` to a command."""
@@ -27,12 +30,17 @@ def settings(options):
     if options.rules:
         found["rules"] = _read(options.rules)
     if options.input_range:
-        found["input_range"] = list(options.input_range)
+        low, high = options.input_range
+        if not low < high:
+            raise ValueError(f"--input-range must be LOW HIGH, LOW below HIGH. Received: {low:g} {high:g}.")
+        found["input_range"] = [low, high]
     return found
 
 
 def _read(text):
     if not text.endswith(".json"):
+        if text not in catalogue.rules():
+            raise ValueError(unknown_name("--rules", text, catalogue.rules()) + " A mapping is a .json file.")
         return text
     with open(text, encoding="utf-8") as file:
         try:

@@ -1,88 +1,93 @@
-"""`kerasxai layers` and `kerasxai list`: tables on the terminal."""
+"""`kerasxai layers` and `kerasxai list`: what there is, on the terminal."""
 
 import re
+import shutil
+import textwrap
+
+from kerasxai.cli import catalogue, rules
+from kerasxai.cli.quiet import load_tensorflow
+
+INDENT = "    "
 
 
 def layers(options):
     """The layers of a saved model, and which methods can explain it; with rules, which layer gets which."""
-    from rich.console import Console
-    from rich.table import Table
+    from kerasxai.model_files import existing_path
 
-    import kerasxai
-    from kerasxai.cli import rules
-
-    model = kerasxai.load_model(options.model)
+    existing_path(options.model)
     settings = rules.settings(options)
+    load_tensorflow()
+    import kerasxai
+
+    model = kerasxai.load_model(options.model, safe_mode=not options.unsafe)
     if settings:
         kerasxai.explainers.LRP(model, **settings).summary()
         return
     kerasxai.layer_table(model)
-    table = Table("method", "on this model", title="What each method can do")
+    print("What each method can do with this model:")
     for name in kerasxai.explainers.names():
-        table.add_row(name, _verdict(kerasxai.explainers.get(name), model))
-    Console().print(table)
+        _print_wrapped(f"{name}: {_verdict(kerasxai.explainers.get(name), model)}", later=INDENT)
 
 
 def explainers(options):
     """Every explainer: family, passes, whether it needs the graph, paper."""
-    from rich.console import Console
-    from rich.table import Table
-
-    import kerasxai
-
-    table = Table(
-        title="Explainers",
-        caption="F: forward pass, B: backward pass to the input, b: to the layer. graph: needs a Sequential or "
-        "functional model.",
+    del options
+    for name, entry in catalogue.explainers().items():
+        facts = [entry.family, f"costs {entry.passes}", *(["needs the graph"] if entry.needs_graph else [])]
+        _print_entry(name, facts, entry)
+    _print_wrapped(
+        "Costs of a batch: F a forward pass, B a backward pass to the input, b one to the layer only. The graph: of a "
+        "Sequential or functional model. All take 1-D signals and 2-D images."
     )
-    for heading in ("name", "family", "inputs", "passes", "graph", "what it is", "paper"):
-        table.add_column(heading, overflow="fold")
-    for name in kerasxai.explainers.names():
-        cls = kerasxai.explainers.get(name)
-        needs = "yes" if cls.needs_graph else ""
-        table.add_row(name, cls.family, "1-D, 2-D", cls.passes, needs, _first_line(cls), _paper(cls))
-    Console().print(table)
 
 
 def evaluators(options):
     """Every evaluator: what it returns, which way is better, what it needs, paper."""
-    from rich.console import Console
-    from rich.table import Table
-
-    import kerasxai
-
-    table = Table(title="Evaluators")
-    for heading in ("name", "results", "better", "needs", "what it is", "paper"):
-        table.add_column(heading, overflow="fold")
-    for name in kerasxai.evaluators.names():
-        cls = kerasxai.evaluators.get(name)
-        directions = _directions(cls)
-        needs = ", ".join([*(["maps"] if cls.needs_maps else []), *cls.needs])
-        better = "\n".join(direction or "-" for direction in directions.values())
-        table.add_row(name, "\n".join(directions), better, needs, _first_line(cls), _paper(cls))
-    Console().print(table)
+    del options
+    for name, entry in catalogue.evaluators().items():
+        better = {"higher": "higher is better", "lower": "lower is better", None: "neither way is better"}
+        facts = [f"{result}: {better[direction]}" for result, direction in entry.directions.items()]
+        needs = [*(["maps"] if entry.needs_maps else []), *entry.needs]
+        _print_entry(name, [*facts, f"needs {', '.join(needs)}"], entry)
 
 
-def _directions(cls):
-    return cls.directions if isinstance(cls.directions, dict) else cls().directions
+def _print_entry(name, facts, entry):
+    _print_wrapped(f"{name} ({'; '.join(facts)})", later=INDENT)
+    _print_wrapped(_what_it_is(entry.doc), INDENT, INDENT)
+    if paper := _paper(entry.doc):
+        _print_wrapped(paper, INDENT, INDENT)
+    print()
 
 
-def _first_line(cls):
-    return cls.__doc__.strip().splitlines()[0].split(": ", 1)[-1]
+def _print_wrapped(text, first="", later=""):
+    """Prints text as wide as the terminal; no word is broken, the address of a paper neither."""
+    width = shutil.get_terminal_size().columns
+    options = {"initial_indent": first, "subsequent_indent": later}
+    print(textwrap.fill(text, width, break_long_words=False, break_on_hyphens=False, **options))
 
 
-def _paper(cls):
-    found = re.search(r"Reference:\s+(.+)", cls.__doc__)
+def _what_it_is(doc):
+    first = doc.strip().split("\n\n")[0].replace("\n", " ")
+    return first.split(": ", 1)[-1]
+
+
+def _paper(doc):
+    found = re.search(r"Reference:\s+(.+)", doc)
     return found.group(1) if found else ""
 
 
 def _verdict(cls, model):
     import warnings
 
+    from kerasxai.graph import ModelGraph
+
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
-            cls(model)
+            explainer = cls(model)
         except (TypeError, ValueError) as error:
             return f"no: {str(error).split('. ')[0]}"
-    return "; ".join(["yes", *(str(warning.message) for warning in caught)])
+    goes_back = re.search(r"\b[Bb]\b|explainer", cls.passes)
+    opaque = not isinstance(explainer.graph, ModelGraph)  # what its operations are shows only when they run
+    yes = "yes, if its operations have gradients" if opaque and goes_back else "yes"
+    return "; ".join([yes, *(str(warning.message) for warning in caught)])

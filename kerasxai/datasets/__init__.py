@@ -3,3 +3,7 @@
 from kerasxai.datasets import hmt, mnist1d
 
 __all__ = ["hmt", "mnist1d"]
+
+
+def __dir__():
+    return __all__

@@ -59,3 +59,7 @@ __all__ = [
     "register",
     "similarity_matrix",
 ]
+
+
+def __dir__():
+    return __all__

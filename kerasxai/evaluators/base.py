@@ -40,7 +40,7 @@ class Evaluator(Configurable, abc.ABC):
     needs_maps = True
 
     def __init__(self, batch_size=32, seed=0, **unknown):
-        refuse_unknown_options(self, unknown)
+        refuse_unknown_options(type(self), unknown)
         self.batch_size = positive_integer("batch_size", batch_size)
         self.seed = seed_number(seed)
         self._scored = None

@@ -7,6 +7,7 @@ import numpy as np
 
 from kerasxai.evaluators.base import Evaluator
 from kerasxai.evaluators.registry import register
+from kerasxai.explainers.options import flag, number
 
 HISTOGRAM_BINS = 256
 
@@ -69,7 +70,7 @@ class Complexity(MapMetric):
 
     def __init__(self, normalize=False, **kwargs):
         super().__init__(**kwargs)
-        self.normalize = bool(normalize)
+        self.normalize = flag("normalize", normalize)
 
     def of_rows(self, rows):
         count = rows.shape[1]
@@ -116,9 +117,7 @@ class HighlightedArea(MapMetric):
 
 def share_of_maximum(threshold):
     """`threshold` as a number from 0 to below 1."""
-    if isinstance(threshold, bool) or not isinstance(threshold, (int, float)) or not 0 <= threshold < 1:
-        raise ValueError(f"`threshold` must be a number from 0 to below 1. Received: threshold={threshold!r}.")
-    return float(threshold)
+    return number("threshold", threshold, least=0, below=1)
 
 
 def highlighted(rows, threshold):

@@ -1,13 +1,11 @@
 """Perturbation curves: the score while positions change in the order of their relevance; one engine, four presets."""
 
-import numbers
-
 import numpy as np
 import tensorflow as tf
 
 from kerasxai.evaluators.base import Evaluator, ranks
 from kerasxai.evaluators.registry import register
-from kerasxai.explainers.options import check_one_of, positive_integer
+from kerasxai.explainers.options import check_one_of, is_number, positive_integer, shown
 from kerasxai.explainers.streaming import accumulate, merge, split
 from kerasxai.spatial import blur
 
@@ -32,10 +30,9 @@ class PerturbationCurve(Evaluator):
     def __init__(self, order="morf", replace="zero", draws=1, **kwargs):
         super().__init__(**kwargs)
         check_one_of("order", order, ORDERS)
-        is_number = isinstance(replace, numbers.Real) and not isinstance(replace, bool) and np.isfinite(replace)
-        if not is_number and not (isinstance(replace, str) and replace in REPLACEMENTS):
+        if not is_number(replace) and not (isinstance(replace, str) and replace in REPLACEMENTS):
             choices = ", ".join(map(repr, REPLACEMENTS))
-            raise ValueError(f"`replace` must be one of {choices}, or a number. Received: replace={replace!r}.")
+            raise ValueError(f"`replace` must be one of {choices}, or a number. Received: replace={shown(replace)}.")
         self.order, self.replace = order, replace
         self.draws = positive_integer("draws", draws)
 

@@ -1,12 +1,11 @@
 """Drop and increase of the score when only what a map marks is shown."""
 
-import numbers
-
 import numpy as np
 
 from kerasxai.evaluators.base import Evaluator
 from kerasxai.evaluators.registry import register
-from kerasxai.explainers.options import check_one_of
+from kerasxai.evaluators.scoring import OF_CLASSES
+from kerasxai.explainers.options import check_finite, check_one_of, number, shown
 
 
 @register("drop_increase")
@@ -38,11 +37,11 @@ class DropIncrease(Evaluator):
         super().__init__(**kwargs)
         check_one_of("mask", mask, ("top", "soft"))
         check_one_of("ties", ties, ("strict", "first", "random"))
-        if not isinstance(fraction, numbers.Real) or not 0 < fraction <= 1:
-            raise ValueError(f"`fraction` must lie above 0 and be at most 1. Received: fraction={fraction!r}.")
-        if np.ndim(fill) > 1 or not np.isfinite(np.asarray(fill, float)).all():
-            raise ValueError(f"`fill` must be a number or one per channel. Received: fill={fill!r}.")
-        self.mask, self.fraction, self.ties, self.fill = mask, fraction, ties, fill
+        check_finite("fill", fill)
+        if np.ndim(fill) > 1:
+            raise ValueError(f"`fill` must be a number or one per channel. Received: fill={shown(fill)}.")
+        self.fraction = number("fraction", fraction, above=0, most=1)
+        self.mask, self.ties, self.fill = mask, ties, fill
 
     @property
     def directions(self):
@@ -54,8 +53,8 @@ class DropIncrease(Evaluator):
         samples = case.samples
         if samples.are_values:
             raise ValueError(
-                "Drop and increase are shares of a probability. Received: a model with one linear unit, whose score is "
-                "a value; use deletion or insertion, or, if it is the logit of a probability, "
+                "Drop and increase are shares of a probability. Received: a model whose scores are values of linear "
+                f"units; use deletion or insertion. {OF_CLASSES} One unit that is the logit of a probability: "
                 "target=lambda outputs: tf.sigmoid(outputs[:, 0])."
             )
         channels = samples.x.shape[-1]

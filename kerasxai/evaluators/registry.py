@@ -1,5 +1,6 @@
 """Names and classes of evaluators: "aopc" <-> AOPC, and config dicts."""
 
+from kerasxai.explainers.options import shown
 from kerasxai.registry import Registry
 
 _REGISTRY = Registry("evaluator")
@@ -28,10 +29,14 @@ def build(evaluator):
     """An evaluator from a registry name, a config dict, a class or an instance."""
     if isinstance(evaluator, dict):
         if "evaluator" not in evaluator:
-            raise ValueError(f'An evaluator\'s config is a dict with the key "evaluator". Received: {evaluator!r}.')
+            raise ValueError(
+                f'An evaluator\'s config is a dict with the key "evaluator". Received: {shown(evaluator)}.'
+            )
         return get(evaluator["evaluator"]).from_config(evaluator)
     if isinstance(evaluator, (str, type)):
         return get(evaluator)()
     if hasattr(evaluator, "measure"):
         return evaluator
-    raise TypeError(f"An evaluator is given as a name, a config dict, a class or an instance. Received: {evaluator!r}.")
+    raise TypeError(
+        f"An evaluator is given as a name, a config dict, a class or an instance. Received: {shown(evaluator)}."
+    )

@@ -9,8 +9,13 @@ import tensorflow as tf
 
 from kerasxai.batches import Batches
 from kerasxai.graph import ModelGraph
+from kerasxai.graph.kinds import is_quantised
 from kerasxai.graph.python_calls import own_errors
-from kerasxai.targets import Target, TargetPlan
+from kerasxai.running import Compiled
+from kerasxai.targets import TargetPlan
+
+# What `enable_lora` draws its matrices by; no layer keeps it.
+_LORA = {"lora_kernel_a": keras.initializers.HeUniform(), "lora_kernel_b": keras.initializers.Zeros()}
 
 NORMAL_DEVIATION = 0.01  # as in the cascading randomisation of seed 004
 
@@ -27,6 +32,12 @@ class ReweightedExplainer:
         self.explainer, self.variables = explainer, variables
         self.trace_count = 0
         self._functions = {}
+        self._generation = explainer.generation
+
+    def serves(self, explainer, variables):
+        """Whether it is for these, and they are what they were."""
+        same = [id(one) for one in variables] == [id(one) for one in self.variables]
+        return same and explainer is self.explainer and explainer.generation == self._generation
 
     @own_errors()
     def __call__(self, inputs, target, values):
@@ -54,21 +65,19 @@ class ReweightedExplainer:
         return explainer.finish(arrays, batches.structure)
 
     def _function(self, tensors, plan, rows):
-        key = (plan.output, plan.function, tuple((tuple(one.shape[1:]), one.dtype.name) for one in [*tensors, *rows]))
+        target = plan.target
+        key = (target, tuple((tuple(one.shape[1:]), one.dtype.name) for one in [*tensors, *rows]))
         if key not in self._functions:
 
             def explain(inputs, classes, rows, values):
                 self.trace_count += 1
                 with keras.StatelessScope(state_mapping=list(zip(self.variables, values))):
-                    return self.explainer.explain_batch(
-                        list(inputs), Target(plan.output, plan.function, classes, *rows)
-                    )
+                    return self.explainer.explain_batch(list(inputs), target.of_batch(classes, *rows))
 
             free = [[tf.TensorSpec([None, *one.shape[1:]], one.dtype) for one in group] for group in (tensors, rows)]
             weights = [tf.TensorSpec(variable.shape, variable.dtype) for variable in self.variables]
-            function = tf.function(explain, autograph=False)
             signature = (free[0], tf.TensorSpec([None], tf.int32), free[1], weights)
-            self._functions[key] = function.get_concrete_function(*signature)
+            self._functions[key] = Compiled(explain, signature, self.explainer.was_run)
         return self._functions[key]
 
 
@@ -83,7 +92,7 @@ def weighted_layers(graph, inputs):
         inputs: Flat list of tensors, which an opaque model is run on to learn the order.
 
     Raises:
-        ValueError: The model has no weights, or holds some in no layer that is called.
+        ValueError: The model has no weights, quantised ones, or some in no layer that is called.
     """
     if isinstance(graph, ModelGraph):
         calls = [(node.path, node.operation) for node in graph.nodes]
@@ -91,6 +100,12 @@ def weighted_layers(graph, inputs):
         calls = [(path, layer) for path, layer, _ in graph.layer_calls(inputs)]
     else:
         raise ValueError(f"Randomisation needs a Keras model with layers. Received: {type(graph.model).__name__}.")
+    quantised = [path for path, layer in calls if is_quantised(layer)]
+    if quantised:
+        raise ValueError(
+            f"Randomisation needs weights that can be drawn anew. Received: quantised ones in {', '.join(quantised)}. "
+            "Give it the model before it is quantised."
+        )
     found, seen = [], set()
     for path, layer in calls:
         owned = [
@@ -153,6 +168,8 @@ def _own_variables(layer):
 
 def _initializer(layer, variable):
     name = variable.name
+    if name in _LORA:
+        return _LORA[name]
     # The option of a "recurrent_kernel" is `recurrent_initializer`; DepthwiseConv2D calls its kernel "kernel".
     candidates = [f"{name}_initializer", name.replace("_kernel", "") + "_initializer"]
     if name == "kernel":

@@ -7,6 +7,7 @@ from scipy.sparse.linalg import splu
 from kerasxai.evaluators.base import Evaluator
 from kerasxai.evaluators.predicted import scores_and_classes
 from kerasxai.evaluators.registry import register
+from kerasxai.explainers.options import number, several_numbers
 
 # Steps to half of the neighbours, and their weights; the other half are their opposites.
 NEIGHBOURS = {
@@ -42,12 +43,8 @@ class ROAD(Evaluator):
 
     def __init__(self, percentages=(10, 20, 30, 40, 50, 60, 70, 80, 90), noise=0.01, **kwargs):
         super().__init__(**kwargs)
-        self.percentages = tuple(np.atleast_1d(percentages).tolist())
-        if not self.percentages or not all(0 < one < 100 for one in self.percentages):
-            raise ValueError(f"`percentages` must lie between 0 and 100. Received: percentages={percentages!r}.")
-        if isinstance(noise, bool) or not isinstance(noise, (int, float)) or not 0 <= noise < np.inf:
-            raise ValueError(f"`noise` must be a number, 0 or more. Received: noise={noise!r}.")
-        self.noise = float(noise)
+        self.percentages = several_numbers("percentages", percentages, above=0, below=100)
+        self.noise = number("noise", noise, least=0)
 
     def measure(self, case):
         samples = case.samples

@@ -1,16 +1,15 @@
 """Metrics of how far a map keeps its promise near the sample, and how far it moves when the sample does."""
 
 import abc
-import numbers
 
 import numpy as np
 import tensorflow as tf
 
 from kerasxai.evaluators.base import Evaluator
-from kerasxai.evaluators.predicted import has_classes, predicted_classes
+from kerasxai.evaluators.predicted import predicted_classes
 from kerasxai.evaluators.registry import register
 from kerasxai.evaluators.similarity import mean_of_known, scaled, spearman, ssim
-from kerasxai.explainers.options import check_one_of, positive_integer
+from kerasxai.explainers.options import check_one_of, flag, number, positive_integer, several_numbers
 from kerasxai.explainers.streaming import accumulate, merge, split
 
 RADIUS = 0.02
@@ -39,14 +38,14 @@ class Infidelity(Evaluator):
     def __init__(self, draws=100, noise_level=0.1, **kwargs):
         super().__init__(**kwargs)
         self.draws = positive_integer("draws", draws)
-        self.noise_level = _positive("noise_level", noise_level)
+        self.noise_level = number("noise_level", noise_level, above=0)
 
     def measure(self, case):
         samples = case.samples
         attributions = np.asarray(case.attributions, np.float32)
         if attributions.ndim < samples.x.ndim:
             attributions = attributions[..., np.newaxis]
-        spread = (self.noise_level * value_range(_floating(samples.x))).astype(samples.x.dtype)
+        spread = (self.noise_level * value_range(_floating(samples))).astype(samples.x.dtype)
         key = ("infidelity", self.draws, self.seed, self.batch_size)
         arrays = [samples.x, np.nan_to_num(attributions), spread]
         after, promised = np.moveaxis(samples.run(key, lambda: self._engine(samples.scored), arrays), -1, 0)
@@ -97,7 +96,7 @@ class Neighbourhood(Evaluator):
 
     def __init__(self, radius=RADIUS, draws=DRAWS, **kwargs):
         super().__init__(**kwargs)
-        self.radius = _positive("radius", radius)
+        self.radius = number("radius", radius, above=0)
         self.draws = positive_integer("draws", draws)
 
     @property
@@ -105,12 +104,12 @@ class Neighbourhood(Evaluator):
         return {self.name: "lower"}
 
     def measure(self, case):
-        x = _floating(case.samples.x)
+        x = _floating(case.samples)
         before = _rows(case.attributions)
         largest = np.full(len(x), -np.inf)
         for draw in range(self.draws):
             noise = np.random.default_rng([self.seed, draw]).uniform(-self.radius, self.radius, x.shape[1:])
-            near = (x + value_range(x) * noise).astype(x.dtype)
+            near = case.samples.as_inputs((x + value_range(x) * noise).astype(x.dtype))
             after = _rows(case.explain([near]))
             _check_same_maps(before, after)
             step = _norm(_rows(near) - _rows(x))
@@ -188,20 +187,17 @@ class Robustness(Evaluator):
         check_one_of("units", units, ("range", "absolute"))
         if levels is None:
             levels = (15, 30, 45, 90) if transform == "rotate" else (0.05, 0.1, 0.2)
-        self.levels = tuple(np.atleast_1d(levels).tolist())
-        if not self.levels or not all(isinstance(one, numbers.Real) and np.isfinite(one) for one in self.levels):
-            raise ValueError(f"`levels` must be finite numbers. Received: levels={levels!r}.")
-        if transform == "noise" and min(self.levels) < 0:
-            raise ValueError(f"`levels` of noise must be 0 or more. Received: levels={levels!r}.")
-        self.transform, self.compare, self.crop, self.units = transform, compare, bool(crop), units
+        self.levels = several_numbers("levels", levels, least=0 if transform == "noise" else None)
+        self.transform, self.compare, self.crop, self.units = transform, compare, flag("crop", crop), units
 
     def measure(self, case):
-        samples, x = case.samples, _floating(case.samples.x)
+        samples, x = case.samples, _floating(case.samples)
         if self.transform == "rotate" and x.ndim != 4:
             raise ValueError(f"Rotation needs images (samples, height, width, channels). Received: {x.shape}.")
         curves = {"rmse_curve": [], "spearman_curve": [], "ssim_curve": [], "class_held": []}
-        for number, level in enumerate(self.levels):
-            changed = rotated(x, level) if self.transform == "rotate" else self._noisy(x, level, number)
+        for step, level in enumerate(self.levels):
+            changed = rotated(x, level) if self.transform == "rotate" else self._noisy(x, level, step)
+            changed = samples.as_inputs(changed)
             first, second = self._pair(case.heatmaps, case.reduce(case.explain([changed])), level)
             curves["rmse_curve"].append(_rmse(first, second))
             curves["spearman_curve"].append(spearman(first, second))
@@ -266,16 +262,20 @@ def _rmse(first, second):
 
 
 def _held(samples, changed):
-    if not has_classes(samples):
+    if not samples.have_classes:
         return np.full(len(samples), np.nan)
     before = samples.keep("predicted classes", lambda: predicted_classes(samples, samples.inputs))
     return (predicted_classes(samples, [changed]) == before).astype(np.float64)
 
 
-def _floating(x):
-    if not np.issubdtype(x.dtype, np.floating):
-        raise ValueError(f"Noise and rotation need samples of real numbers. Received: {x.dtype}.")
-    return x
+def _floating(samples):
+    """The one input, which a layer of the model must take as real numbers."""
+    dtype = samples.inputs[0].dtype
+    if len(samples.inputs) == 1 and not np.issubdtype(dtype, np.floating):
+        raise ValueError(
+            f"Noise and rotation need samples of real numbers. Received: {dtype}, as the model's first layer takes it."
+        )
+    return samples.x
 
 
 def _check_same_maps(before, after):
@@ -284,12 +284,6 @@ def _check_same_maps(before, after):
             "`maps` must be those of `explainer`. Received: maps of "
             f"{before.shape[1]} values, while the explainer gives {after.shape[1]}."
         )
-
-
-def _positive(name, value):
-    if isinstance(value, bool) or not isinstance(value, numbers.Real) or not 0 < value < np.inf:
-        raise ValueError(f"`{name}` must be a positive number. Received: {name}={value!r}.")
-    return float(value)
 
 
 def _rows(values):

@@ -7,13 +7,12 @@ import tensorflow as tf
 
 from kerasxai.evaluators.base import Evaluator
 from kerasxai.evaluators.complexity import histogram_entropy
-from kerasxai.evaluators.predicted import has_classes
 from kerasxai.evaluators.registry import register
 from kerasxai.evaluators.reweighted import ReweightedExplainer, fresh_values, weighted_layers
 from kerasxai.evaluators.robustness import value_range
-from kerasxai.evaluators.scoring import ScoredModel
+from kerasxai.evaluators.scoring import OF_CLASSES, ScoredModel
 from kerasxai.evaluators.similarity import mean_of_known, similarities
-from kerasxai.explainers.options import check_one_of, positive_integer
+from kerasxai.explainers.options import check_one_of, count, number
 from kerasxai.explainers.registry import from_config
 
 ORDERS = ("top_down", "bottom_up", "independent")
@@ -37,8 +36,8 @@ class _WeightRandomization(Evaluator):
     def __init__(self, smooth=0, noise_level=0.15, init="layer", **kwargs):
         super().__init__(**kwargs)
         check_one_of("init", init, INITS)
-        self.smooth = 0 if smooth == 0 else positive_integer("smooth", smooth)
-        self.noise_level, self.init = noise_level, init
+        self.smooth = count("smooth", smooth)
+        self.noise_level, self.init = number("noise_level", noise_level, least=0), init
         self._reweighted = None
 
     def _prepare(self, case):
@@ -46,7 +45,7 @@ class _WeightRandomization(Evaluator):
         samples = case.samples
         layers = weighted_layers(case.explainer.graph, [tf.convert_to_tensor(one[:1]) for one in samples.inputs])
         variables = [variable for _, owned in layers for _, variable in owned]
-        if self._reweighted is None or self._reweighted.explainer is not case.explainer:
+        if self._reweighted is None or not self._reweighted.serves(case.explainer, variables):
             self._reweighted = ReweightedExplainer(case.explainer, variables)
         values = [variable.numpy() for variable in variables]
         same = case.reduce(self._reweighted(samples.inputs, samples.target, values))
@@ -70,15 +69,15 @@ class _WeightRandomization(Evaluator):
             for draw in range(self.smooth):
                 noise = np.random.default_rng([self.seed, draw]).standard_normal(samples.x.shape[1:])
                 noisy = (samples.x + self.noise_level * value_range(samples.x) * noise).astype(samples.x.dtype)
-                total = total + case.reduce(self._reweighted([noisy], samples.target, values))
+                total = total + case.reduce(self._reweighted([samples.as_inputs(noisy)], samples.target, values))
             return total / self.smooth
 
     def _randomised(self, layers, values, chosen):
         """All values, those of the layers numbered `chosen` fresh; a layer's are the same in every order."""
         found, start = [], 0
-        for number, (_, owned) in enumerate(layers):
+        for index, (_, owned) in enumerate(layers):
             old = values[start : start + len(owned)]
-            found += fresh_values(owned, self.init, [self.seed, number]) if number in chosen else old
+            found += fresh_values(owned, self.init, [self.seed, index]) if index in chosen else old
             start += len(owned)
         return found
 
@@ -112,20 +111,20 @@ class Randomization(_WeightRandomization):
         super().__init__(**kwargs)
         check_one_of("order", order, ORDERS)
         self.order = order
-        self.keep_maps = 0 if keep_maps == 0 else positive_integer("keep_maps", keep_maps)
+        self.keep_maps = count("keep_maps", keep_maps)
 
     def measure(self, case):
         layers, values, same = self._prepare(case)
         reference = self._maps(case, values) if self.smooth else same
-        numbers = list(range(len(layers)))
-        numbers = numbers[::-1] if self.order == "top_down" else numbers
+        order = list(range(len(layers)))
+        order = order[::-1] if self.order == "top_down" else order
         steps, kept = [similarities(reference, reference)], [reference[: self.keep_maps].astype(np.float32)]
-        for step, number in enumerate(numbers):
-            chosen = {number} if self.order == "independent" else set(numbers[: step + 1])
+        for step, index in enumerate(order):
+            chosen = {index} if self.order == "independent" else set(order[: step + 1])
             maps = self._maps(case, self._randomised(layers, values, chosen))
             steps.append(similarities(reference, maps))
             kept.append(maps[: self.keep_maps].astype(np.float32))
-        found = {"layers": np.array(["", *(layers[number][0] for number in numbers)])}
+        found = {"layers": np.array(["", *(layers[index][0] for index in order)])}
         if self.keep_maps:
             found["maps"] = np.stack(kept, axis=1)
         for name in self.directions:
@@ -175,15 +174,15 @@ class RandomLogit(Evaluator):
 
     def measure(self, case):
         samples = case.samples
-        if not has_classes(samples):
-            raise ValueError("random_logit needs a model with two classes or more and a class as target.")
-        output, score = 0, case.explainer.scorer
-        if isinstance(samples.target, tuple):
-            output = score.model.output_names.index(samples.target[0])
-        count = 2 if score.is_binary(output) else score.units(output)
+        if not samples.have_classes:
+            raise ValueError(
+                "random_logit needs a model with two classes or more and a class as target. Received: a function, or "
+                f"values. {OF_CLASSES}"
+            )
+        count = samples.class_count
         other = (samples.classes + np.random.default_rng(self.seed).integers(1, count)) % count
         other = other.astype(np.int32)
-        target = (samples.target[0], other) if isinstance(samples.target, tuple) else other
+        target = samples.target_of(other)
         inputs = samples.inputs
         maps = case.explainer(inputs[0] if len(inputs) == 1 else inputs, target=target)
         return {**similarities(case.heatmaps, case.reduce(maps)), "other_class": other}

@@ -8,11 +8,12 @@ from kerasxai.evaluators.base import Evaluator
 from kerasxai.evaluators.registry import register
 from kerasxai.evaluators.reweighted import ReweightedExplainer
 from kerasxai.graph import ModelGraph
+from kerasxai.graph.kinds import kind_of, layers
 from kerasxai.graph.layer_calls import inference_scope
 from kerasxai.graph.linear import before_activation, bias_of
 
 TOLERANCE = 1e-3  # of the largest logit, or of the largest change of the first layer's output
-_MOVING = (keras.layers.Dropout, keras.layers.Flatten, keras.layers.Identity, keras.layers.Reshape)
+_MOVING = layers("Dropout", "Flatten", "Identity", "Reshape")
 
 
 @register("input_shift_invariance")
@@ -61,7 +62,7 @@ class InputShiftInvariance(Evaluator):
         shift = np.broadcast_to(np.asarray(self.shift, x.dtype), x.shape[1:])
         bias, absorbed = _absorbing_bias(graph, shift)
         self._check_twin(graph, x, x + shift, bias, absorbed)
-        if self._reweighted is None or self._reweighted.explainer is not case.explainer:
+        if self._reweighted is None or not self._reweighted.serves(case.explainer, [bias]):
             self._reweighted = ReweightedExplainer(case.explainer, [bias])
         before = _rows(case.attributions)
         after = _rows(self._reweighted([x + shift], case.samples.target, [absorbed]))
@@ -118,7 +119,7 @@ def _chain_to_first_linear(graph):
         if len(takers) != 1 or len(takers[0].inputs) != 1:
             break
         chain.append(takers[0])
-        if not isinstance(takers[0].operation, _MOVING):
+        if kind_of(takers[0].operation) not in _MOVING:
             return chain
         tensor = takers[0].outputs[0]
     raise ValueError(

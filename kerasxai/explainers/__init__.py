@@ -82,3 +82,7 @@ __all__ = [
     "register",
     "sp_lime",
 ]
+
+
+def __dir__():
+    return __all__

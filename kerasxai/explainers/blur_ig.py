@@ -1,13 +1,11 @@
 """BlurIG: integrated gradients along the path from the blurred sample to the sample."""
 
-import numbers
-
 import numpy as np
 import tensorflow as tf
 
-from kerasxai.explainers.gradient import is_real, zeros_of
+from kerasxai.explainers.gradient import is_real, real_inputs, zeros_of
 from kerasxai.explainers.integrated_gradients import PathExplainer
-from kerasxai.explainers.options import positive_integer
+from kerasxai.explainers.options import number, positive_integer
 from kerasxai.explainers.registry import register
 from kerasxai.explainers.streaming import accumulate, merge, split
 from kerasxai.scale_space import ScaleSpace, combined, responses
@@ -53,12 +51,7 @@ class BlurIG(PathExplainer):
 
     def __init__(self, model, max_sigma=50.0, steps=50, **kwargs):
         super().__init__(model, **kwargs)
-        if not isinstance(max_sigma, numbers.Real) or not _NO_BLUR < max_sigma < np.inf:
-            raise ValueError(
-                f"`max_sigma` must be a number above {_NO_BLUR}; a narrower blur changes nothing. "
-                f"Received: max_sigma={max_sigma!r}."
-            )
-        self.max_sigma = float(max_sigma)
+        self.max_sigma = number("max_sigma", max_sigma, above=_NO_BLUR)  # a narrower blur changes nothing
         self.steps = positive_integer("steps", steps)
 
     def attribute(self, inputs, target):
@@ -101,7 +94,7 @@ class BlurIG(PathExplainer):
 
     def _scales(self, inputs):
         """The scale space of each input, None for one that has no spatial axes or no real numbers."""
-        self.real_inputs(inputs)
+        real_inputs(self, inputs)
         blurs = [is_real(x) and bool(spatial_size(x)) for x in inputs]
         if not any(blurs):
             raise ValueError(

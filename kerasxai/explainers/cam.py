@@ -3,18 +3,18 @@
 import abc
 import warnings
 
-import keras
 import tensorflow as tf
 
 from kerasxai import spatial
 from kerasxai.explainers.base import Explainer
+from kerasxai.explainers.options import check_one_of, flag, shown
 from kerasxai.explainers.registry import register
 from kerasxai.graph import ModelGraph, default_layer
+from kerasxai.graph.kinds import kind_of, layers
 from kerasxai.graph.linear import activation_of
 from kerasxai.graph.placement import placement
 from kerasxai.graph.score import as_float
 from kerasxai.graph.target_layer import captured_default, has_positions
-from kerasxai.targets import resolve
 
 # Keeps a quotient finite where its denominator is 0 (METHODS: s(z)).
 _STABILISER = 1e-6
@@ -35,18 +35,25 @@ class CAM(Explainer):
     """
 
     family = "CAM"
+    signed = False
 
     def __init__(self, model, layer=None, upsample=True, relu=True, **kwargs):
         super().__init__(model, **kwargs)
+        if not isinstance(self.graph, ModelGraph) and not self.graph.layers:
+            raise ValueError(
+                f"{type(self).__name__} reads a layer, and this model shows none: a {type(model).__name__} is only "
+                "seen from outside. Gradient and perturbation methods need no layer."
+            )
         if isinstance(layer, (list, tuple)):
             if not layer:
                 raise ValueError("`layer` must name at least one layer. Received: an empty list.")
             self.layer = [self._path(one) for one in layer]
         else:
             self.layer = None if layer is None else self._path(layer)
-        self.upsample = bool(upsample)
-        self.relu = bool(relu)
+        self.upsample = flag("upsample", upsample)
+        self.relu = flag("relu", relu)
         self._captured_default = None
+        self.signed = not self.relu
         if self.layer is None and isinstance(self.graph, ModelGraph) and len(self.graph.output_names) == 1:
             self.layers_for(0)
 
@@ -210,7 +217,7 @@ class GradCAM(ActivationGradientCAM):
 
     def __init__(self, model, counterfactual=False, **kwargs):
         super().__init__(model, **kwargs)
-        self.counterfactual = bool(counterfactual)
+        self.counterfactual = flag("counterfactual", counterfactual)
 
     def combine(self, activations, gradients):
         weights = tf.reduce_mean(gradients, axis=spatial.spatial_axes(gradients), keepdims=True)
@@ -352,50 +359,45 @@ class ClassActivationMapping(CAM):
         Zhou et al., 2016, https://arxiv.org/abs/1512.04150
     """
 
-    passes = "F"
+    passes = "F + b"
 
+    signed = True
     needs_graph = True
 
     def __init__(self, model, upsample=True, relu=False, **kwargs):
-        if kwargs.get("layer") is not None or kwargs.get("score", "logit") != "logit":
-            raise ValueError('CAM reads the layer before the global average pooling, with score="logit".')
+        if kwargs.get("layer") is not None:
+            raise ValueError(
+                "CAM has no `layer` to choose: it reads the one before the global average pooling. "
+                f"Received: layer={shown(kwargs['layer'])}."
+            )
+        check_one_of("score", kwargs.get("score", "logit"), ("logit",))
         super().__init__(model, upsample=upsample, relu=relu, **kwargs)
         for output in range(len(self.graph.output_names)):
             self._head(output)
 
     def layers_for(self, output):
-        return [self._head(output)[0].path]
+        return [self._head(output).path]
 
     def maps(self, inputs, target):
-        node, dense = self._head(target.output)
         if target.function is not None:
             raise ValueError("CAM explains classes. Received: a callable `target`; use grad_cam.")
-        outputs, (activations,) = self.scorer.outputs(inputs, taps=[node])
-        target = resolve(self.scorer, outputs, target)
-        kernel = as_float(tf.convert_to_tensor(dense.kernel))
-        if kernel.shape[-1] == 1:
-            sign = tf.ones_like(target.classes, kernel.dtype)
-            if self.scorer.is_binary(target.output):
-                sign = tf.where(target.classes == 1, sign, -sign)
-            weights = sign[:, tf.newaxis] * kernel[:, 0]
-        else:
-            weights = tf.gather(tf.transpose(kernel), target.classes)  # (batch, channels)
-        activations = as_float(activations)
-        shape = [-1, *[1] * (activations.shape.rank - 2), activations.shape[-1]]
-        return {node.path: tf.reduce_sum(tf.reshape(weights, shape) * activations, axis=-1)}
+        paths = self.layers_for(target.output)
+        (activations,), (gradients,) = self.activations_and_gradients(inputs, target, paths)
+        # The positions' gradients add up to the class's weight, whatever form its layer keeps it in.
+        weights = tf.reduce_sum(gradients, axis=spatial.spatial_axes(gradients), keepdims=True)
+        return {paths[0]: tf.reduce_sum(weights * activations, axis=-1)}
 
     def _head(self, output):
-        """The node before the global average pooling, and the Dense layer after it."""
-        passed = (keras.layers.Dense, keras.layers.Dropout, keras.layers.Flatten, keras.layers.Activation)
+        """The node before the global average pooling that one Dense layer follows."""
         dense, node = None, self.graph.output_node(output)
         while node is not None:
-            below, operation = self.graph.producer(node.inputs[0]), node.operation
-            if isinstance(operation, _GLOBAL_AVERAGE) and dense is not None and below is not None:
-                return below, dense
-            linear = isinstance(operation, passed) and activation_of(operation) is None
-            if not (linear or node in self.scorer.overrides) or (isinstance(operation, keras.layers.Dense) and dense):
+            below, kind = self.graph.producer(node.inputs[0]), kind_of(node.operation)
+            if kind in _GLOBAL_AVERAGE and dense is not None and below is not None:
+                return below
+            linear = kind in _BEHIND_AVERAGE and activation_of(node.operation) is None
+            if not (linear or node in self.scorer.left_out()) or (kind == "Dense" and dense):
                 break
-            dense = operation if isinstance(operation, keras.layers.Dense) else dense
+            dense = node if kind == "Dense" else dense
             node = below
         raise ValueError(
             "CAM needs a model that ends in global average pooling and one Dense layer. Received: "
@@ -403,8 +405,5 @@ class ClassActivationMapping(CAM):
         )
 
 
-_GLOBAL_AVERAGE = (
-    keras.layers.GlobalAveragePooling1D,
-    keras.layers.GlobalAveragePooling2D,
-    keras.layers.GlobalAveragePooling3D,
-)
+_GLOBAL_AVERAGE = layers("GlobalAveragePooling*")
+_BEHIND_AVERAGE = layers("Dense", "Dropout", "Flatten", "Activation")

@@ -1,5 +1,7 @@
 """FullGrad and Guided Grad-CAM: maps that join the gradient at the input with evidence from inside the model."""
 
+import warnings
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -7,16 +9,17 @@ import tensorflow as tf
 from kerasxai import spatial
 from kerasxai.explainers.base import Explainer
 from kerasxai.explainers.cam import GradCAM
-from kerasxai.explainers.gradient import GradientExplainer
+from kerasxai.explainers.gradient import GradientExplainer, real_inputs
 from kerasxai.explainers.rectified import GuidedBackprop
 from kerasxai.explainers.registry import register
+from kerasxai.graph.kinds import kind_of, layers
 from kerasxai.graph.layer_calls import inference_scope
-from kerasxai.graph.linear import LINEAR, activation_of, before_activation, bias_of
+from kerasxai.graph.linear import activation_of, before_activation, bias_of, is_linear
 from kerasxai.graph.placement import placements
 from kerasxai.graph.score import as_float
 
-_AFFINE_WITH_OFFSET = (keras.layers.BatchNormalization, keras.layers.Rescaling, keras.layers.Normalization)
-_ADDED_BETA = (keras.layers.LayerNormalization, keras.layers.GroupNormalization)
+_WITH_OFFSET = layers("BatchNormalization", "Rescaling", "Normalization", "LayerNormalization", "GroupNormalization")
+_WITH_WEIGHTS_ONLY = layers("PReLU", "Embedding", "RMSNormalization", "LayerScale")
 
 
 class _Terms(Explainer):
@@ -26,18 +29,20 @@ class _Terms(Explainer):
 
     def full_gradient(self, inputs, target):
         """Scores, the input terms, and a list of (path, term shaped like the layer's output)."""
-        biased = {}
+        real_inputs(self, inputs)
+        biased, left_out = {}, self.scorer.left_out(target)
+        opened = set(self.scorer.overrides(target)) - left_out  # run in another way, for the logits inside
 
         def keep(node):
             def run(*args, **kwargs):
-                value, activation = _before_activation(node, self.scorer.overrides, args, kwargs)
+                value, activation = _before_activation(node, left_out, args, kwargs)
                 tape.watch(value)
                 biased[node] = value
                 return activation(value)
 
             return run
 
-        nodes = [node for node in self.graph.nodes if _has_offset(node.operation)]
+        nodes = [node for node in self.graph.nodes if _has_offset(node.operation) and node not in opened]
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(inputs)
             scores, _ = self.scores(inputs, target, overrides={node: keep(node) for node in nodes})
@@ -58,7 +63,8 @@ class _Terms(Explainer):
 class FullGrad(_Terms):
     """FullGrad: the input's gradient x input and every layer's bias x gradient, each as a min-max scaled map, summed.
 
-    Implicit biases of normalisation layers are included. Not negative, `(samples, *spatial)`.
+    Implicit biases of normalisation layers are included; layers whose biases are out of reach (a `call` of the user's
+    own, recurrent and attention layers) are left out with a warning. Not negative, `(samples, *spatial)`.
 
     Args:
         model: A built Sequential or functional Keras model with one input.
@@ -70,6 +76,7 @@ class FullGrad(_Terms):
 
     family = "gradient"
     passes = "F + B"
+    signed = False
 
     def __init__(self, model, **kwargs):
         super().__init__(model, **kwargs)
@@ -77,6 +84,13 @@ class FullGrad(_Terms):
             raise ValueError(
                 "FullGrad needs a model with one input of shape (samples, *spatial, channels). Received: "
                 f"{', '.join(f'{n} {s}' for n, s in zip(self.graph.input_names, self.graph.input_shapes))}."
+            )
+        closed = [node.path for node in self.graph.nodes if _may_hide_a_bias(node.operation)]
+        if closed:
+            warnings.warn(
+                f"FullGrad leaves out the biases of {', '.join(closed)}, which it cannot tell from the other weights "
+                "there. The shares left out are in completeness_residual(x).",
+                stacklevel=2,
             )
 
     def explain_batch(self, inputs, target):
@@ -148,9 +162,13 @@ class GuidedGradCAM(GradientExplainer):
 
 
 def _has_offset(operation):
-    if isinstance(operation, LINEAR):
-        return bias_of(operation) is not None
-    return isinstance(operation, (*_AFFINE_WITH_OFFSET, *_ADDED_BETA))
+    return bias_of(operation) is not None or kind_of(operation) in _WITH_OFFSET
+
+
+def _may_hide_a_bias(operation):
+    if not isinstance(operation, keras.Layer) or not operation.weights or is_linear(operation):
+        return False
+    return kind_of(operation) not in _WITH_OFFSET | _WITH_WEIGHTS_ONLY
 
 
 def _before_activation(node, stripped, args, kwargs):
@@ -163,9 +181,7 @@ def _before_activation(node, stripped, args, kwargs):
 
 def _offset(operation, shape):
     """What a layer adds whatever its input is, broadcastable against its output, in float32."""
-    if isinstance(operation, LINEAR):
+    if is_linear(operation):
         return as_float(tf.convert_to_tensor(bias_of(operation)))
-    if isinstance(operation, _ADDED_BETA):
-        return 0.0 if operation.beta is None else as_float(tf.convert_to_tensor(operation.beta))
     with inference_scope():
         return as_float(operation(tf.zeros([1, *shape[1:]])))

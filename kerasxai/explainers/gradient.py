@@ -27,7 +27,7 @@ class GradientExplainer(Explainer):
 
     def gradients(self, inputs, target, overrides=None):
         """dS/dx for each input, in float32."""
-        sources = self.real_inputs(inputs)
+        sources = real_inputs(self, inputs)
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(sources)
             scores, _ = self.scores(inputs, target, overrides=overrides)
@@ -41,19 +41,20 @@ class GradientExplainer(Explainer):
         gradients = [next(found) if tensor.dtype.is_floating else None for tensor in inputs]
         return [zeros_of(tensor) if value is None else value for tensor, value in zip(inputs, gradients)]
 
-    def real_inputs(self, inputs):
-        """The inputs that can have a gradient; an error where there is none."""
-        sources = [tensor for tensor in inputs if tensor.dtype.is_floating]
-        if not sources:
-            raise ValueError(
-                f"{type(self).__name__} needs an input of real numbers. Received: inputs of type "
-                f"{', '.join(tensor.dtype.name for tensor in inputs)}, which have no gradient. "
-                "Explain the model from its embedding on, or with a method that perturbs the input."
-            )
-        return sources
-
     def finish(self, arrays, structure):
         return pack_inputs(arrays, structure)
+
+
+def real_inputs(explainer, inputs):
+    """The inputs that can have a gradient; an error where there is none."""
+    sources = [tensor for tensor in inputs if tensor.dtype.is_floating]
+    if not sources:
+        raise ValueError(
+            f"{type(explainer).__name__} needs an input of real numbers. Received: inputs of type "
+            f"{', '.join(tensor.dtype.name for tensor in inputs)}, which have no gradient. "
+            "Explain the model from its embedding on, or with a method that perturbs the input."
+        )
+    return sources
 
 
 def pack_inputs(arrays, structure):
@@ -89,6 +90,7 @@ class Sensitivity(GradientExplainer):
     """
 
     reduce = "abs_sum"
+    signed = False
 
     def attribute(self, inputs, target):
         return [tf.abs(gradient) for gradient in self.gradients(inputs, target)]

@@ -7,10 +7,11 @@ from kerasxai.explainers.ablation import ablation_scores
 from kerasxai.explainers.base import Explainer
 from kerasxai.explainers.cam import CAM, plus_plus
 from kerasxai.explainers.noise import SmoothGrad
-from kerasxai.explainers.options import positive_integer
+from kerasxai.explainers.options import check_one_of, flag, positive_integer
+from kerasxai.explainers.perturbation import in_type_of_input
 from kerasxai.explainers.registry import register
 from kerasxai.explainers.streaming import accumulate, merge, split
-from kerasxai.graph.linear import LINEAR
+from kerasxai.graph.linear import is_linear
 from kerasxai.graph.score import as_float
 from kerasxai.targets import resolve
 
@@ -38,7 +39,7 @@ class ScoreCAM(CAM):
 
     def maps(self, inputs, target):
         paths = self.layers_for(target.output)
-        outputs, tapped = self.scorer.outputs(inputs, taps=paths)
+        outputs, tapped = self.scorer.outputs(inputs, target, taps=paths)
         target = resolve(self.scorer, outputs, target)
         return {path: self._map(path, as_float(a), inputs, target) for path, a in zip(paths, tapped)}
 
@@ -53,9 +54,12 @@ class ScoreCAM(CAM):
             count = tf.size(indices)
             masks = placement.masks(merge(tf.gather(by_channel, indices)))  # (chunk x batch, *spatial)
             copies = [merge(_repeated(x, count)) for x in inputs]
-            copies[masked] *= tf.cast(masks[..., tf.newaxis], copies[masked].dtype)
+            copies[masked] = in_type_of_input(
+                inputs[masked], tf.cast(copies[masked], masks.dtype) * masks[..., tf.newaxis]
+            )
             new, _ = self.scores(copies, target.tile(count))
-            return [tf.tensor_scatter_nd_update(scores, indices[:, tf.newaxis], split(new, count))]
+            new = tf.cast(split(new, count), scores.dtype)
+            return [tf.tensor_scatter_nd_update(scores, indices[:, tf.newaxis], new)]
 
         start = tf.zeros([channels, tf.shape(activations)[0]], activations.dtype)
         (scores,) = accumulate(channels, self.chunk(inputs), step, [start])
@@ -96,10 +100,9 @@ class AblationCAM(CAM):
 
     def __init__(self, model, ablation="activation", normalize=True, **kwargs):
         super().__init__(model, **kwargs)
-        if ablation not in ("activation", "kernel"):
-            raise ValueError(f'`ablation` must be "activation" or "kernel". Received: ablation={ablation!r}.')
+        check_one_of("ablation", ablation, ("activation", "kernel"))
         self.ablation = ablation
-        self.normalize = bool(normalize)
+        self.normalize = flag("normalize", normalize)
         if ablation == "kernel":
             for output in range(len(self.graph.output_names)):
                 for path in self.layers_for(output):
@@ -116,7 +119,7 @@ class AblationCAM(CAM):
         return _weighted(activations, weights)
 
     def _refuse_without_kernel(self, node):
-        if not isinstance(node.operation, LINEAR):
+        if not is_linear(node.operation):
             raise ValueError(
                 f'`ablation="kernel"` needs a layer with a kernel. Received: {node.path!r} ({node.kind}). '
                 'Name a convolution with `layer=`, or use ablation="activation".'
@@ -149,7 +152,7 @@ class SmoothGradCAMPlusPlus(CAM):
 
     def maps(self, inputs, target):
         paths = self.layers_for(target.output)
-        outputs, tapped = self.scorer.outputs(inputs, taps=paths)
+        outputs, tapped = self.scorer.outputs(inputs, target, taps=paths)
         target = resolve(self.scorer, outputs, target)
         powers = self._smooth.explain_batch(inputs, target)
         return {path: plus_plus(as_float(a), *power) for path, a, power in zip(paths, tapped, powers)}
@@ -171,7 +174,7 @@ class _GradientPowers(Explainer):
 def _weighted(activations, weights):
     """`sum_k w_k A_k` for weights `(batch, channels)`."""
     shape = tf.concat([[-1], tf.ones(activations.shape.rank - 2, tf.int32), [activations.shape[-1]]], axis=0)
-    return tf.reduce_sum(tf.reshape(weights, shape) * activations, axis=-1)
+    return tf.reduce_sum(tf.reshape(tf.cast(weights, activations.dtype), shape) * activations, axis=-1)
 
 
 def _repeated(x, count):

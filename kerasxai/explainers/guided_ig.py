@@ -1,13 +1,12 @@
 """Guided integrated gradients: a path from the baseline that first moves where the gradient is small."""
 
 import math
-import numbers
 
 import tensorflow as tf
 
-from kerasxai.explainers.gradient import in_type_of, is_real, zeros_of
+from kerasxai.explainers.gradient import in_type_of, is_real, real_inputs, zeros_of
 from kerasxai.explainers.integrated_gradients import BaselineExplainer
-from kerasxai.explainers.options import positive_integer
+from kerasxai.explainers.options import number, positive_integer
 from kerasxai.explainers.registry import register
 from kerasxai.explainers.streaming import accumulate
 from kerasxai.graph.score import as_float
@@ -54,16 +53,12 @@ class GuidedIG(BaselineExplainer):
     def __init__(self, model, baseline=0.0, steps=200, fraction=0.25, max_distance=0.02, **kwargs):
         super().__init__(model, baseline=baseline, **kwargs)
         self.steps = positive_integer("steps", steps)
-        if not isinstance(fraction, numbers.Real) or not 0 < fraction <= 1:
-            raise ValueError(f"`fraction` must be a number above 0 up to 1. Received: fraction={fraction!r}.")
-        if not isinstance(max_distance, numbers.Real) or not 0 <= max_distance <= 1:
-            raise ValueError(f"`max_distance` must be a number from 0 to 1. Received: max_distance={max_distance!r}.")
-        self.fraction = float(fraction)
-        self.max_distance = float(max_distance)
+        self.fraction = number("fraction", fraction, above=0, most=1)
+        self.max_distance = number("max_distance", max_distance, least=0, most=1)
 
     def attribute(self, inputs, target):
         target = self.resolve_target(inputs, target)
-        self.real_inputs(inputs)
+        real_inputs(self, inputs)
         baselines = self.baselines(inputs)
         stacked = [tf.stack(of_input) for of_input in zip(*baselines)]  # (baselines, batch, *input)
 

@@ -12,7 +12,7 @@ import tensorflow as tf
 from kerasxai import spatial
 from kerasxai.explainers.base import Explainer
 from kerasxai.explainers.gradient import GradientExplainer, in_type_of, is_real, zeros_of
-from kerasxai.explainers.options import check_broadcast, check_finite, positive_integer, seed_number
+from kerasxai.explainers.options import check_broadcast, check_finite, check_one_of, positive_integer, seed_number
 from kerasxai.explainers.registry import register
 from kerasxai.explainers.streaming import accumulate, like, merge, split
 
@@ -195,7 +195,7 @@ class ExpectedGradients(GradientExplainer):
         if background is None or np.ndim(background) not in ranks or len(background) == 0:
             shape = "nothing" if background is None else f"an array of shape {np.shape(background)}"
             raise ValueError(
-                "`background` must be an array (any number, *input_shape) of baselines, e.g. x_train[:100]. "
+                "`background` must be an array (any number, *input_shape) of baselines, such as x_train[:100]. "
                 f"Received: {shape}."
             )
         if expected:
@@ -239,13 +239,12 @@ def _listed(baseline):
 
 def _quadrature(rule, steps):
     """Points on 0 ... 1 and their weights, which sum to 1."""
+    check_one_of("quadrature", rule, ("gauss_legendre", "trapezoid"))
     if rule == "gauss_legendre":
         positions, weights = np.polynomial.legendre.leggauss(steps)
         return (positions + 1.0) / 2.0, weights / 2.0
-    if rule == "trapezoid":
-        if steps < 2:
-            raise ValueError("The trapezoid rule includes both ends, so `steps` must be at least 2. Received: 1.")
-        weights = np.full(steps, 1.0 / (steps - 1))
-        weights[[0, -1]] /= 2.0
-        return np.linspace(0.0, 1.0, steps), weights
-    raise ValueError(f'`quadrature` must be "gauss_legendre" or "trapezoid". Received: quadrature={rule!r}.')
+    if steps < 2:
+        raise ValueError("The trapezoid rule includes both ends, so `steps` must be at least 2. Received: 1.")
+    weights = np.full(steps, 1.0 / (steps - 1))
+    weights[[0, -1]] /= 2.0
+    return np.linspace(0.0, 1.0, steps), weights

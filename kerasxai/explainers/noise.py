@@ -1,15 +1,15 @@
 """The SmoothGrad family: statistics of an explanation over noisy copies of the input, around any explainer."""
 
 import abc
-import numbers
 
 import numpy as np
 import tensorflow as tf
 
 from kerasxai.explainers.base import Explainer
-from kerasxai.explainers.options import positive_integer, seed_number
+from kerasxai.explainers.options import number, positive_integer, seed_number, several_numbers
 from kerasxai.explainers.registry import build, get, register
 from kerasxai.explainers.streaming import accumulate, merge, split
+from kerasxai.running import shape_of
 
 
 class NoiseExplainer(Explainer):
@@ -41,16 +41,14 @@ class NoiseExplainer(Explainer):
         super().__init__(model, **{**kwargs, "score": self.explainer.score})
         self.scorer = self.explainer.scorer
         self.n_samples = positive_integer("n_samples", n_samples)
-        if not isinstance(noise_level, numbers.Real) or not 0 <= noise_level < np.inf:
-            raise ValueError(f"`noise_level` must be a number, 0 or more. Received: noise_level={noise_level!r}.")
-        self.noise_level = float(noise_level)
+        self.noise_level = number("noise_level", noise_level, least=0)
         self.seed = seed_number(seed)
         self.reduce = self.explainer.reduce
+        self.signed = type(self).signed and self.explainer.signed
 
     def explain_batch(self, inputs, target):
         target = self.resolve_target(inputs, target)
-        # Only its structure and static shapes are used, so TensorFlow prunes the computation.
-        maps = self.explainer.explain_batch(inputs, target)
+        maps = shape_of(lambda: self.explainer.explain_batch(inputs, target))
         samples = tf.shape(inputs[0])[0]
         zeros = [tf.zeros([samples, *leaf.shape[1:]], leaf.dtype) for leaf in tf.nest.flatten(maps)]
         return tf.nest.pack_sequence_as(maps, self.summarise(inputs, target, zeros))
@@ -120,6 +118,8 @@ class SmoothGradSquared(SmoothGrad):
         Hooker et al., 2019, https://arxiv.org/abs/1806.10758
     """
 
+    signed = False
+
     def statistic(self, maps):
         return tf.square(maps)
 
@@ -131,6 +131,8 @@ class VarGrad(NoiseExplainer):
     Reference:
         Adebayo et al., 2018, https://arxiv.org/abs/1810.03292
     """
+
+    signed = False
 
     def summarise(self, inputs, target, zeros):
         def step(state, indices):
@@ -170,11 +172,7 @@ class NoisePercentiles(NoiseExplainer):
 
     def __init__(self, model, percentiles=(5, 25, 50, 75, 95), **kwargs):
         super().__init__(model, **kwargs)
-        self.percentiles = percentiles
-        values = np.atleast_1d(np.asarray(percentiles, float))
-        if not values.size or not ((values >= 0) & (values <= 100)).all():
-            raise ValueError(f"`percentiles` must lie between 0 and 100. Received: percentiles={percentiles!r}.")
-        self._percentiles = values
+        self.percentiles = several_numbers("percentiles", percentiles, least=0, most=100)
 
     def summarise(self, inputs, target, zeros):
         def step(draws, indices):
@@ -189,7 +187,7 @@ class NoisePercentiles(NoiseExplainer):
 
     def _of_draws(self, ordered):
         """Percentiles with linear interpolation between draws, as numpy.percentile has them."""
-        ranks = self._percentiles / 100.0 * (self.n_samples - 1)
+        ranks = np.array(self.percentiles) / 100.0 * (self.n_samples - 1)
         lower = np.floor(ranks).astype(int)
         upper = np.minimum(lower + 1, self.n_samples - 1)
         share = (ranks - lower).reshape(-1, *[1] * (ordered.shape.rank - 1))

@@ -1,7 +1,6 @@
 """What explainers share that change the input and watch the score, and need nothing else of a model."""
 
 import abc
-import numbers
 import warnings
 
 import keras
@@ -18,8 +17,9 @@ class PerturbationExplainer(Explainer):
 
     They take any model, a Python function `x -> scores` that computes in NumPy too. Of several inputs, each that has
     spatial axes is changed by itself, the others staying as they are; the maps then come packed like the inputs, None
-    for an input without spatial axes. Integer inputs (but uint8, which a function gets as float32) stay integers:
-    what replaces their values is rounded. Scores are held in float32.
+    for an input without spatial axes. Whole numbers that the model makes real ones of at once (`Rescaling`), and what a
+    function is given as uint8, are changed as real numbers; elsewhere what replaces whole numbers is rounded. Scores
+    are held in float32.
 
     Args:
         model: A built Keras model, or a function `x -> scores`.
@@ -109,8 +109,3 @@ def replacement(option, values, x):
             "the samples as float32 if the model takes them so."
         )
     return tf.constant(held)
-
-
-def is_number(value):
-    """Whether a value is a real number, True and False left out."""
-    return isinstance(value, numbers.Real) and not isinstance(value, bool)

@@ -8,13 +8,14 @@ import tensorflow as tf
 
 from kerasxai.explainers.gradient import GradientExplainer
 from kerasxai.explainers.registry import register
-from kerasxai.graph.linear import LINEAR, activation_of, before_activation
+from kerasxai.graph.kinds import kind_of, operations
+from kerasxai.graph.linear import activation_of, before_activation, is_linear
 
 # `activation="relu"`, `activation=keras.ops.relu` and `activation=tf.nn.relu` leave three different functions.
 _RECTIFIERS = tuple(
     getattr(module, name) for module in (keras.activations, keras.ops, tf.nn) for name in ("relu", "relu6")
 )
-_RECTIFIER_KINDS = ("Relu", "Relu6")  # keras.ops.relu, keras.ops.relu6 as nodes
+_RECTIFIER_KINDS = operations("Relu", "Relu6")
 
 
 class RectifiedExplainer(GradientExplainer):
@@ -74,7 +75,7 @@ class DeconvNet(RectifiedExplainer):
     """
 
     def rectify(self, operation):
-        if isinstance(operation, LINEAR):
+        if is_linear(operation):
             linear, activation = before_activation(operation), operation.activation
             return lambda *args, **kwargs: _with_positive_gradients(activation)(linear(*args, **kwargs))
         return lambda x, **kwargs: _with_positive_gradients(lambda value: operation(value, **kwargs))(x)
@@ -82,9 +83,9 @@ class DeconvNet(RectifiedExplainer):
 
 def is_rectifier(operation):
     """Whether a layer, operation or activation function ends with a ReLU, a capped one too; leaky ones are none."""
-    if isinstance(operation, keras.layers.ReLU) or type(operation).__name__ == "ReLU":  # the latter: a function's node
+    if kind_of(operation) in ("ReLU", "ops.ReLU"):
         return not operation.negative_slope
-    if operation in _RECTIFIERS or type(operation).__name__ in _RECTIFIER_KINDS:
+    if operation in _RECTIFIERS or kind_of(operation) in _RECTIFIER_KINDS:
         return True
     activation = activation_of(operation)
     return activation is not None and is_rectifier(activation)
@@ -106,8 +107,10 @@ def _with_positive_gradients(activation):
 def _refuse_hidden_rectifiers(node):
     if not isinstance(node.operation, keras.Layer) or is_rectifier(node.operation):
         return
-    for layer in node.operation._flatten_layers(include_self=False):
-        if is_rectifier(layer) or is_rectifier(getattr(layer, "activation", None)):  # recurrent cells have the latter
+    for layer in node.operation._flatten_layers():
+        # A recurrent cell has an activation; a subclass of ReLU whose values are its own is no rectifier itself.
+        is_hidden = isinstance(layer, keras.layers.ReLU) and kind_of(layer) is None
+        if is_hidden or is_rectifier(layer) or is_rectifier(getattr(layer, "activation", None)):
             raise ValueError(
                 f"Layer {node.path} ({node.kind}) holds a ReLU ({layer.name}) inside its own `call`, where its "
                 "backward pass cannot be changed. Build that part with the functional API, or use gradient_x_input or "

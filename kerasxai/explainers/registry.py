@@ -1,5 +1,8 @@
 """Names and classes of explainers: "grad_cam" <-> GradCAM, and config dicts."""
 
+import keras
+
+from kerasxai.explainers.options import shown
 from kerasxai.registry import Registry
 
 _REGISTRY = Registry("method")
@@ -36,7 +39,7 @@ def from_config(config, model):
     ```
     """
     if not isinstance(config, dict) or "method" not in config:
-        raise ValueError(f'An explainer\'s config is a dict with the key "method". Received: {config!r}.')
+        raise ValueError(f'An explainer\'s config is a dict with the key "method". Received: {shown(config)}.')
     return get(config["method"]).from_config(config, model)
 
 
@@ -59,10 +62,24 @@ def build(explainer, model, **defaults):
                 f"The explainer must be bound to the same model. Received: {type(explainer).__name__} on model "
                 f"{getattr(explainer.model, 'name', explainer.model)!r}; give its name or config instead."
             )
+        explainer.refresh()
         return explainer
-    if callable(explainer):
-        return build(explainer(model), model)
+    if callable(explainer) and not isinstance(explainer, keras.Layer):
+        return build(_made_by(explainer, model), model)
     raise TypeError(
         "An explainer is given as a name, a config dict, a class, a function of the model, or an instance. "
-        f"Received: {explainer!r}."
+        f"Received: {shown(explainer)}."
     )
+
+
+def _made_by(function, model):
+    """What a function of the model gives, which must stand for an explainer."""
+    name = getattr(function, "__name__", type(function).__name__)
+    expected = "A function given as an explainer is called with the model and must return an explainer."
+    try:
+        made = function(model)
+    except Exception as error:
+        raise ValueError(f"{expected} Received: {name}, which raised {type(error).__name__}: {error}") from error
+    if not isinstance(made, (str, type, dict)) and not hasattr(made, "explain_batch"):
+        raise TypeError(f"{expected} Received: {name}, which returned {shown(made)}.")
+    return made

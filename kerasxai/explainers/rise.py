@@ -8,11 +8,12 @@ import tensorflow as tf
 
 from kerasxai import spatial
 from kerasxai.explainers.base import Explainer
-from kerasxai.explainers.options import positive_integer, seed_number
-from kerasxai.explainers.perturbation import PerturbationExplainer, in_type_of_input, is_number, packed, spatial_inputs
+from kerasxai.explainers.options import number, positive_integer, seed_number
+from kerasxai.explainers.perturbation import PerturbationExplainer, in_type_of_input, packed, spatial_inputs
 from kerasxai.explainers.registry import register
 from kerasxai.explainers.streaming import accumulate, uniform
 from kerasxai.graph.score import as_float
+from kerasxai.targets import Target
 
 # How many masks are made between two looks at how far they have converged.
 _MASKS_BETWEEN_CHECKS = 128
@@ -54,19 +55,19 @@ class RISE(PerturbationExplainer):
     """
 
     passes = "F + n_masks F"
+    signed = False  # as an expected probability; scores of another kind may be negative
 
     def __init__(self, model, n_masks=8000, grid=7, probability=0.5, tolerance=None, seed=0, **kwargs):
         super().__init__(model, **kwargs)
         self.n_masks = positive_integer("n_masks", n_masks)
         self.grid = positive_integer("grid", grid)
-        if not is_number(probability) or not 0 < probability <= 1:
-            raise ValueError(f"`probability` must lie in 0 < p <= 1. Received: probability={probability!r}.")
-        if tolerance is not None and (not is_number(tolerance) or not 0 < tolerance < np.inf):
-            raise ValueError(f"`tolerance` must be None or a positive number. Received: tolerance={tolerance!r}.")
-        self.probability = float(probability)
-        self.tolerance = None if tolerance is None else float(tolerance)
+        self.probability = number("probability", probability, above=0, most=1)
+        self.tolerance = None if tolerance is None else number("tolerance", tolerance, above=0, alternative="None")
         self.seed = seed_number(seed)
         self._with_error = None
+        self.signed = self.score == "logit"
+        if self.scorer.is_ready:
+            self._tell_sign(Target(0, None, self.scorer.scale()))
 
     def explain_with_error(self, x, target=None, y=None):
         """Explains every sample of `x` and tells how exact the maps are.
@@ -151,6 +152,14 @@ class RISE(PerturbationExplainer):
             rows = tf.gather(enlarge, shifts[:, axis : axis + 1] + tf.range(side))  # (masks, side, cells)
             masks = tf.einsum("na...,nia->n...i", masks, rows)
         return tf.reshape(masks, [-1, *size])
+
+    def _run(self, inputs, plan, classes, data):
+        self._tell_sign(plan.target)
+        return super()._run(inputs, plan, classes, data)
+
+    def _tell_sign(self, target):
+        """A probability is not negative; a logit, a regression's value and what a function makes of outputs may be."""
+        self.signed = target.scale.kind != "probability" or self.scorer.is_value(target)
 
     def _map_and_error(self, state):
         sums, squares, used = state

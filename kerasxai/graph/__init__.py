@@ -1,5 +1,13 @@
 """A Keras model taken apart, never changed. Knows nothing of explainers."""
 
+import keras
+
+if keras.backend.backend() != "tensorflow":
+    raise ImportError(
+        "kerasxai needs the TensorFlow backend of Keras. "
+        f'Received: KERAS_BACKEND={keras.backend.backend()}. Set the environment variable KERAS_BACKEND="tensorflow".'
+    )
+
 from kerasxai.graph.blocks import block_ends
 from kerasxai.graph.model_graph import ModelGraph, Node
 from kerasxai.graph.opaque_model import OpaqueModel
@@ -7,3 +15,7 @@ from kerasxai.graph.score import Score, view
 from kerasxai.graph.target_layer import default_layer, layer_table
 
 __all__ = ["ModelGraph", "Node", "OpaqueModel", "Score", "block_ends", "default_layer", "layer_table", "view"]
+
+
+def __dir__():
+    return __all__

@@ -7,27 +7,19 @@ import keras
 import tensorflow as tf
 
 from kerasxai.graph.dropout import dropped_share
-from kerasxai.graph.layer_calls import runs_call_of
-from kerasxai.graph.linear import CONVOLUTION, activation_of
-from kerasxai.graph.linear_parts import has_parts
+from kerasxai.graph.kinds import kind_of, layers
+from kerasxai.graph.linear import activation_of, is_linear
+from kerasxai.graph.linear_parts import TRANSPOSED
 from kerasxai.graph.score import as_float
 
-AFFINE = (keras.layers.BatchNormalization, keras.layers.Normalization, keras.layers.Rescaling)
-
-_SAME_VALUES = (
-    keras.layers.Dropout,
-    keras.layers.Identity,
-    keras.layers.SpatialDropout1D,
-    keras.layers.SpatialDropout2D,
-    keras.layers.SpatialDropout3D,
-)
-_RESHAPING = (*_SAME_VALUES, keras.layers.Flatten, keras.layers.Reshape)
-_TRANSPOSED = tuple(cls for cls in CONVOLUTION if cls.__name__.endswith("Transpose"))
+_SCALING = layers("BatchNormalization", "Normalization", "Rescaling")
+_SAME_VALUES = layers("Dropout", "SpatialDropout*", "Identity")
+_RESHAPING = _SAME_VALUES | layers("Flatten", "Reshape")
 
 
 def is_scaling(operation):
-    """Whether an operation is a layer of `AFFINE`; a subclass with a `call` of its own may do anything."""
-    return runs_call_of(operation, AFFINE)
+    """Whether an operation is an elementwise affine layer: batch normalisation, or scaling of the input."""
+    return kind_of(operation) in _SCALING
 
 
 def scale_and_shift(operation, rank):
@@ -40,9 +32,9 @@ def scale_and_shift(operation, rank):
     Returns:
         Two float32 tensors (float64 stays), broadcastable against the input.
     """
-    if isinstance(operation, keras.layers.Rescaling):
+    if kind_of(operation) == "Rescaling":
         return tf.constant(operation.scale, tf.float32), tf.constant(operation.offset, tf.float32)
-    if isinstance(operation, keras.layers.Normalization):
+    if kind_of(operation) == "Normalization":
         mean, variance = as_float(tf.convert_to_tensor(operation.mean)), tf.convert_to_tensor(operation.variance)
         deviation = tf.maximum(tf.sqrt(as_float(variance)), keras.config.epsilon())
         return (deviation, mean) if operation.invert else (1 / deviation, -mean / deviation)
@@ -78,7 +70,7 @@ class Folds:
         self._across_dropout = across_dropout
         self.after, self.before, self.chains = {}, {}, {}
         for node in graph.nodes:
-            if not runs_call_of(node.operation, (keras.layers.BatchNormalization,)) or node in kept:
+            if kind_of(node.operation) != "BatchNormalization" or node in kept:
                 continue
             if node.operation.axis not in (-1, len(node.shape) - 1):
                 continue
@@ -93,12 +85,12 @@ class Folds:
         for index, follower in enumerate(chain):
             if dropped_share(follower.operation) and not self._across_dropout:
                 return
-            if has_parts(follower.operation):
+            if is_linear(follower.operation):
                 between = chain[:index]
                 if _admits(follower, between):
                     self.before[follower], self.chains[follower] = node, between
                 return
-            if not runs_call_of(follower.operation, _RESHAPING):
+            if kind_of(follower.operation) not in _RESHAPING:
                 return
 
     @property
@@ -119,31 +111,33 @@ def fold_parts(parts, graph, folds, node, x):
     """
     if node in folds.before:
         bn = folds.before[node]
-        scale, shift = scale_and_shift(bn.operation, len(bn.shape))
-        scale, shift = (_through(graph, folds.chains[node], bn, factor) for factor in (scale, shift))
         first = parts[0]
+        factors = scale_and_shift(bn.operation, len(bn.shape))
+        scale, shift = (
+            tf.cast(_through(graph, folds.chains[node], bn, factor), first.kernel.dtype) for factor in factors
+        )
         constant = first.run(tf.zeros_like(x[:1]) + shift, first.kernel)
         constant = tf.reshape(constant, [-1, constant.shape[-1]])[0]
         first.bias = constant if first.bias is None else first.bias + constant
         first.scale_inputs(scale)
     if node in folds.after:
         bn = folds.after[node]
-        scale, shift = (tf.reshape(one, [-1]) for one in scale_and_shift(bn.operation, len(bn.shape)))
         last = parts[-1]
+        factors = scale_and_shift(bn.operation, len(bn.shape))
+        scale, shift = (tf.cast(tf.reshape(factor, [-1]), last.kernel.dtype) for factor in factors)
         last.scale_outputs(scale)
         last.bias = shift if last.bias is None else last.bias * scale + shift
 
 
 def _through(graph, chain, bn, factor):
     """A factor per channel of `bn` as one per channel of the linear layer after the reshaping nodes `chain`."""
-    if any(not isinstance(node.operation, _SAME_VALUES) for node in chain):
+    if any(kind_of(node.operation) not in _SAME_VALUES for node in chain):
         factor = graph.run_chain(chain, tf.broadcast_to(factor, [1, *bn.shape[1:]]))
     return tf.reshape(factor, [-1])
 
 
 def _takes_factors(operation):
-    known = has_parts(operation) and not isinstance(operation, keras.layers.EinsumDense)
-    return known and activation_of(operation) is None
+    return is_linear(operation) and kind_of(operation) != "EinsumDense" and activation_of(operation) is None
 
 
 def _flows_only_into(graph, node, follower):
@@ -153,10 +147,10 @@ def _flows_only_into(graph, node, follower):
 def _admits(linear, between):
     """Whether factors per input channel are exact for a linear layer that follows the reshaping `between`."""
     operation = linear.operation
-    reshaped = any(not isinstance(node.operation, _SAME_VALUES) for node in between)
-    if isinstance(operation, keras.layers.Dense):
+    reshaped = any(kind_of(node.operation) not in _SAME_VALUES for node in between)
+    if kind_of(operation) == "Dense":
         return len(linear.shape) == 2 or not reshaped
-    if reshaped or isinstance(operation, (*_TRANSPOSED, keras.layers.EinsumDense)):
+    if reshaped or kind_of(operation) in {"EinsumDense", *TRANSPOSED}:
         return False
     return operation.padding == "valid" or all(size == 1 for size in operation.kernel_size)
 

@@ -53,6 +53,7 @@ def _cuts(graph, index, output):
             seen.update(node.outputs)
             nodes.append(node)
     last_use = {tensor: place for place, node in enumerate(nodes) for tensor in node.inputs}
+    # A convolution in anything but name, such as one of standardised weights, makes features too.
     first = next((place for place, node in enumerate(nodes) if isinstance(node.operation, LINEAR)), 0)
     live, cuts = {graph.inputs[index]}, []
     for place, node in enumerate(nodes):

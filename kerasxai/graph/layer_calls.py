@@ -38,18 +38,25 @@ def wide(operation):
         return operation
     shell = object.__new__(type(operation))
     shell.__dict__.update(operation.__dict__)
-    shell.__dict__["_dtype_policy"] = keras.DTypePolicy("float32")
+    shell.__dict__["_dtype_policy"] = _ComputesInFloat32(operation.variable_dtype)
     return shell
+
+
+class _ComputesInFloat32(keras.DTypePolicy):
+    """A policy of float32 for weights held in any type: Keras casts them where the two types differ."""
+
+    def __init__(self, variable_dtype):
+        super().__init__("float32")
+        self._type_of_weights = variable_dtype
+
+    @property
+    def variable_dtype(self):
+        return self._type_of_weights
 
 
 def carried_logits(tensor):
     """The logits Keras' own softmax and sigmoid leave on the tensor they return, else None."""
     return getattr(tensor, "_keras_logits", None)
-
-
-def runs_call_of(layer, kinds):
-    """Whether a layer runs the `call` of one of these classes: a subclass with a `call` of its own may do anything."""
-    return any(isinstance(layer, kind) and type(layer).call is kind.call for kind in kinds)
 
 
 def call_layers(model):

@@ -1,8 +1,9 @@
-"""Which layers are linear in their input, and what they compute apart from their activation."""
+"""Which layers are linear, affine or elementwise, and what a layer computes apart from its activation."""
 
 import keras
 import tensorflow as tf
 
+from kerasxai.graph.kinds import is_quantised, kind_of, layers, operations
 from kerasxai.graph.layer_calls import without_activation
 
 # Convolution classes are not subclasses of one another in Keras, so each is named.
@@ -20,10 +21,16 @@ CONVOLUTION = (
 )
 DENSE = (keras.layers.Dense, keras.layers.EinsumDense)
 LINEAR = CONVOLUTION + DENSE
+_LINEAR = layers(*(cls.__name__ for cls in LINEAR))
 
 # `activation="softmax"`, `activation=keras.ops.softmax` and `activation=tf.nn.softmax` leave three different functions.
 SOFTMAX = (keras.activations.softmax, keras.ops.softmax, tf.nn.softmax)
 SIGMOID = (keras.activations.sigmoid, keras.ops.sigmoid, tf.nn.sigmoid)
+
+
+def is_linear(operation):
+    """Whether an operation is a linear layer with a kernel, apart from its activation."""
+    return kind_of(operation) in _LINEAR
 
 
 def activation_of(operation):
@@ -32,7 +39,7 @@ def activation_of(operation):
     Linear layers with a fused `activation=` and `keras.layers.Activation` count; a recurrent cell, whose activation
     works inside, does not.
     """
-    if not isinstance(operation, (*LINEAR, keras.layers.Activation)):
+    if not is_linear(operation) and kind_of(operation) != "Activation":
         return None
     activation = operation.activation
     return None if activation is None or activation is keras.activations.linear else activation
@@ -40,62 +47,31 @@ def activation_of(operation):
 
 def before_activation(operation):
     """A callable that computes what `operation` hands to its activation; the user's layer is not touched."""
-    if isinstance(operation, keras.layers.Activation):
+    if kind_of(operation) == "Activation":
         return lambda inputs, **_: inputs
     return without_activation(operation)
 
 
 def bias_of(operation):
     """The bias variable of a linear layer, None where it has none."""
-    return getattr(operation, "bias", None) if isinstance(operation, LINEAR) else None
+    return operation.bias if is_linear(operation) else None
 
 
 # Calls that are affine in each of their tensors taken together: a chain of them is one affine map.
-_AFFINE_LAYERS = (
-    keras.layers.Add,
-    keras.layers.Average,
-    keras.layers.AveragePooling1D,
-    keras.layers.AveragePooling2D,
-    keras.layers.AveragePooling3D,
-    keras.layers.BatchNormalization,
-    keras.layers.Concatenate,
-    keras.layers.Cropping1D,
-    keras.layers.Cropping2D,
-    keras.layers.Dropout,
-    keras.layers.Flatten,
-    keras.layers.GlobalAveragePooling1D,
-    keras.layers.GlobalAveragePooling2D,
-    keras.layers.GlobalAveragePooling3D,
-    keras.layers.Identity,
-    keras.layers.Permute,
-    keras.layers.Reshape,
-    keras.layers.SpatialDropout1D,
-    keras.layers.SpatialDropout2D,
-    keras.layers.Subtract,
-    keras.layers.ZeroPadding1D,
-    keras.layers.ZeroPadding2D,
+_AFFINE = _LINEAR | layers(
+    *("Add", "Subtract", "Average", "AveragePooling*", "GlobalAveragePooling*", "BatchNormalization"),
+    *("Concatenate", "Cropping*", "ZeroPadding*", "Flatten", "Permute", "Reshape"),
+    *("Dropout", "SpatialDropout*", "Identity", "Activation"),
 )
-_AFFINE_KINDS = ("Add", "Subtract", "Mean", "Reshape", "Transpose", "Squeeze", "Cast", "Concatenate")
+_AFFINE |= operations("Add", "Subtract", "Mean", "Reshape", "Transpose", "Squeeze", "Cast", "Concatenate")
 
 
 def is_affine(operation):
     """Whether a layer or operation is affine in its input, its activation (if any) included."""
-    if activation_of(operation) is not None:
-        return False
-    if isinstance(operation, (*LINEAR, *_AFFINE_LAYERS, keras.layers.Activation)):
-        return True
-    return type(operation).__module__.startswith("keras.") and type(operation).__name__ in _AFFINE_KINDS
+    return kind_of(operation) in _AFFINE and activation_of(operation) is None and not is_quantised(operation)
 
 
-_ELEMENTWISE_LAYERS = (
-    keras.layers.ReLU,
-    keras.layers.LeakyReLU,
-    keras.layers.ELU,
-    keras.layers.Dropout,
-    keras.layers.Identity,
-    keras.layers.SpatialDropout1D,
-    keras.layers.SpatialDropout2D,
-)
+_ELEMENTWISE_LAYERS = layers("ReLU", "LeakyReLU", "ELU", "Dropout", "SpatialDropout*", "Identity")
 # Others (softmax, log_softmax, glu, a user's own) may mix channels.
 _ELEMENTWISE_ACTIVATIONS = {
     getattr(keras.activations, name)
@@ -117,17 +93,9 @@ _ELEMENTWISE_ACTIVATIONS = {
         "tanh",
     )
 }
-_POSITION_LAYERS = tuple(
-    getattr(keras.layers, name + dimensions)
-    for name in (
-        "MaxPooling",
-        "AveragePooling",
-        "GlobalMaxPooling",
-        "GlobalAveragePooling",
-        "ZeroPadding",
-        "UpSampling",
-    )
-    for dimensions in ("1D", "2D", "3D")
+_BY_CHANNEL = _ELEMENTWISE_LAYERS | layers(
+    *("BatchNormalization", "Flatten", "ZeroPadding*", "UpSampling*"),
+    *("MaxPooling*", "AveragePooling*", "GlobalMaxPooling*", "GlobalAveragePooling*"),
 )
 
 
@@ -150,35 +118,33 @@ _ELEMENTWISE_FUNCTIONS = {
     )
     if hasattr(module, name)
 }
-_ELEMENTWISE_KINDS = ("Relu", "Relu6", "LeakyRelu", "Elu", "Selu", "Silu", "Gelu", "Mish", "Tanh", "Sigmoid")
-_ELEMENTWISE_KINDS += ("HardSigmoid", "HardSilu", "Softplus", "Softsign", "Exp", "Log", "Sqrt", "Square", "Absolute")
+_ELEMENTWISE = _ELEMENTWISE_LAYERS | layers("PReLU")
+_ELEMENTWISE |= operations(
+    *("Relu", "Relu6", "ReLU", "LeakyRelu", "Elu", "Selu", "Silu", "Gelu", "Mish", "Tanh", "Sigmoid", "HardSigmoid"),
+    *("HardSilu", "Softplus", "Softsign", "Exp", "Log", "Sqrt", "Square", "Absolute"),
+)
 
 
 def is_elementwise(operation):
     """Whether an operation or function without a kernel maps each value by itself."""
     if operation in _ELEMENTWISE_ACTIVATIONS or operation in _ELEMENTWISE_FUNCTIONS:
         return True
-    if isinstance(operation, keras.layers.Activation):
+    if kind_of(operation) == "Activation":
         return is_elementwise(operation.activation)
-    if isinstance(operation, keras.Layer):
-        return isinstance(operation, (*_ELEMENTWISE_LAYERS, keras.layers.PReLU))
-    return type(operation).__module__.startswith("keras.") and type(operation).__name__ in _ELEMENTWISE_KINDS
+    return kind_of(operation) in _ELEMENTWISE
 
 
-_MAXIMUM_KINDS = ("Max", "Amax", "Maximum", "MaxPool")
+_MAXIMUM = layers("Maximum", "MaxPooling*", "GlobalMaxPooling*", "AdaptiveMaxPooling*")
+_MAXIMUM |= operations("Max", "Amax", "Maximum", "MaxPool")
 
 
 def is_maximum(operation):
     """Whether an operation hands on the largest of several values."""
-    if isinstance(operation, keras.Layer):
-        return isinstance(operation, keras.layers.Maximum) or "MaxPooling" in type(operation).__name__
-    return type(operation).__module__.startswith("keras.") and type(operation).__name__ in _MAXIMUM_KINDS
+    return kind_of(operation) in _MAXIMUM
 
 
 def is_channelwise(operation):
     """Whether a call works on each channel by itself, and leaves the channels the fastest axis."""
-    if isinstance(operation, keras.layers.BatchNormalization):
-        return True
-    if isinstance(operation, keras.layers.Activation):
-        return operation.activation in _ELEMENTWISE_ACTIVATIONS
-    return isinstance(operation, (*_ELEMENTWISE_LAYERS, *_POSITION_LAYERS, keras.layers.Flatten))
+    if kind_of(operation) == "Activation":
+        return is_elementwise(operation)
+    return kind_of(operation) in _BY_CHANNEL

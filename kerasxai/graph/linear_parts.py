@@ -5,13 +5,12 @@ import abc
 import keras
 import tensorflow as tf
 
-from kerasxai.graph.layer_calls import runs_call_of
-from kerasxai.graph.linear import LINEAR
+from kerasxai.graph.kinds import is_quantised, kind_of, layers
 from kerasxai.graph.score import as_float
 
-_TRANSPOSED = (keras.layers.Conv1DTranspose, keras.layers.Conv2DTranspose, keras.layers.Conv3DTranspose)
-_DEPTHWISE = (keras.layers.DepthwiseConv1D, keras.layers.DepthwiseConv2D)
-_SEPARABLE = (keras.layers.SeparableConv1D, keras.layers.SeparableConv2D)
+TRANSPOSED = layers("Conv*Transpose")
+_DEPTHWISE = layers("DepthwiseConv*")
+_SEPARABLE = layers("SeparableConv*")
 
 
 class LinearPart(abc.ABC):
@@ -111,9 +110,13 @@ class _Pointwise(LinearPart):
         return tf.tensordot(x, tf.reshape(kernel, kernel.shape[-2:]), 1)
 
 
-def has_parts(operation):
-    """Whether `linear_parts` can take a layer apart: a linear layer whose `call` is Keras' own."""
-    return _kind(operation) is not None
+def refuse_quantised(layer):
+    """Raises ValueError for a layer with quantised weights, where a method needs its products to be linear."""
+    if is_quantised(layer):
+        raise ValueError(
+            f"Layer {layer.name} holds {layer.quantization_mode} weights, whose products are not linear. "
+            "Explain the model before it is quantised, or use a method of the gradient or perturbation family."
+        )
 
 
 def linear_parts(layer):
@@ -122,7 +125,7 @@ def linear_parts(layer):
     Weights are read by reference, so call it where they are to be used.
 
     Args:
-        layer: A linear layer that `has_parts`.
+        layer: A layer that `is_linear`.
 
     Returns:
         List of `LinearPart`, new ones at every call.
@@ -130,25 +133,16 @@ def linear_parts(layer):
     Raises:
         ValueError: The layer's weights are quantised.
     """
-    if getattr(layer, "quantization_mode", None):
-        raise ValueError(
-            f"Layer {layer.name} holds {layer.quantization_mode} weights, whose products are not linear. "
-            "Explain the model before it is quantised."
-        )
-    kind = _kind(layer)
+    refuse_quantised(layer)
+    kind = kind_of(layer)
     if kind in _SEPARABLE:
         return [_Depthwise(layer, layer.depthwise_kernel, None), _Pointwise(layer.pointwise_kernel, layer.bias)]
     if kind in _DEPTHWISE:
         return [_Depthwise(layer, layer.kernel, layer.bias)]
-    if kind in _TRANSPOSED:
+    if kind in TRANSPOSED:
         return [_Transposed(layer)]
-    if kind is keras.layers.Dense:
+    if kind == "Dense":
         return [_Dense(layer.kernel, layer.bias)]
-    if kind is keras.layers.EinsumDense:
+    if kind == "EinsumDense":
         return [_Einsum(layer)]
     return [_Convolution(layer, layer.kernel, layer.bias)]
-
-
-def _kind(operation):
-    """The linear Keras class whose `call` a layer runs, None for any other."""
-    return next((cls for cls in LINEAR if runs_call_of(operation, (cls,))), None)

@@ -6,8 +6,12 @@ The one file that reads Keras' graph of a model; what the calls mean for an expl
 import keras
 import tensorflow as tf
 from keras.src.models.functional import Functional
+from keras.src.ops.core import Cast
+from keras.src.ops.symbolic_arguments import SymbolicArguments
 
+from kerasxai.graph.input_types import accepted_dtypes
 from kerasxai.graph.layer_calls import inference_scope, wide
+from kerasxai.suggestions import did_you_mean
 
 
 class Node:
@@ -20,7 +24,7 @@ class Node:
         inputs: Indices of the tensors it takes, in the order of its arguments.
         outputs: Indices of the tensors it makes.
         shapes: Symbolic shape of each output.
-        shape: That of its first output, `(None, *spatial, channels)`.
+        shape, dtype: That of its first output, `(None, *spatial, channels)`, and its type.
     """
 
     def __init__(self, path, operation, arguments, symbolic_outputs, inputs, outputs):
@@ -30,6 +34,7 @@ class Node:
         self.outputs = tuple(outputs)
         self.shapes = [_with_free_batch(symbol.shape) for symbol in symbolic_outputs]
         self.shape = self.shapes[0]
+        self.dtype = symbolic_outputs[0].dtype
         self._arguments = arguments
 
     @property
@@ -49,21 +54,6 @@ class Node:
         return f"<Node {self.path} ({self.kind}) {self.shape}>"
 
 
-class _CastNode(Node):
-    """The entry of a nested model that takes another dtype than the tensor it is given."""
-
-    def __init__(self, path, symbol, inputs, outputs):
-        super().__init__(path, symbol._keras_history.operation, None, [symbol], inputs, outputs)
-        self._dtype = symbol.dtype
-
-    @property
-    def kind(self):
-        return "Cast"
-
-    def arguments(self, tensors):
-        return (tensors[0], self._dtype), {}
-
-
 class ModelGraph:
     """A built Sequential or Functional model as a flat list of layer calls.
 
@@ -75,7 +65,9 @@ class ModelGraph:
 
     Attributes:
         nodes: The calls (`Node`) in execution order.
-        input_shapes, input_dtypes, input_names: One entry per input, in the model's flat order.
+        input_shapes, input_names, declared_dtypes: One entry per input, in the model's flat order.
+        input_dtypes: The types its inputs are run in: float32 where the model declares whole numbers and turns them
+            into real ones at once.
         output_names: One entry per output.
 
     Raises:
@@ -98,7 +90,7 @@ class ModelGraph:
         self.nodes = []
         self.input_names = _names(function._inputs_struct, [symbol.name for symbol in function.inputs])
         self.input_shapes = [_with_free_batch(symbol.shape) for symbol in function.inputs]
-        self.input_dtypes = [symbol.dtype for symbol in function.inputs]
+        self.declared_dtypes = [symbol.dtype for symbol in function.inputs]
         self.input_structure = function._inputs_struct
         self.output_names = _names(function._outputs_struct, function.output_names)
         self.output_structure = function._outputs_struct
@@ -112,6 +104,7 @@ class ModelGraph:
             if tensor in self._producer:
                 self._calls[path] = (nested, self._producer[tensor])
         self._refuse_channels_first()
+        self.input_dtypes = accepted_dtypes(self, self.declared_dtypes)
 
     def run(self, inputs, taps=(), on_tap=None, overrides=None):
         """Runs the model in inference mode.
@@ -167,9 +160,7 @@ class ModelGraph:
             Flat list of its outputs.
         """
         values = dict(zip(node.inputs, tensors))
-        if not isinstance(node, _CastNode):
-            call = wide(call or node.operation)
-        self._execute([node], values, (), None, {} if call is None else {node: call})
+        self._execute([node], values, (), None, {node: wide(call or node.operation)})
         return [values[tensor] for tensor in node.outputs]
 
     def suffix(self, cut):
@@ -247,8 +238,12 @@ class ModelGraph:
         """The set of nodes that `node` depends on, itself left out."""
         return self._ancestors(node.inputs)
 
-    def node(self, key):
+    def node(self, key, option="layer"):
         """The node of a path, an unambiguous layer name, a nested model's path (its output), a layer or a node.
+
+        Args:
+            key: What stands for it.
+            option: The option that was given `key`, for messages.
 
         Raises:
             ValueError: Nothing or more than one call answers to `key`.
@@ -265,12 +260,13 @@ class ModelGraph:
             return self._calls[found[0]][1]
         if found:
             raise ValueError(
-                f"`layer` must name one layer call. Received: {_shown(key)}, which is any of "
+                f"`{option}` must name one layer call. Received: {_shown(key)}, which is any of "
                 f"{', '.join(found)}. Give one of these paths."
             )
+        hint = did_you_mean(key, self._calls) if isinstance(key, str) else ""
         raise ValueError(
-            f"`layer` must name a layer of the model. Received: {_shown(key)}. "
-            f"{_suggest(key, self._calls)}See kerasxai.layer_table(model)."
+            f"`{option}` must name a layer of the model. Received: {_shown(key)}.{hint} "
+            "See kerasxai.layer_table(model)."
         )
 
     def _inline(self, function, inputs, prefix):
@@ -305,23 +301,25 @@ class ModelGraph:
     def _enter(self, path, tensor, outer, inner):
         if outer.dtype == inner.dtype:
             return tensor
-        cast = self._new_tensors(1)
-        self.nodes.append(_CastNode(f"{path}/{inner.name}", inner, [tensor], cast))
-        return cast[0]
+        made = self._new_tensors(1)
+        cast = Cast(inner.dtype, name=inner.name)
+        self.nodes.append(Node(f"{path}/{inner.name}", cast, SymbolicArguments(outer), [inner], [tensor], made))
+        return made[0]
 
     def _new_tensors(self, count):
         self._tensor_count += count
         return list(range(self._tensor_count - count, self._tensor_count))
 
     def _cast_inputs(self, inputs):
-        return [tf.cast(tensor, dtype) for tensor, dtype in zip(inputs, self.input_dtypes)]
+        return [
+            _cast(tf.convert_to_tensor(tensor), tf.as_dtype(dtype)) for tensor, dtype in zip(inputs, self.input_dtypes)
+        ]
 
     def _execute(self, nodes, values, taps, on_tap, overrides):
         with inference_scope():
             for node in nodes:
                 args, kwargs = node.arguments([values[tensor] for tensor in node.inputs])
-                call = overrides.get(node) or (tf.cast if isinstance(node, _CastNode) else node.operation)
-                outputs = call(*args, **kwargs)
+                outputs = (overrides.get(node) or node.operation)(*args, **kwargs)
                 if on_tap is not None and node in taps:
                     on_tap(keras.tree.flatten(outputs)[0])
                 values.update(zip(node.outputs, keras.tree.flatten(outputs)))
@@ -384,6 +382,13 @@ def _names(structure, names):
     return sorted(structure) if isinstance(structure, dict) else list(names)
 
 
+def _cast(tensor, dtype):
+    """A tensor in the type of an input; what a method put between whole numbers is rounded, not cut off."""
+    if tensor.dtype.is_floating and dtype.is_integer:
+        return tf.saturate_cast(tf.round(tensor), dtype)
+    return tf.cast(tensor, dtype)
+
+
 def _with_free_batch(shape):
     """A symbolic shape; a Sequential that was built by a call keeps the batch size of that call."""
     return (None, *shape[1:])
@@ -403,13 +408,6 @@ def _no_graph_message(model):
         f"graph of layers to walk. Use a method that needs {others}, or rebuild the model functionally: "
         "keras.Model(inputs, outputs)."
     )
-
-
-def _suggest(key, paths):
-    import difflib
-
-    close = difflib.get_close_matches(str(key), paths, n=3, cutoff=0.5)
-    return f"Did you mean {' or '.join(close)}? " if close else ""
 
 
 def _shown(key):

@@ -7,27 +7,32 @@ tell where they stood. Only the layers that crop and pad, which stand in every o
 import keras
 import numpy as np
 
-from kerasxai.graph.layer_calls import runs_call_of
+from kerasxai.graph.kinds import kind_of, layers, operations
 from kerasxai.graph.linear import CONVOLUTION
 from kerasxai.graph.positions import Run, Window
 
-_DIMENSIONS = ("1D", "2D", "3D")
-_POOLING = tuple(getattr(keras.layers, f"{kind}Pooling{rank}") for kind in ("Max", "Average") for rank in _DIMENSIONS)
-_UPSAMPLING = tuple(getattr(keras.layers, f"UpSampling{rank}") for rank in _DIMENSIONS)
-_CONVOLUTION_KINDS = ("Conv", "DepthwiseConv", "SeparableConv")  # of keras.ops
+_POOLING = layers("MaxPooling*", "AveragePooling*") | operations("MaxPool", "AveragePool")
+_UPSAMPLING = layers("UpSampling*")
+_CONVOLUTION_OPERATIONS = operations("Conv", "DepthwiseConv", "SeparableConv", "ConvTranspose")
+_WRAPPERS = layers("SpectralNormalization", "TimeDistributed")
 
-_CROPPING = tuple(getattr(keras.layers, f"Cropping{rank}") for rank in _DIMENSIONS)
-_PADDING = tuple(getattr(keras.layers, f"ZeroPadding{rank}") for rank in _DIMENSIONS)
-_MOVING_LAYERS = (*_CROPPING, *_PADDING, keras.layers.Flatten, keras.layers.Permute, keras.layers.Reshape)
-_MOVING_KINDS = (
-    *("GetItem", "Slice", "Split", "ArraySplit", "Hsplit", "Vsplit", "Dsplit", "Unstack", "Take", "CropImages"),
-    *("Transpose", "Moveaxis", "Swapaxes", "Rot90", "Flip", "Fliplr", "Flipud", "Roll", "Einsum"),
-    *("Reshape", "Ravel", "View", "Squeeze", "ExpandDims", "DepthToSpace", "SpaceToDepth"),
-    *("Pad", "PadImages", "Repeat", "Tile", "BroadcastTo"),
+_CROPPING = layers("Cropping*")
+_PADDING = layers("ZeroPadding*")
+_MOVING = (
+    _CROPPING
+    | _PADDING
+    | layers("Flatten", "Permute", "Reshape")
+    | operations(
+        *("GetItem", "Slice", "Split", "ArraySplit", "Hsplit", "Vsplit", "Dsplit", "Unstack", "Take", "CropImages"),
+        *("Transpose", "Moveaxis", "Swapaxes", "Rot90", "Flip", "Fliplr", "Flipud", "Roll", "Einsum"),
+        *("Reshape", "Ravel", "View", "Squeeze", "ExpandDims", "DepthToSpace", "SpaceToDepth"),
+        *("Pad", "PadImages", "Repeat", "Tile", "BroadcastTo"),
+    )
 )
 # They crop, resize a crop to their size, or, out of training, do nothing: by the sizes and by Keras' version.
-_CROPPING_TO_SIZE = (keras.layers.CenterCrop, keras.layers.RandomCrop)
-_UNDONE_BY_NOTHING = (
+_CROPPING_TO_SIZE = layers("CenterCrop", "RandomCrop")
+_RESIZING = layers("Resizing") | operations("Resize")
+_UNDONE_BY_NOTHING = operations(
     *("AffineTransform", "PerspectiveTransform", "ElasticTransform", "ScaleAndTranslate", "MapCoordinates"),
     *("Sort", "TakeAlongAxis"),
 )
@@ -36,38 +41,33 @@ _CODES = 3  # how often a position is written down, each time in another order: 
 
 
 def is_builtin(operation):
-    """Whether an operation's `call` is Keras' own; that of `Lambda` is the user's."""
-    return type(operation).call.__module__.startswith("keras.") and not isinstance(operation, keras.layers.Lambda)
+    """Whether what an operation computes is Keras' own; what `Lambda` does is the user's."""
+    return kind_of(operation) not in (None, "Lambda")
 
 
 def moves_surely(operation):
     """Whether an operation of Keras does nothing but move values."""
-    if isinstance(operation, keras.Layer):
-        return runs_call_of(operation, _MOVING_LAYERS)
-    return is_builtin(operation) and type(operation).__name__ in _MOVING_KINDS
+    return kind_of(operation) in _MOVING
 
 
 def moves_perhaps(operation):
     """Whether an operation without weights may turn out to do nothing but move values."""
     if is_builtin(operation):
-        return runs_call_of(operation, _CROPPING_TO_SIZE) or (
-            isinstance(operation, keras.layers.TimeDistributed) and not operation.weights
-        )
+        is_wrapper = kind_of(operation) == "TimeDistributed"
+        return kind_of(operation) in _CROPPING_TO_SIZE or (is_wrapper and not operation.weights)
     return not getattr(operation, "weights", None)
 
 
 def moves_beyond_undoing(operation):
     """Whether an operation moves positions in a way no map can be put back through."""
-    return is_builtin(operation) and type(operation).__name__ in _UNDONE_BY_NOTHING
+    return kind_of(operation) in _UNDONE_BY_NOTHING
 
 
 def is_aspect_resizing(operation):
     """Whether an operation crops or pads to an aspect ratio before it resizes."""
-    if runs_call_of(operation, _CROPPING_TO_SIZE):
+    if kind_of(operation) in _CROPPING_TO_SIZE:
         return True
-    resizes = runs_call_of(operation, (keras.layers.Resizing,)) or (
-        is_builtin(operation) and type(operation).__name__ == "Resize"
-    )
+    resizes = kind_of(operation) in _RESIZING
     return resizes and (operation.crop_to_aspect_ratio or operation.pad_to_aspect_ratio)
 
 
@@ -78,10 +78,10 @@ def border_runs(operation, size):
         operation: A layer or operation.
         size: Spatial size of what it takes.
     """
-    if runs_call_of(operation, _CROPPING):
+    if kind_of(operation) in _CROPPING:
         borders = np.reshape(operation.cropping, [-1, 2]).tolist()
         return [Run(0, length - before - after, before, 1) for length, (before, after) in zip(size, borders)]
-    if runs_call_of(operation, _PADDING):
+    if kind_of(operation) in _PADDING:
         borders = np.reshape(operation.padding, [-1, 2]).tolist()
         return [Run(before, length, 0, 1) for length, (before, _) in zip(size, borders)]
     return None
@@ -125,15 +125,15 @@ def windows(node, sizes, new_sizes):
         sizes, new_sizes: Spatial sizes of its input and output.
     """
     operation = node.operation
-    while runs_call_of(operation, (keras.layers.SpectralNormalization, keras.layers.TimeDistributed)):
+    while kind_of(operation) in _WRAPPERS:
         operation = operation.layer
-    if isinstance(operation, _UPSAMPLING):
+    if kind_of(operation) in _UPSAMPLING:
         return [Window.stretch(*lengths) for lengths in zip(sizes, new_sizes)]
     if isinstance(operation, CONVOLUTION):
         reach = operation.kernel_size
-    elif isinstance(operation, _POOLING) or type(operation).__name__ in ("MaxPool", "AveragePool"):
+    elif kind_of(operation) in _POOLING:
         reach = operation.pool_size
-    elif is_builtin(operation) and type(operation).__name__ in (*_CONVOLUTION_KINDS, "ConvTranspose"):
+    elif kind_of(operation) in _CONVOLUTION_OPERATIONS:
         reach = _kernel_size(node)
     else:
         return None

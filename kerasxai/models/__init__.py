@@ -21,3 +21,7 @@ __all__ = [
     "vgg13",
     "vgg16_bn",
 ]
+
+
+def __dir__():
+    return __all__

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 
 from kerasxai.graph import ModelGraph
+from kerasxai.graph.kinds import kind_of, layers, operations
 
 # Module of keras.applications -> pattern of its nets' names, in lower case; layer names, in execution order, that no
 # net of another module has.
@@ -30,8 +31,8 @@ MODULES = {
 PREPROCESSING_INSIDE = ("convnext", "efficientnet", "efficientnet_v2", "mobilenet_v3")
 PREPROCESSING_LAYERS = ("Rescaling", "Normalization")
 # What may stand before the first convolution and leaves the range of the values.
-WITHOUT_EFFECT = ("Cast", "CenterCrop", "Cropping2D", "Dropout", "GaussianNoise", "Identity", "Resizing")
-WITHOUT_EFFECT += ("SpatialDropout2D", "ZeroPadding2D")
+WITHOUT_EFFECT = operations("Cast") | layers("CenterCrop", "Cropping2D", "Dropout", "GaussianNoise", "Identity")
+WITHOUT_EFFECT |= layers("Resizing", "SpatialDropout2D", "ZeroPadding2D")
 
 FEED_IT = "Feed it the values it was trained on, without this function."
 NAME_IT = (
@@ -150,7 +151,7 @@ def _refuse_other_treatment(model, graph, module):
     home = _home_of_application(graph, module)
     convolutions = [node for node in graph.nodes if "Conv" in node.kind and node.path.startswith(home)]
     ancestors = graph.ancestors(convolutions[0]) if convolutions else ()
-    before = [node for node in graph.nodes if node in ancestors and not _leaves_values(node)]
+    before = [node for node in graph.nodes if node in ancestors and not leaves_values(node)]
     if module in PREPROCESSING_INSIDE:
         own = [node for node in before if node.path == home + _name(node) and node.kind in PREPROCESSING_LAYERS]
         if not own:
@@ -172,8 +173,10 @@ def _name(node):
     return node.path.rpartition("/")[2]
 
 
-def _leaves_values(node):
-    return node.kind in WITHOUT_EFFECT or node.kind.startswith("Random")
+def leaves_values(node):
+    """Whether a call before the first convolution leaves the range of the values."""
+    kind = kind_of(node.operation) or ""
+    return kind in WITHOUT_EFFECT or kind.startswith("Random")
 
 
 def _unknown(model, reason, advice=NAME_IT):

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import tempfile
 import warnings
 
 import keras
@@ -26,6 +27,7 @@ def with_nan():
     return x
 
 
+FOLDER = tempfile.gettempdir()
 OTHER = training.network()
 REFUSED = {
     "NaN": (lambda: DropIncrease(with_nan()), "finite"),
@@ -64,8 +66,11 @@ REFUSED = {
     "verbose": (lambda: DropIncrease(X[:4], verbose=3), "`verbose`"),
     "option": (lambda: DropIncrease(X[:4], evry=2), "evry"),
     "evaluator option": (lambda: AOPC(X[:4], patch_size=0), "`patch_size`"),
-    "class names": (lambda: Heatmaps(X[:4], class_names=["cat"], target=2), "class_names"),
-    "grid epochs": (lambda: Heatmaps(X[:4], grid_epochs=0), "`grid_epochs`"),
+    "class names": (
+        lambda: Heatmaps(X[:4], class_names=["cat"], target=2, directory=FOLDER),
+        "class_names",
+    ),
+    "grid epochs": (lambda: Heatmaps(X[:4], grid_epochs=0, directory=FOLDER), "`grid_epochs`"),
     "pictures where a file is": (lambda: Heatmaps(X[:4], directory=__file__), "`directory` must be a folder"),
     "logs where a file is": (lambda: DropIncrease(X[:4], log_dir=__file__), "`log_dir` must be a folder"),
 }
@@ -84,13 +89,13 @@ def test_refused_before_the_first_batch(case):
 @pytest.mark.parametrize("cls", [Heatmaps, ExplanationDrift])
 @pytest.mark.parametrize("explainer", ["grad_cam", "gradient"])
 @pytest.mark.parametrize("kind", ["two_inputs", "dict_inputs"])
-def test_several_inputs_are_refused_where_maps_are_drawn_or_compared(cls, explainer, kind):
+def test_several_inputs_are_refused_where_maps_are_drawn_or_compared(cls, explainer, kind, tmp_path):
     model = nets.build(kind)
     x, batches = nets.inputs_for(model), []
     model.compile("sgd", "sparse_categorical_crossentropy")
     watch = keras.callbacks.LambdaCallback(on_train_batch_begin=lambda batch, logs: batches.append(batch))
     with pytest.raises(ValueError, match=f"{cls.__name__} needs a model with one input. Received: .* 2 inputs"):
-        model.fit(x, np.zeros(4), verbose=0, callbacks=[cls(x, explainer=explainer), watch])
+        model.fit(x, np.zeros(4), verbose=0, callbacks=[cls(x, explainer=explainer, log_dir=tmp_path), watch])
     assert batches == []
 
 
@@ -168,10 +173,11 @@ def test_drift_compares_with_the_last_epoch_that_has_maps():
 
 
 @pytest.mark.parametrize("kind", [DropIncrease, ExplanationDrift, Heatmaps])
-def test_ctrl_c_ends_the_training(kind):
+def test_ctrl_c_ends_the_training(kind, tmp_path):
     model = training.fresh()
     with pytest.raises(KeyboardInterrupt):
-        training.fit(kind(X[:4], explainer=failing_at(FIRST_EPOCH + 2, KeyboardInterrupt())), model=model, epochs=4)
+        stopped = failing_at(FIRST_EPOCH + 2, KeyboardInterrupt())
+        training.fit(kind(X[:4], explainer=stopped, log_dir=tmp_path), model=model, epochs=4)
     assert np.isfinite(model.predict(X, verbose=0)).all()
 
 

@@ -80,7 +80,7 @@ def test_layers_shows_the_mapping(saved, tmp_path, capsys):
         (["--rules", "absent.json"], "absent.json"),
         (["--rules", "broken.json"], "broken.json is no JSON"),
         (["--rules", "partial.json"], "Without one: late, classes"),
-        (["--rules", "epsilon_gamma_box", "--input-range", "1", "0"], "low < high"),
+        (["--rules", "epsilon_gamma_box", "--input-range", "1", "0"], "LOW below HIGH"),
     ],
 )
 def test_bad_rules_fail_in_one_line(arguments, message, saved, tmp_path, capsys, monkeypatch):

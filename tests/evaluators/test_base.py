@@ -70,7 +70,8 @@ def test_targets(model, target, expected):
     x = images(4, SHAPE)
     rows = predictions(model, x)
     expected = rows.argmax(axis=1) if isinstance(expected, str) else np.array(expected)
-    found = FirstScore(batch_size=3)(model, x, random_maps(4), target, y=[0, 1, 2, 3])
+    labels = [0, 1, 2, 3] if isinstance(target, str) and target == "true" else None
+    found = FirstScore(batch_size=3)(model, x, random_maps(4), target, y=labels)
     np.testing.assert_array_equal(found["classes"], expected)
     np.testing.assert_allclose(found["score"], rows[np.arange(4), expected], rtol=1e-5)
 
@@ -164,7 +165,7 @@ def test_regression_scores_its_value_and_refuses_percentages():
     value = predictions(model, x)[:, 0]
     np.testing.assert_allclose(FirstScore()(model, x, maps)["score"], value, rtol=1e-5)
     np.testing.assert_allclose(Deletion(steps=2)(model, x, maps)["curve"][:, 0], value, rtol=1e-5)
-    with pytest.raises(ValueError, match=r"share.*one linear unit.*sigmoid"):
+    with pytest.raises(ValueError, match=r"share.*values of linear units.*sigmoid"):
         DropIncrease()(model, x, maps)
     asked = DropIncrease(fraction=1)(model, x, maps, lambda outputs: tf.sigmoid(outputs[:, 0]))
     np.testing.assert_array_equal(asked["drop_rate"], 0)

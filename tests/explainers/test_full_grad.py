@@ -196,5 +196,33 @@ def test_logit_of_a_softmax_and_probability(x):
     expected = full_grad(input_term, bias_terms)
     assert_same(kerasxai.explain(with_head, x, "full_grad", target=CLASSES), expected, rtol=1e-3)
     _, input_term, bias_terms = full_gradient(copy_with_head, x, CLASSES)
-    maps = kerasxai.explain(model, x, "full_grad", target=CLASSES, score="probability")
+    one_hot = np.eye(model.output_shape[-1])[CLASSES]  # an index alone would mean the value of its linear unit
+    maps = kerasxai.explain(model, x, "full_grad", target=one_hot, score="probability")
     assert_same(maps, full_grad(input_term, bias_terms), rtol=1e-3)
+
+
+NORMS = {
+    "layer": layers.LayerNormalization,
+    "layer over rows": lambda: layers.LayerNormalization(axis=1),
+    "layer over all": lambda: layers.LayerNormalization(axis=[1, 2, 3]),
+    "layer by root mean square": lambda: layers.LayerNormalization(rms_scaling=True),
+    "group": lambda: layers.GroupNormalization(2),
+    "group over rows": lambda: layers.GroupNormalization(2, axis=1),
+}
+
+
+@pytest.mark.parametrize("kind", NORMS)
+@pytest.mark.filterwarnings("ignore:You passed `rms_scaling=True`")
+def test_the_offset_of_a_norm_is_what_it_adds_along_its_own_axes(kind, x):
+    stack = [keras.Input(SHAPE), layers.Conv2D(4, 3, padding="same"), NORMS[kind](), layers.Flatten(), layers.Dense(4)]
+    model = truth.randomise(keras.Sequential(stack), seed=8)
+    residuals = kerasxai.explainers.FullGrad(model).completeness_residual(x, CLASSES)
+    offsets = [weight.value for weight in model.weights if weight.name in ("bias", "beta")]
+    for sample in range(3):
+        at = tf.constant(x[sample : sample + 1])
+        with tf.GradientTape() as tape:
+            tape.watch(at)
+            score = model(at)[0, CLASSES[sample]]
+        slopes = tape.gradient(score, [at, *offsets], unconnected_gradients="zero")
+        terms = sum(tf.reduce_sum(one * slope) for one, slope in zip([at, *offsets], slopes))
+        np.testing.assert_allclose(residuals[sample], score - terms, rtol=1e-3, atol=1e-4 * np.abs(score))

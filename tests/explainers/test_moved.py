@@ -115,7 +115,7 @@ def test_volumes():
     assert located(model, bright((7, 8, 9, 2), 4, 3, 2), "grad_cam") == (4, 3, 2)
 
 
-# A net behind a move, as the net alone --------------------------------------------------------------------------------
+# A net behind a move, as the net alone -------------------------------------------------------------------------------
 
 # A move of (8, 10) images to another size, made of an outer size: (move, outer size, on images, on maps back).
 BEHIND = {
@@ -181,7 +181,7 @@ def test_layer_cam_fuses_layers_before_and_after_a_crop():
     assert peak(fused) == (7, 4)
 
 
-# Ordinary nets --------------------------------------------------------------------------------------------------------
+# Ordinary nets -------------------------------------------------------------------------------------------------------
 
 
 def test_nets_that_pad_for_their_windows_are_stretched_as_ever():
@@ -205,7 +205,7 @@ def test_nets_that_pad_for_their_windows_are_stretched_as_ever():
     np.testing.assert_array_equal(kerasxai.explain(model, x, "grad_cam"), wanted)
 
 
-# Kinds of model and input ---------------------------------------------------------------------------------------------
+# Kinds of model and input --------------------------------------------------------------------------------------------
 
 
 def test_open_sizes():
@@ -276,7 +276,7 @@ def test_nothing_is_seen_where_only_padding_is_left():
         assert not kerasxai.explain(model, bright((8, 8, 2), 3, 3), "grad_cam").any()
 
 
-# Refusals -------------------------------------------------------------------------------------------------------------
+# Refusals ------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -306,7 +306,7 @@ def test_two_images_that_lie_differently_under_one_map_are_refused():
     cropped = two_images(layers.Cropping2D(2), layers.CenterCrop(8, 6), layers.Add())
     other = two_images(layers.Cropping2D(((4, 0), (0, 0))), layers.Cropping2D(((0, 4), (0, 0))), layers.Add())
     for model in (beside, other):
-        with pytest.raises(ValueError, match=r"left, right.*upsample=False"):
+        with pytest.raises(ValueError, match="left, right.*upsample=False"):
             kerasxai.explain(model, x, "grad_cam", layer="conv")
         kerasxai.explain(model, x, "grad_cam", layer="conv", upsample=False)
     randomise(cropped)

@@ -12,31 +12,16 @@ from sklearn.linear_model import Ridge
 
 import kerasxai
 from kerasxai.explainers import LIME, KernelSHAP, sp_lime
-from kerasxai.explainers.coalitions import FairCoins, ShapleyKernel
 from tests import nets
+from tests.explainers.segmented import SIGNALS, signal_net
 from tests.truth import assert_same, conv_net, images, linear_model, reads
 
 SEGMENTS = 8
-SIGNALS = images(3, (24, 2), seed=4)
 
 
 @pytest.fixture(scope="module")
 def model():
     return signal_net()
-
-
-def signal_net():
-    """Probabilities that hang on products of segments."""
-    keras.utils.set_random_seed(5)
-    return keras.Sequential(
-        [
-            keras.Input((24, 2)),
-            keras.layers.Conv1D(6, 3, activation="tanh"),
-            keras.layers.Flatten(),
-            keras.layers.Dense(8, activation="tanh"),
-            keras.layers.Dense(3, activation="softmax", kernel_initializer="random_normal"),
-        ]
-    )
 
 
 def segment_means(x, labels):
@@ -180,39 +165,6 @@ def test_lime_is_scikit_learns_ridge_on_the_same_samples(num_features, model):
         np.testing.assert_allclose(fit.quality[index], ridge.score(bits[:, chosen], scores, weights), atol=1e-5)
 
 
-def test_coalitions_by_the_formula():
-    kept, weights = coalitions_of(LIME(signal_net(), num_samples=4000), 5)
-    assert kept[0].all() and weights[0] == 1
-    assert abs(kept[1:].mean() - 0.5) < 0.02
-    distance = 1 - np.sqrt(kept.mean(axis=1))
-    distance[kept.sum(axis=1) == 0] = 1
-    np.testing.assert_allclose(weights, np.exp(-(distance**2) / 0.25**2) ** 0.5)
-    assert (kept.sum(axis=1) == 0).any()
-
-
-def test_a_bit_depends_on_neither_the_batch_nor_the_number_of_segments():
-    explainer = LIME(signal_net(), num_samples=50)
-    mixed, _ = explainer.coalitions(np.arange(50), np.array([3, 20, 7]))
-    again, _ = LIME(signal_net(), num_samples=50).coalitions(np.arange(10, 30), np.array([7]))
-    np.testing.assert_array_equal(mixed[10:30, 2, :7], again[:, 0])
-    np.testing.assert_array_equal(mixed[:, 0, :3], mixed[:, 1, :3])
-    assert not mixed[:, 0, 3:].any()
-
-
-def test_shapley_kernel_by_the_formula():
-    exact, weights = KernelSHAP(signal_net()).coalitions(np.arange(30), np.array([5]))
-    rows = {tuple(row) for row in exact[:, 0].tolist()}
-    assert len(rows) == 30 and (True,) * 5 not in rows and (False,) * 5 not in rows
-    sizes = exact[:, 0].sum(axis=1)
-    np.testing.assert_allclose(weights[:, 0], [4 / (math.comb(5, s) * s * (5 - s)) for s in sizes])
-    drawn, weights = KernelSHAP(signal_net(), num_samples=20000).coalitions(np.arange(20000), np.array([20]))
-    assert (weights == 1).all() and (drawn[0::2] ^ drawn[1::2]).all()  # each with its complement
-    shares = np.bincount(drawn[:, 0].sum(axis=1), minlength=20)[1:20] / 20000
-    expected = np.array([1 / (s * (20 - s)) for s in range(1, 20)])
-    np.testing.assert_allclose(shares, expected / expected.sum(), atol=0.01)
-    assert abs(drawn[:, 0].mean(axis=0) - 0.5).max() < 0.02
-
-
 # Seeds, batches, kinds of models
 
 
@@ -302,22 +254,6 @@ def test_more_segments_than_coalitions_tell_apart_are_told(model, make, recwarn)
             explain(SIGNALS)
 
 
-@pytest.mark.parametrize("seed", range(4))
-def test_coalitions_determine_weights_where_two_solutions_cannot_fit_them(seed):
-    """Where they do not, some other weights give the same sums over all coalitions and over the whole."""
-    segments = np.array([2, 9, 13, 20, 26])
-    for coalitions in (FairCoins(seed, 20), ShapleyKernel(seed, 20)):
-        determined = coalitions.determine(segments)
-        assert determined[0] and not determined[3:].any()
-        for m, known in zip(segments, determined):
-            kept, _ = coalitions(np.arange(coalitions.count(np.array([m]))), np.array([m]))
-            rows = kept[:, 0].astype(float)
-            is_lime = isinstance(coalitions, FairCoins)
-            rows = np.column_stack([rows, np.ones(len(rows))]) if is_lime else np.vstack([rows, np.ones(m)])
-            smallest = np.linalg.eigvalsh(rows.T @ rows)[0]
-            assert known == (smallest > 1e-9)
-
-
 def test_a_sample_of_one_segment_does_not_disturb_its_mates(model):
     """Its value is the whole change of the score."""
 
@@ -399,42 +335,6 @@ def test_stability_is_that_of_fits_under_other_seeds(model):
         lime.stability(SIGNALS, seeds=1)
     with pytest.raises(ValueError, match=r"must be an array.*BatchDataset"):
         lime.stability(tf.data.Dataset.from_tensor_slices(SIGNALS).batch(2))
-
-
-# SP-LIME
-
-
-def test_sp_lime_picks_by_hand(model, monkeypatch):
-    """Gains by the definition: sample 1 covers most, then what it left open decides."""
-    weights = np.array([[4.0, 0, 0, 0], [0, 3, -3, 0], [0, 0, 1, 0], [0.5, 0, 0, 2]])
-    importance = np.sqrt([4.5, 3, 4, 2])
-    labels = np.tile(np.arange(24) // 6, (4, 1))
-    lime = LIME(model, segmentation=4, num_features=2, num_samples=10)
-    fit = kerasxai.explainers.surrogate.Fit(weights[np.arange(4)[:, None], labels], labels, np.zeros(4), np.ones(4))
-    monkeypatch.setattr(lime, "fit", lambda *_: fit)
-    pick = sp_lime(lime, None, budget=3)
-    np.testing.assert_allclose(pick.importance, importance)
-    assert pick.indices.tolist() == [1, 3, 0]
-    np.testing.assert_allclose(pick.coverage, [importance[1:3].sum() / importance.sum(), 1, 1])
-
-
-def test_sp_lime_on_a_net(model):
-    lime = LIME(model, segmentation=6, num_samples=60, num_features=2)
-    pick = sp_lime(lime, images(12, (24, 2)), budget=20)
-    assert sorted(pick.indices.tolist()) == list(range(12))
-    assert (np.diff(pick.coverage) >= 0).all() and pick.coverage[-1] == pytest.approx(1)
-    assert ((pick.weights != 0).sum(axis=1) == 2).all()
-
-
-def test_sp_lime_refuses_what_covers_everything_or_has_nothing_in_common(model):
-    with pytest.raises(ValueError, match="num_features"):
-        sp_lime(LIME(model), SIGNALS)
-    with pytest.raises(ValueError, match="Received: KernelSHAP"):
-        sp_lime(KernelSHAP(model), SIGNALS)
-    count = iter((2, 3, 2))
-    differs = LIME(model, segmentation=lambda x: np.arange(24) // (24 // next(count)), num_features=1, num_samples=10)
-    with pytest.raises(ValueError, match="different segments"):
-        sp_lime(differs, SIGNALS)
 
 
 @pytest.mark.parametrize(

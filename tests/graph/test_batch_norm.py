@@ -224,6 +224,8 @@ SCALINGS = {
     "batch_norm": layers.BatchNormalization,
     "batch_norm_axis": lambda: layers.BatchNormalization(axis=2),
     "batch_norm_bare": lambda: layers.BatchNormalization(scale=False, center=False, epsilon=0.5),
+    "batch_norm_renorm": lambda: layers.BatchNormalization(renorm=True),
+    "batch_norm_synchronized": lambda: layers.BatchNormalization(synchronized=True),
     "rescaling": lambda: layers.Rescaling(1 / 127.5, offset=-1),
     "rescaling_channels": lambda: layers.Rescaling([1.0, 2.0, -3.0, 0.5], offset=[0.0, 1.0, 2.0, -1.0]),
     "normalization_given": lambda: layers.Normalization(mean=[1.0, 2, 3, 4], variance=[0.25, 4, 1, 0]),

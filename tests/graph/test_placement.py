@@ -91,7 +91,7 @@ def test_causal_convolutions():
     np.testing.assert_allclose(field_centres(model, 0, (8, 9)), wanted, atol=1e-4)
 
 
-# Padding that belongs to a window -------------------------------------------------------------------------------------
+# Padding that belongs to a window ------------------------------------------------------------------------------------
 
 
 def pad(amount):
@@ -156,7 +156,7 @@ def test_padding_beyond_what_windows_take_up_is_cut_off():
     assert (columns.start, columns.stop) == (0, 28)  # or all 4 at one, as causal padding
 
 
-# Moves ----------------------------------------------------------------------------------------------------------------
+# Moves -------------------------------------------------------------------------------------------------------------
 
 # A move and where its first and last unit stand on an input of (12, 20): (source, first pixel, last pixel) per axis.
 MOVES = {
@@ -230,7 +230,7 @@ def test_one_axis_more_or_less():
 
 
 def test_valid_u_net():
-    """Skips are cropped to what unpadded convolutions leave, and lie nearer to it than what is stretched from below."""
+    """Skips are cropped to what unpadded convolutions leave: what they show counts, not what comes from below."""
     inputs = keras.Input((60, 60, 1))
     skip = layers.Conv2D(2, 3)(layers.Conv2D(2, 3)(inputs))  # 56
     low = layers.Conv2D(2, 3)(layers.Conv2D(2, 3)(layers.MaxPooling2D(2)(skip)))  # 24

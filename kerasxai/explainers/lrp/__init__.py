@@ -61,3 +61,7 @@ __all__ = [
     "register_operation",
     "rule_names",
 ]
+
+
+def __dir__():
+    return __all__

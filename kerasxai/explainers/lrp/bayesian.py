@@ -37,7 +37,9 @@ class BayesianLRP(NoisePercentiles):
 
     def __init__(self, model, rules="epsilon_plus", explainer=None, **kwargs):
         check_one_of("score", kwargs.get("score", "logit"), ("logit",))
-        lrp = build(explainer or {"method": "lrp", "rules": rules, "batch_size": kwargs.get("batch_size", 32)}, model)
+        if explainer is None:
+            explainer = {"method": "lrp", "rules": rules, "batch_size": kwargs.get("batch_size", 32)}
+        lrp = build(explainer, model)
         if not isinstance(lrp, LRP):
             raise ValueError(f"`explainer` must be an LRP. Received: {type(lrp).__name__}.")
         super().__init__(model, explainer=_DroppingLRP.from_config(lrp.get_config(), model), **kwargs)

@@ -1,6 +1,7 @@
 """LRP: the explainer, its start at the output, and what it shows of itself."""
 
 import dataclasses
+import operator
 
 import numpy as np
 import tensorflow as tf
@@ -13,13 +14,15 @@ from kerasxai.explainers.lrp.mapping import Mapping
 from kerasxai.explainers.lrp.plan import BATCH_NORM, Plan
 from kerasxai.explainers.lrp.propagation import Propagation
 from kerasxai.explainers.lrp.treatments import MAX_POOL
-from kerasxai.explainers.options import check_one_of
+from kerasxai.explainers.options import check_finite, check_one_of, shown
 from kerasxai.explainers.registry import register
 from kerasxai.graph.forward import Forward
 from kerasxai.graph.score import as_float
+from kerasxai.tables import Table
 from kerasxai.targets import resolve, select
 
 STARTS = ("logit", "one")
+SUMMARY = ("node", "type", "rule", "treatment")
 
 
 @register("lrp")
@@ -87,12 +90,12 @@ class LRP(Explainer):
         check_one_of("contrast", contrast, (None, "others"))
         _check_range(input_range)
         mapping = Mapping(rules, extends, input_range)
-        self.plan = Plan(self.graph, mapping, self.scorer.overrides, batch_norm, max_pool, self.drops)
+        self.plan = Plan(self.graph, mapping, self.scorer.left_out(), batch_norm, max_pool, self.drops)
         self.rules = rules if isinstance(rules, str) else mapping.get_config()
         self.extends = extends
         self.batch_norm, self.max_pool, self.input_range = batch_norm, max_pool, input_range
         self.start, self.contrast = start, contrast
-        self._ends = [] if relevance_at is None else [self.graph.node(relevance_at)]
+        self._ends = [] if relevance_at is None else [self.graph.node(relevance_at, "relevance_at")]
         self.relevance_at = self._ends[0].path if self._ends else None
         if len(self.graph.output_names) == 1:
             self.plan.check(self.graph.output_node(), self._ends)
@@ -124,7 +127,9 @@ class LRP(Explainer):
         Returns:
             Dict tensor index -> relevance `(copies * batch, ...)`, and the `Forward` that was kept.
         """
-        forward = Forward(self.graph, inputs, {**self.scorer.overrides, **(overrides or {})})
+        forward = Forward(self.graph, inputs, {**self.scorer.overrides(target), **(overrides or {})})
+        if forward.is_wider and target.classes.shape.rank == 1:
+            target = self.resolve_target(inputs, target)  # the class the model itself predicts, rounding included
         copies = _copies(target)
         begin = self._start(forward, _one_after_the_other(target), start, contrast, copies)
         walk = Propagation(self.plan, forward, inputs, copies, ledger)
@@ -135,11 +140,12 @@ class LRP(Explainer):
         raw = [as_float(repeat(forward.values[tensor], copies)) for tensor in self.graph.outputs]
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(raw)
-            outputs = self.scorer.of_outputs(raw)
+            outputs = self.scorer.of_outputs(raw, target)
             scores = select(self.scorer, outputs, target)
         slopes = tape.gradient(scores, raw)
         if all(slope is None for slope in slopes):
             raise ValueError("`target` must depend on the model's outputs. Received: one without a gradient there.")
+        self._refuse_probabilities(target, slopes)
         begins = {
             tensor: slope if start == "one" else slope * value
             for tensor, slope, value in zip(self.graph.outputs, slopes, raw)
@@ -158,6 +164,18 @@ class LRP(Explainer):
         against = tf.reduce_sum(begin, axis=-1, keepdims=True) * (chosen - (1 - chosen) / (units - 1))
         return {self.graph.outputs[target.output]: against}
 
+    def _refuse_probabilities(self, target, slopes):
+        """Relevance is handed back from logits; a function of the model's own outputs may read probabilities."""
+        if target.scale.kind != "output":
+            return
+        for name, head, slope in zip(self.graph.output_names, self.scorer.heads, slopes):
+            if slope is not None and head.kind in ("softmax", "sigmoid"):
+                raise ValueError(
+                    f"Relevance starts before a final softmax or sigmoid. Received: a callable `target`, which gets "
+                    f"the model's own outputs, and reads the {head.kind} {name!r}. Give "
+                    "target=kerasxai.of_logits(function) for a function of the logits."
+                )
+
     def ledger(self, x, target=None, y=None):
         """Where relevance goes: per node what it was given, handed on, and lost, and to what.
 
@@ -165,20 +183,24 @@ class LRP(Explainer):
             x, target, y: As when the explainer is called; one class a sample.
 
         Returns:
-            A `kerasxai.lrp.Ledger`; `print` shows its means.
+            A `kerasxai.lrp.Ledger`; `print` and a notebook show its means.
         """
         book = _Book(self.model, **self._options())
         values = book(x, target, y)
         return Ledger(book.paths, values)
 
-    def summary(self, print_fn=print):
-        """Prints every node with its type, rule and treatment.
+    def summary(self, print_fn=None):
+        """Shows and returns a table of every node with its type, rule and treatment.
 
         Args:
-            print_fn: What takes each line.
+            print_fn: What takes each line. None: a terminal gets text, a notebook HTML.
+
+        Returns:
+            A list of dicts with `node`, `type`, `rule` and `treatment` that prints as a table.
         """
-        for line in self.plan.lines():
-            print_fn(line)
+        self.refresh()
+        rows = [dict(zip(SUMMARY, row)) for row in self.plan.rows()]
+        return Table(rows, {heading: operator.itemgetter(heading) for heading in SUMMARY}).show(print_fn)
 
     def _options(self):
         return {name: value for name, value in self.get_config().items() if name != "method"}
@@ -203,9 +225,14 @@ class _Book(LRP):
 def _check_range(input_range):
     if input_range is None:
         return
-    is_pair = isinstance(input_range, (list, tuple)) and len(input_range) == 2
-    if not is_pair or isinstance(input_range[0], str) or not np.all(np.less(*input_range)):
-        raise ValueError(f"`input_range` must be (low, high), low < high. Received: input_range={input_range!r}.")
+    expected = "`input_range` must be (low, high), low < high, each a number or one per channel."
+    if not isinstance(input_range, (list, tuple)) or len(input_range) != 2:
+        raise ValueError(f"{expected} Received: input_range={shown(input_range)}.")
+    for bound in input_range:
+        check_finite("input_range", bound)
+    shapes = {np.shape(bound) for bound in input_range} - {()}
+    if len(shapes) > 1 or not np.all(np.less(*input_range)):
+        raise ValueError(f"{expected} Received: input_range={shown(input_range)}.")
 
 
 def _copies(target):

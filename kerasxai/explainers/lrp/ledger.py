@@ -1,14 +1,21 @@
 """Where relevance went: what each node was given, handed on, and lost to what."""
 
+import operator
+
 import numpy as np
 import tensorflow as tf
+
+from kerasxai.tables import Table
 
 LOSSES = ("bias", "stabiliser", "padding", "dead")
 COLUMNS = ("relevance_in", "relevance_out", *LOSSES, "size")
 
 
 class Entries:
-    """Collects the entries of one walk inside a compiled function; sums are per sample, `(copies * batch,)`."""
+    """Collects the entries of one walk inside a compiled function; sums are per sample, `(copies * batch,)`.
+
+    Layers may compute in different types, so sums are held in float64.
+    """
 
     def __init__(self):
         self.rows = []
@@ -17,7 +24,7 @@ class Entries:
     def open(self, node, given):
         """Starts the row of a node from the relevance it was given."""
         given = [one for one in given if one is not None]
-        zeros = tf.zeros(tf.shape(given[0])[:1], given[0].dtype)
+        zeros = tf.zeros(tf.shape(given[0])[:1], tf.float64)
         self._open = dict.fromkeys(COLUMNS, zeros)
         self._open["relevance_in"] = sum(_total(one) for one in given)
         self._open["size"] = sum(_total(tf.abs(one)) for one in given)
@@ -25,7 +32,7 @@ class Entries:
 
     def enter(self, loss, relevance):
         """Adds lost relevance to the open row."""
-        self._open[loss] += _total(relevance) if relevance.shape.rank else relevance
+        self._open[loss] += _total(relevance)
 
     def close(self, handed):
         """Completes the open row by what the node handed on."""
@@ -62,15 +69,25 @@ class Ledger:
         return np.abs(rest) / np.maximum(self.values["size"], np.finfo(np.float32).tiny)
 
     def __str__(self):
-        width = max(len(path) for path in self.paths)
-        columns = ("relevance_in", "relevance_out", *LOSSES)
-        lines = [f"{'node':{width}}" + "".join(f"{column:>15}" for column in columns) + "  (means over samples)"]
-        means = [self.values[column].mean(axis=0) for column in columns]
-        lines += [
-            f"{path:{width}}" + "".join(f"{mean[row]:15.6g}" for mean in means) for row, path in enumerate(self.paths)
+        return str(self._table())
+
+    __repr__ = __str__
+
+    def _repr_html_(self):
+        return self._table()._repr_html_()
+
+    def _table(self):
+        """Means over samples."""
+        columns = [column for column in COLUMNS if column != "size"]
+        means = {column: self.values[column].mean(axis=0) for column in columns}
+        rows = [
+            {"node": path, **{column: f"{means[column][row]:.6g}" for column in columns}}
+            for row, path in enumerate(self.paths)
         ]
-        return "\n".join(lines)
+        texts = {column: operator.itemgetter(column) for column in columns}
+        return Table(rows, {"node (means over samples)": operator.itemgetter("node"), **texts}, numbers=columns)
 
 
 def _total(tensor):
-    return tf.reduce_sum(tensor, axis=list(range(1, tensor.shape.rank)))
+    summed = tf.reduce_sum(tensor, axis=list(range(1, tensor.shape.rank))) if tensor.shape.rank else tensor
+    return tf.cast(summed, tf.float64)

@@ -8,7 +8,9 @@ import keras
 from kerasxai.explainers.lrp.operations import Treatment
 from kerasxai.explainers.lrp.rules import Rule, get_rule, rule_names
 from kerasxai.explainers.lrp.treatments import get_treatment, treatment_names
+from kerasxai.explainers.options import check_one_of
 from kerasxai.graph.linear import CONVOLUTION, LINEAR
+from kerasxai.suggestions import did_you_mean
 
 _GROUPS = {"CONVOLUTION": CONVOLUTION, "LINEAR": LINEAR}
 
@@ -67,8 +69,16 @@ class Mapping:
     """
 
     def __init__(self, rules, extends=None, input_range=None):
-        from kerasxai.explainers.lrp.presets import preset
+        from kerasxai.explainers.lrp.presets import preset, preset_names
 
+        known = [*preset_names(), *rule_names()]
+        if isinstance(rules, str) and rules not in known:
+            raise ValueError(
+                f"`rules` must be a preset ({', '.join(preset_names())}), a rule ({', '.join(rule_names())}) or a "
+                f"mapping to rules. Received: {rules!r}.{did_you_mean(rules, known)}"
+            )
+        if extends is not None:
+            check_one_of("extends", extends, (None, *preset_names()))
         given = {} if extends is None else preset(extends, input_range)
         is_preset = isinstance(rules, str) and rules not in rule_names()
         pairs = [] if is_preset else _pairs(rules)
@@ -143,6 +153,7 @@ def _value(value):
             raise ValueError(
                 f"A value of `rules` must be a rule ({', '.join(rule_names())}) or a treatment "
                 f"({', '.join(treatment_names())}). Received: {value!r}."
+                f"{did_you_mean(value, [*rule_names(), *treatment_names()])}"
             )
         return get_rule(value) if value in rule_names() else get_treatment(value)
     raise TypeError(
@@ -181,8 +192,9 @@ def _matches(key, node, graph, is_linear, is_first):
 
 
 def _is_of(node, kinds, is_linear):
-    """Whether a node is of these classes; a subclass of a linear layer with a `call` of its own is of none."""
-    return isinstance(node.operation, kinds) and (is_linear or not isinstance(node.operation, LINEAR))
+    """Whether a node is of these classes; a linear layer's subclass that computes its own is of the user's only."""
+    is_odd = isinstance(node.operation, LINEAR) and not is_linear
+    return isinstance(node.operation, kinds) and not (is_odd and (isinstance(kinds, tuple) or kinds in LINEAR))
 
 
 def _key_config(key):

@@ -7,9 +7,11 @@ import tensorflow as tf
 
 from kerasxai.explainers.lrp.engine import enter_remainder, quotient, repeat
 from kerasxai.explainers.lrp.rules import Epsilon
+from kerasxai.graph.kinds import kind_of, layers, operations
 
-PADDING = tuple(getattr(keras.layers, f"ZeroPadding{dimensions}D") for dimensions in (1, 2, 3))
-GLOBAL_MAX = tuple(getattr(keras.layers, f"GlobalMaxPooling{dimensions}D") for dimensions in (1, 2, 3))
+PADDING = layers("ZeroPadding*")
+_PADDING = PADDING | operations("Pad")
+_GLOBAL_MAX = layers("GlobalMaxPooling*")
 
 # Sums have no parameters of their own to blow relevance up; this only keeps them from dividing by 0.
 _SUM = Epsilon(1e-9)
@@ -28,13 +30,6 @@ class Call:
 
     def __init__(self, node, inputs, outputs, run, copies):
         self.node, self.inputs, self.outputs, self.run, self.copies = node, inputs, outputs, run, copies
-
-    def remade(self):
-        """The first output, computed again so as to divide by no rounded value of a model of half precision.
-
-        Otherwise it is what the forward pass has already made, and TensorFlow computes it once.
-        """
-        return self.run(self.inputs)[0]
 
     def transpose(self, cotangents):
         """The backward pass at the inputs: a list of tensors, None for an input that has no gradient.
@@ -106,7 +101,7 @@ class Gradient(Treatment):
 
     def _from_inputs(self, call):
         """1 where an output value comes from an input, 0 where it is padding."""
-        if not isinstance(call.node.operation, PADDING) and call.node.kind != "Pad":
+        if kind_of(call.node.operation) not in _PADDING:
             return [tf.ones([], relevance.dtype) for relevance in call.outputs]
         return call.run([tf.ones_like(tensor[:1]) for tensor in call.inputs])
 
@@ -117,7 +112,7 @@ class Proportional(Treatment):
     name = "proportional"
 
     def propagate(self, call, relevances, ledger=None):
-        relevance, made = relevances[0], call.remade()
+        relevance, made = relevances[0], call.outputs[0]
         cotangent = quotient(_SUM, relevance, made, call.copies)
         # TensorFlow's own backward pass of a sum sums over no axes, which copies.
         slopes = [cotangent] * len(call.inputs) if _only_adds(call) else call.transpose([cotangent])
@@ -139,7 +134,7 @@ class AveragePool(Proportional):
         layer = call.node.operation
 
         def run(inputs):
-            if isinstance(layer, GLOBAL_MAX):
+            if kind_of(layer) in _GLOBAL_MAX:
                 axes = list(range(1, inputs[0].shape.rank - 1))
                 return [tf.reduce_mean(inputs[0], axes, keepdims=layer.keepdims)]
             return [keras.ops.average_pool(inputs[0], layer.pool_size, layer.strides, layer.padding, "channels_last")]
@@ -184,7 +179,7 @@ class ConstantScale(Treatment):
     _rule = Epsilon()
 
     def propagate(self, call, relevances, ledger=None):
-        layer, x, made = call.node.operation, call.inputs[0], call.remade()
+        layer, x, made = call.node.operation, call.inputs[0], call.outputs[0]
         factor = _parameter(layer, "gamma", x, 1.0) * tf.math.rsqrt(_moments(layer, x)[1] + layer.epsilon)
         cotangent = quotient(self._rule, relevances[0], made, call.copies)
         weighted = cotangent * repeat(factor, call.copies)
@@ -199,7 +194,7 @@ class ConstantScale(Treatment):
 def _only_adds(call):
     """Whether a call is the sum of tensors of one shape."""
     one_shape = len({tuple(tensor.shape[1:]) for tensor in call.inputs}) == 1
-    return type(call.node.operation) is keras.layers.Add and one_shape
+    return kind_of(call.node.operation) == "Add" and one_shape
 
 
 def _summed_to(relevance, tensor, copies):
@@ -214,7 +209,7 @@ def _summed_to(relevance, tensor, copies):
 
 def _moments(layer, x):
     """Mean and variance a layer or group normalisation subtracts and divides by, broadcastable against `x`."""
-    if isinstance(layer, keras.layers.LayerNormalization):
+    if kind_of(layer) == "LayerNormalization":
         return tf.nn.moments(x, layer.axis, keepdims=True)
     grouped = tf.reshape(x, [-1, *x.shape[1:-1], layer.groups, x.shape[-1] // layer.groups])
     axes = [axis for axis in range(1, grouped.shape.rank) if axis != grouped.shape.rank - 2]

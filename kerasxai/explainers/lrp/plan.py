@@ -6,7 +6,9 @@ from kerasxai.explainers.lrp.operations import PADDING, Gate, PassOn, Treatment
 from kerasxai.explainers.lrp.rules import AbsZ, Epsilon, Pass, Rule
 from kerasxai.explainers.lrp.treatments import treatment_of
 from kerasxai.graph.batch_norm import Folds, is_scaling
-from kerasxai.graph.linear_parts import has_parts
+from kerasxai.graph.kinds import kind_of
+from kerasxai.graph.linear import is_linear
+from kerasxai.graph.linear_parts import refuse_quantised
 from kerasxai.graph.signs import non_negative_tensors
 
 BATCH_NORM = {"fold": Epsilon(), "epsilon": Epsilon(), "abs_z": AbsZ(), "pass": Pass()}
@@ -46,7 +48,7 @@ class Plan:
 
     def __init__(self, graph, mapping, stripped=(), batch_norm="fold", max_pool="winner", drops=False):
         self.graph = graph
-        self.linear = [node for node in graph.nodes if has_parts(node.operation)]
+        self.linear = [node for node in graph.nodes if is_linear(node.operation)]
         self.first = _first(graph, self.linear)
         self._chosen = chosen = mapping.resolve(graph, self.linear, self.first)
         affine = [node for node in graph.nodes if is_scaling(node.operation)]
@@ -94,18 +96,11 @@ class Plan:
             remark = "" if step.rule is None else step.rule.remark
             yield node.path, node.kind, rule, ", ".join(filter(None, (how, step.note, remark)))
 
-    def lines(self):
-        """The summary as lines of text."""
-        table = [("node", "type", "rule", "treatment"), *self.rows()]
-        widths = [max(len(row[column]) for row in table) for column in range(4)]
-        for row in table:
-            yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip()
-
     def padding_before(self, node):
         """The chain of zero paddings right before a node, in execution order."""
         chain = []
         producer = self.graph.producer(node.inputs[0])
-        while producer is not None and isinstance(producer.operation, PADDING):
+        while producer is not None and kind_of(producer.operation) in PADDING:
             chain.insert(0, producer)
             producer = self.graph.producer(producer.inputs[0])
         return chain
@@ -116,6 +111,7 @@ class Plan:
         if node in self.folds.folded:
             return Step(None, PassOn(), f"folded into {self.folds.folded[node].path}")
         if node in self.linear:
+            refuse_quantised(node.operation)
             return Step(choice, None, "first layer" if node in self.first else "")
         if is_scaling(node.operation):
             if choice is None and self._feeds_only_fixed_shares(node):

@@ -3,6 +3,7 @@
 from kerasxai.explainers.lrp.mapping import by_depth
 from kerasxai.explainers.lrp.rules import AlphaBeta, Epsilon, Flat, Gamma, WSquare, ZBox, Zero, ZPlus
 from kerasxai.graph.linear import CONVOLUTION, LINEAR
+from kerasxai.suggestions import did_you_mean
 
 
 def preset(name, input_range=None):
@@ -15,8 +16,10 @@ def preset(name, input_range=None):
     Raises:
         ValueError: No preset has this name.
     """
-    if name not in _PRESETS:
-        raise ValueError(f"A preset must be one of {', '.join(_PRESETS)}. Received: {name!r}.")
+    if not isinstance(name, str) or name not in _PRESETS:
+        raise ValueError(
+            f"A preset must be one of {', '.join(_PRESETS)}. Received: {name!r}.{did_you_mean(name, _PRESETS)}"
+        )
     return _PRESETS[name](input_range)
 
 
@@ -33,7 +36,7 @@ def _composite(convolutions, first=None):
 
 def _deep_taylor(input_range):
     # Montavon et al., 2017: the box where the input is bounded, w^2 where it may be any number.
-    first = WSquare(bias="ignore") if input_range is None else _box(input_range, bias="ignore")
+    first = WSquare(bias="ignore") if input_range is None else _box(input_range)
     return {"first": first, LINEAR: ZPlus(bias="ignore")}
 
 
@@ -42,8 +45,8 @@ def _gamma_epsilon_zero(_):
     return by_depth([(7 / 16, Gamma()), (13 / 16, Epsilon(0.25, relative=True)), (1.0, Zero())])
 
 
-def _box(input_range, **options):
-    return ZBox(*(input_range or (None, None)), **options)
+def _box(input_range):
+    return ZBox(*(input_range or (None, None)))
 
 
 _PRESETS = {

@@ -8,7 +8,6 @@ from kerasxai.explainers.lrp.engine import Linear, box_of, hand_on, one_sample
 from kerasxai.explainers.lrp.operations import Call
 from kerasxai.graph.batch_norm import fold_parts, scale_and_shift
 from kerasxai.graph.linear_parts import linear_parts
-from kerasxai.graph.score import as_float
 
 
 class Propagation:
@@ -48,13 +47,16 @@ class Propagation:
                 self.ledger.close(handed)
             for tensor, one in zip(node.inputs, handed):
                 if one is not None:
+                    one = tf.cast(one, self.forward.wide([tensor])[0].dtype)
                     relevance[tensor] = one if relevance.get(tensor) is None else relevance[tensor] + one
         return relevance
 
     def _through(self, node, given):
         step = self.plan.step(node)
+        dtype = self.forward.dtype_of(node)  # layers of one model may compute in different types
+        given = [None if relevance is None else tf.cast(relevance, dtype) for relevance in given]
         if step.rule is None:
-            inputs, outputs = self.forward.wide(node.inputs), self.forward.wide(node.outputs)
+            inputs, outputs = self.forward.wide(node.inputs, dtype), self.forward.wide(node.outputs, dtype)
             call = Call(node, inputs, outputs, functools.partial(self.graph.call, node), self.copies)
             return step.treatment.propagate(call, given, self.ledger)
         if node in self.plan.linear:
@@ -62,7 +64,7 @@ class Propagation:
         return [self._through_affine(node, step.rule, given[0])]
 
     def _through_linear(self, node, rule, relevance):
-        x, output = self._ends(node)
+        x, output = self._ends(node, relevance.dtype)
         parts = linear_parts(node.operation)
         fold_parts(parts, self.graph, self.plan.folds, node, x)
         non_negative = self._is_non_negative(node)
@@ -86,24 +88,23 @@ class Propagation:
         return relevance
 
     def _through_affine(self, node, rule, relevance):
-        (x,), (output,) = self.forward.wide(node.inputs), self.forward.wide(node.outputs)
+        (x,), (output,) = (self.forward.wide(ends, relevance.dtype) for ends in (node.inputs, node.outputs))
         scale, shift = (tf.cast(one, x.dtype) for one in scale_and_shift(node.operation, len(node.shape)))
         layer = Linear(_Diagonal(scale, shift), x, output, ignore_bias=rule.bias == "ignore")
         return hand_on(rule, layer, relevance, self.copies, self.ledger)
 
-    def _ends(self, node):
+    def _ends(self, node, dtype):
         """What a linear layer with its folded normalisations takes and makes, the activation left out."""
         folds = self.plan.folds
-        (x,) = self.forward.wide(node.inputs)
+        (x,) = self.forward.wide(node.inputs, dtype)
         if node in folds.before:
             (x,) = self.forward.wide(folds.before[node].inputs)
-            x = as_float(self.graph.run_chain(folds.chains[node], x))
+            x = tf.cast(self.graph.run_chain(folds.chains[node], x), dtype)
         if node in self.forward.before:
             output = self.forward.before[node]
         else:
             output = self.forward.values[folds.after.get(node, node).outputs[0]]
-        # What was computed in half precision is computed again rather than divided by.
-        return x, output if output.dtype == x.dtype else None
+        return x, tf.cast(output, dtype)
 
     def _is_non_negative(self, node):
         tensor = self.plan.folds.before.get(node, node).inputs[0]
@@ -114,8 +115,8 @@ class Propagation:
         chain = self.plan.padding_before(node)
         if not chain:
             return None
-        padded = chain[0].inputs[0]
-        return one_sample(self.graph.run_chain(chain, tf.ones_like(as_float(self.forward.values[padded])[:1])))
+        padded = self.forward.values[chain[0].inputs[0]]
+        return one_sample(tf.cast(self.graph.run_chain(chain, tf.ones_like(padded[:1])), x.dtype))
 
     def _box(self, node, x, low, high):
         """Bounds of a node's input; of a first layer's, what the model makes of the bounds of its own input."""
@@ -131,7 +132,7 @@ class Propagation:
                 box_of(one, low, high, tf.ones_like(one[:1]))[corner] for one in self.forward.wide(self.graph.inputs)
             ]
             (made,) = part([tf.broadcast_to(b, tf.shape(x)) for b, x in zip(bounds, self.inputs)])
-            corners.append(as_float(self.graph.run_chain(chain, made)))
+            corners.append(tf.cast(self.graph.run_chain(chain, made), x.dtype))
         return tf.minimum(*corners), tf.maximum(*corners)
 
 

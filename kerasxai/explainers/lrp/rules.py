@@ -6,10 +6,12 @@ A rule only says which terms are divided; the engine (`engine.py`) runs them.
 import abc
 import inspect
 import math
-import numbers
 from typing import Any, NamedTuple
 
 import tensorflow as tf
+
+from kerasxai.explainers.options import check_finite, check_one_of, flag, number
+from kerasxai.suggestions import did_you_mean
 
 _RULES = {}
 
@@ -48,8 +50,16 @@ def get_rule(config):
         return config
     config = {"rule": config} if isinstance(config, str) else dict(config)
     name = config.pop("rule", None)
-    if name not in _RULES:
-        raise ValueError(f"A rule must be one of {', '.join(sorted(_RULES))}. Received: {name!r}.")
+    if not isinstance(name, str) or name not in _RULES:
+        raise ValueError(
+            f"A rule must be one of {', '.join(rule_names())}. Received: {name!r}.{did_you_mean(name, _RULES)}"
+        )
+    known = inspect.signature(_RULES[name]).parameters
+    if unknown := [option for option in config if option not in known]:
+        raise TypeError(
+            f"The rule {name} has the options {', '.join(known)}. Received: {', '.join(map(repr, unknown))}."
+            f"{did_you_mean(unknown[0], known)}"
+        )
     return _RULES[name](**config)
 
 
@@ -92,8 +102,7 @@ class Rule(abc.ABC):
     eps = 0.0
 
     def __init__(self, bias="absorb"):
-        if bias not in ("absorb", "ignore"):
-            raise ValueError(f'`bias` must be "absorb" or "ignore". Received: bias={bias!r}.')
+        check_one_of("bias", bias, ("absorb", "ignore"))
         self.bias = bias
 
     @abc.abstractmethod
@@ -122,9 +131,9 @@ class Rule(abc.ABC):
 
     def get_config(self):
         """The rule as a dict of plain values, which `get_rule` takes."""
-        names = [one for one in inspect.signature(type(self).__init__).parameters if one not in ("self", "kwargs")]
-        options = {name: _plain(getattr(self, name)) for name in dict.fromkeys([*names, "bias"])}
-        if options["bias"] == "absorb":
+        names = [name for name in inspect.signature(type(self).__init__).parameters if name not in ("self", "kwargs")]
+        options = {name: _plain(getattr(self, name)) for name in names}
+        if options.get("bias") == "absorb":
             del options["bias"]
         return {"rule": self.name, **options}
 
@@ -154,8 +163,8 @@ class Epsilon(Rule):
 
     def __init__(self, eps=1e-6, relative=False, bias="absorb"):
         super().__init__(bias)
-        self.eps = _not_negative("eps", eps)
-        self.relative = bool(relative)
+        self.eps = number("eps", eps, least=0)
+        self.relative = flag("relative", relative)
 
     def terms(self, layer):
         return [[Term(layer.input, layer.kernel, layer.bias)]]
@@ -210,7 +219,7 @@ class AlphaBeta(Rule):
 
     def __init__(self, alpha=2.0, beta=1.0, bias="absorb"):
         super().__init__(bias)
-        self.alpha, self.beta = _not_negative("alpha", alpha), _not_negative("beta", beta)
+        self.alpha, self.beta = number("alpha", alpha, least=0), number("beta", beta, least=0)
         if not math.isclose(self.alpha - self.beta, 1.0, abs_tol=1e-9):
             raise ValueError(f"`alpha - beta` must be 1. Received: alpha={alpha!r}, beta={beta!r}.")
 
@@ -236,7 +245,7 @@ class Gamma(Rule):
 
     def __init__(self, gamma=0.25, bias="absorb"):
         super().__init__(bias)
-        self.gamma = _not_negative("gamma", gamma)
+        self.gamma = number("gamma", gamma, least=0)
 
     def terms(self, layer):
         positive_kernel, positive_bias = self._more(layer, positive)
@@ -263,12 +272,11 @@ class Gamma(Rule):
 
 @register("z_box")
 class ZBox(Rule):
-    """LRP-z^B: for inputs known to lie in a box, pixels above all.
+    """LRP-z^B: for inputs known to lie in a box, pixels above all. The bias takes no share.
 
     Args:
         low, high: Bounds of the input: a number, or one per channel. In a first layer they are bounds of the model's
             input. None: each sample's own minimum and maximum per channel.
-        bias: See `Rule`.
 
     Reference:
         Montavon et al., 2017, https://doi.org/10.1016/j.patcog.2016.11.008
@@ -276,10 +284,13 @@ class ZBox(Rule):
 
     scales_with_input = False
 
-    def __init__(self, low=None, high=None, bias="absorb"):
-        super().__init__(bias)
+    def __init__(self, low=None, high=None):
+        super().__init__(bias="ignore")  # the box bounds the terms of the inputs alone: b - b+ - b- = 0
         if (low is None) != (high is None):
             raise ValueError(f"`low` and `high` must be given together. Received: low={low!r}, high={high!r}.")
+        if low is not None:
+            check_finite("low", low)
+            check_finite("high", high)
         self.low, self.high = low, high
         self.remark = "bounds of each sample's own" if low is None else ""
 
@@ -310,13 +321,16 @@ class WSquare(Rule):
 
 @register("flat")
 class Flat(Rule):
-    """LRP-flat: evenly over each unit's receptive field; padding gets nothing.
+    """LRP-flat: evenly over each unit's receptive field; padding and the bias get nothing.
 
     Reference:
         Lapuschkin et al., 2019, https://doi.org/10.1038/s41467-019-08987-4
     """
 
     scales_with_input = False
+
+    def __init__(self):
+        super().__init__(bias="ignore")
 
     def terms(self, layer):
         return [[Term(layer.ones, tf.ones_like(layer.kernel))]]
@@ -371,12 +385,6 @@ def _opposing(layer):
         Term(layer.positive_input, negative(layer.kernel), negative(layer.bias)),
         Term(layer.negative_input, positive(layer.kernel)),
     ]
-
-
-def _not_negative(name, value):
-    if isinstance(value, bool) or not isinstance(value, numbers.Real) or not 0 <= value < math.inf:
-        raise ValueError(f"`{name}` must be a number, 0 or more. Received: {name}={value!r}.")
-    return float(value)
 
 
 def _plain(value):

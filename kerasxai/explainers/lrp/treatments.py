@@ -11,7 +11,7 @@ from kerasxai.explainers.lrp.operations import (
     Proportional,
     Treatment,
 )
-from kerasxai.graph.layer_calls import runs_call_of
+from kerasxai.graph.kinds import kind_of, layers, operations
 from kerasxai.graph.linear import SIGMOID, SOFTMAX, activation_of
 
 _PASS, _GRADIENT, _PROPORTIONAL = PassOn(), Gradient(), Proportional()
@@ -21,74 +21,57 @@ _BY_NAME = {one.name: one for one in (_PASS, _GRADIENT, _PROPORTIONAL, _SCALE)}
 MAX_POOL = ("winner", "average")
 
 
-def _layers(*names):
-    """Keras' layers of these names; `Name*` stands for `Name1D`, `Name2D` and `Name3D`."""
-    full = [name.replace("*", end) for name in names for end in (("1D", "2D", "3D") if "*" in name else ("",))]
-    return tuple(getattr(keras.layers, name) for name in full if hasattr(keras.layers, name))
-
-
-_MAX_POOLING = _layers("MaxPooling*", "GlobalMaxPooling*")
-_LAYERS = [
-    (
-        _layers(
+_MAX_POOLING = layers("MaxPooling*", "GlobalMaxPooling*")
+_BY_KIND = {
+    **dict.fromkeys(
+        layers(
             *("Activation", "ReLU", "LeakyReLU", "PReLU", "ELU", "Identity", "ActivityRegularization"),
             *("Dropout", "SpatialDropout*", "AlphaDropout", "GaussianDropout", "GaussianNoise"),
             *("RandomFlip", "RandomRotation", "RandomTranslation", "RandomZoom", "RandomContrast", "RandomBrightness"),
             *("UnitNormalization", "RMSNormalization"),  # with the scale held constant nothing else is left of them
+            *("LayerScale", "StochasticDepth"),  # of Keras Applications
         ),
         _PASS,
     ),
-    (
-        _layers(
+    **dict.fromkeys(
+        operations(
+            *("Cast", "Identity", "Relu", "Relu6", "ReLU", "LeakyRelu", "Elu", "Selu", "Celu", "Silu", "Swish", "Gelu"),
+            *("Mish", "Tanh", "Sigmoid", "LogSigmoid", "HardSigmoid", "HardSilu", "HardSwish", "HardTanh", "Softplus"),
+            *("Softsign", "Exp", "Log", "Sqrt", "Square", "Absolute", "Negative", "Clip"),
+        ),
+        _PASS,
+    ),
+    **dict.fromkeys(
+        _MAX_POOLING
+        | layers(
             *("Flatten", "Reshape", "Permute", "RepeatVector", "Concatenate", "Maximum", "Minimum"),
             *("ZeroPadding*", "Cropping*", "CenterCrop", "UpSampling*"),
+        )
+        | operations(
+            *("Reshape", "Transpose", "Squeeze", "ExpandDims", "Concatenate", "Stack", "GetItem", "Split", "Pad"),
+            *("Flip", "Repeat", "Tile", "BroadcastTo", "Slice", "Roll", "Ravel", "Swapaxes", "Moveaxis", "Take"),
+            *("MaxPool", "Max", "Amax", "Maximum", "Minimum"),
         ),
         _GRADIENT,
     ),
-    (_MAX_POOLING, _GRADIENT),
-    (
-        _layers("AveragePooling*", "GlobalAveragePooling*", "Add", "Average", "Subtract", "Resizing"),
+    **dict.fromkeys(
+        layers(
+            *("AveragePooling*", "GlobalAveragePooling*", "Add", "Average", "Subtract", "Resizing"),
+            "CustomScaleLayer",  # of Keras Applications
+        )
+        | operations("Add", "Subtract", "Mean", "Sum", "AveragePool", "Resize")
+        | operations("Conv", "DepthwiseConv", "SeparableConv", "ConvTranspose"),
         _PROPORTIONAL,
     ),
-    (_layers("LayerNormalization", "GroupNormalization"), _SCALE),
-]
-
-# Operations of `keras.ops`, and the layers Keras Applications define for themselves, by class name.
-_KERAS_KINDS = {
-    **dict.fromkeys(
-        (
-            "Cast",
-            "Identity",
-            "Relu",
-            "Relu6",
-            "LeakyRelu",
-            "Elu",
-            "Selu",
-            "Celu",
-            "Silu",
-            "Swish",
-            "Gelu",
-            "Mish",
-            "Tanh",
-        ),
-        _PASS,
-    ),
-    **dict.fromkeys(("Sigmoid", "LogSigmoid", "HardSigmoid", "HardSilu", "HardSwish", "HardTanh"), _PASS),
-    **dict.fromkeys(("Softplus", "Softsign", "Exp", "Log", "Sqrt", "Square", "Absolute", "Negative", "Clip"), _PASS),
-    **dict.fromkeys(("LayerScale", "StochasticDepth"), _PASS),
-    **dict.fromkeys(("Reshape", "Transpose", "Squeeze", "ExpandDims", "Concatenate", "Stack", "GetItem"), _GRADIENT),
-    **dict.fromkeys(("Split", "Pad", "Flip", "Repeat", "Tile", "BroadcastTo", "Slice", "Roll", "Ravel"), _GRADIENT),
-    **dict.fromkeys(("Swapaxes", "Moveaxis", "Take", "MaxPool", "Max", "Amax", "Maximum", "Minimum"), _GRADIENT),
-    **dict.fromkeys(("Add", "Subtract", "Mean", "Sum", "AveragePool", "Resize", "CustomScaleLayer"), _PROPORTIONAL),
-    **dict.fromkeys(("Conv", "DepthwiseConv", "SeparableConv", "ConvTranspose"), _PROPORTIONAL),
+    **dict.fromkeys(layers("LayerNormalization", "GroupNormalization"), _SCALE),
 }
-_PRODUCTS = (keras.layers.Multiply,)
-_PRODUCT_KINDS = ("Multiply", "Divide", "TrueDivide")
+_DIVISIONS = operations("Divide", "TrueDivide")
+_PRODUCTS = layers("Multiply") | operations("Multiply") | _DIVISIONS
 
 # What makes a gate.
 _BOUNDED = (*SIGMOID, *SOFTMAX, keras.activations.hard_sigmoid, keras.ops.hard_sigmoid, keras.ops.relu6)
-_BOUNDED_KINDS = ("Sigmoid", "HardSigmoid", "Softmax", "Relu6")
-_RESHAPES = ("Reshape", "Cast", "Flatten")
+_BOUNDED_KINDS = layers("Softmax") | operations("Sigmoid", "HardSigmoid", "Softmax", "Relu6")
+_RESHAPES = layers("Reshape", "Flatten") | operations("Reshape", "Cast")
 
 _REGISTERED = {}
 
@@ -153,27 +136,24 @@ def treatment_of(graph, node, max_pool="winner"):
             return _REGISTERED[kind]
     if is_product(node):
         return _product(graph, node)
-    if activation_of(operation) in SOFTMAX or _is_group_norm_of_another_axis(operation):
+    kind = kind_of(operation)
+    if kind not in _BY_KIND or activation_of(operation) in SOFTMAX:
         raise ValueError(_unknown(node))
-    if isinstance(operation, keras.layers.LayerNormalization) and getattr(operation, "rms_scaling", False):
+    if kind == "GroupNormalization" and operation.axis != -1:
+        raise ValueError(_unknown(node))
+    if kind == "LayerNormalization" and operation.rms_scaling:
         return _PASS
-    if isinstance(operation, _MAX_POOLING) and max_pool == "average":
+    if kind in _MAX_POOLING and max_pool == "average":
         return _AVERAGE
-    for kinds, treatment in _LAYERS:
-        if runs_call_of(operation, kinds):
-            blends = treatment is _GRADIENT and getattr(operation, "interpolation", "nearest") != "nearest"
-            return _PROPORTIONAL if blends else treatment
-    if type(operation).__module__.startswith("keras.") and node.kind in _KERAS_KINDS:
-        return _KERAS_KINDS[node.kind]
-    if node.kind == "Cast":
-        return _PASS
-    raise ValueError(_unknown(node))
+    blends = getattr(operation, "interpolation", "nearest") != "nearest"
+    if _BY_KIND[kind] is _GRADIENT and blends:
+        return _PROPORTIONAL
+    return _BY_KIND[kind]
 
 
 def is_product(node):
     """Whether a node multiplies or divides."""
-    is_operation = not isinstance(node.operation, keras.Layer) and node.kind in _PRODUCT_KINDS
-    return isinstance(node.operation, _PRODUCTS) or is_operation
+    return kind_of(node.operation) in _PRODUCTS
 
 
 def _product(graph, node):
@@ -182,7 +162,7 @@ def _product(graph, node):
         return _PASS
     if len(operands) > 2:
         raise ValueError(_ask_for_gate(node, "more than two operands"))
-    if node.kind in ("Divide", "TrueDivide"):
+    if kind_of(node.operation) in _DIVISIONS:
         return Gate(1)
     sigmoid_like = [_is_sigmoid_like(graph, tensor) for tensor in operands]
     gates = [one or _has_one_position(graph, tensor) for one, tensor in zip(sigmoid_like, operands)]
@@ -202,19 +182,13 @@ def _has_one_position(graph, tensor):
 def _is_sigmoid_like(graph, tensor):
     """Whether a tensor is made by a function that runs between two bounds, reshaped or scaled at most."""
     node = graph.producer(tensor)
-    while node is not None and len(node.inputs) == 1 and (is_product(node) or node.kind in _RESHAPES):
+    while node is not None and len(node.inputs) == 1 and (is_product(node) or kind_of(node.operation) in _RESHAPES):
         node = graph.producer(node.inputs[0])
     if node is None:
         return False
     operation = node.operation
-    if not isinstance(operation, keras.Layer):
-        return node.kind in _BOUNDED_KINDS
-    capped = isinstance(operation, keras.layers.ReLU) and operation.max_value is not None
-    return capped or isinstance(operation, keras.layers.Softmax) or activation_of(operation) in _BOUNDED
-
-
-def _is_group_norm_of_another_axis(operation):
-    return isinstance(operation, keras.layers.GroupNormalization) and operation.axis != -1
+    capped = kind_of(operation) in ("ReLU", "ops.ReLU") and operation.max_value is not None
+    return capped or kind_of(operation) in _BOUNDED_KINDS or activation_of(operation) in _BOUNDED
 
 
 def _unknown(node):

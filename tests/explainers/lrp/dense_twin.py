@@ -80,8 +80,9 @@ def gamma(w, b, a, R, gamma=0.25, z=None):
 
 
 def z_box(w, b, a, R, low, high):
+    """Montavon et al., 2017: no bias in the denominator."""
     terms = edges(a, w) - edges(low, up(w)) - edges(high, down(w))
-    return handed(terms, R, terms.sum(axis=1) + b)
+    return handed(terms, R, terms.sum(axis=1))
 
 
 def w_square(w, b, a, R):

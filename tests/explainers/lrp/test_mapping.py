@@ -191,7 +191,7 @@ PRESETS = {  # name -> rule of the first layer (None: as the others), of convolu
     "epsilon_gamma_box": (lrp.ZBox(0, 1), lrp.Gamma(0.25), EPSILON),
     "alpha1_beta0": (None, lrp.AlphaBeta(1, 0), lrp.AlphaBeta(1, 0)),
     "alpha2_beta1": (None, BETA, BETA),
-    "deep_taylor": (lrp.ZBox(0, 1, bias="ignore"), lrp.ZPlus(bias="ignore"), lrp.ZPlus(bias="ignore")),
+    "deep_taylor": (lrp.ZBox(0, 1), lrp.ZPlus(bias="ignore"), lrp.ZPlus(bias="ignore")),
     "excitation_backprop": (None, Z_PLUS, Z_PLUS),
 }
 
@@ -299,7 +299,7 @@ def test_bad_rules(case, net):
 
 @pytest.mark.parametrize("rules", ["epsilon", "epsilon_plus", {"*": ZERO}], ids=["rule", "preset", "mapping"])
 def test_an_unknown_preset_to_extend(rules, net):
-    with refused("preset must be one of", "'zeta'"):
+    with refused("`extends` must be one of", "epsilon_plus", "'zeta'"):
         LRP(net, rules=rules, extends="zeta")
 
 
@@ -332,7 +332,7 @@ def test_config_round_trip(case, net):
         explainer = LRP(net, **ROUND_TRIPS[case])
         config = json.loads(json.dumps(explainer.get_config()))
         rebuilt = kerasxai.explainers.from_config(config, net)
-    assert list(rebuilt.plan.lines()) == list(explainer.plan.lines())
+    assert list(rebuilt.plan.rows()) == list(explainer.plan.rows())
     assert rebuilt.get_config() == config
 
 
