@@ -57,8 +57,8 @@ def tiles(data, out):
         title if predicted[row] == y[row] else f"{title}, taken for {_short(names[predicted[row]])}"
         for title, row in zip(titles, rows)
     ]
-    maps = {rules: signed(relevance[rules][0, rows]) for rules in PICTURED}
-    figure = kerasxai.plots.grid(x[rows], maps, row_titles=titles, column_titles=PICTURED, alpha=0.9)
+    maps = {rules: relevance[rules][0, rows] for rules in PICTURED}
+    figure = kerasxai.plots.grid(x[rows], maps, row_titles=titles, column_titles=PICTURED, alpha=0.9, signed=True)
     save(figure, out / "lrp-hmt.png")
     return correlations_of(relevance)
 
@@ -73,8 +73,9 @@ def signals(data, out):
     relevance = of_classes(model, x, classes)
 
     rows = [int(np.argmax((y == label) & (predicted == y))) for label in range(SIGNAL_ROWS)]
-    maps = {rules: signed(relevance[rules][0, rows]) for rules in PICTURED}
-    figure = kerasxai.plots.grid(x[rows], maps, row_titles=[str(y[row]) for row in rows], column_titles=PICTURED)
+    maps = {rules: relevance[rules][0, rows] for rules in PICTURED}
+    titles = [str(y[row]) for row in rows]
+    figure = kerasxai.plots.grid(x[rows], maps, row_titles=titles, column_titles=PICTURED, signed=True)
     save(figure, out / "lrp-mnist-1d.png")
     return correlations_of(relevance)
 
@@ -99,15 +100,6 @@ def correlations_of(relevance):
         rules: np.mean([spearmanr(best.ravel(), second.ravel()).statistic for best, second in zip(*maps)])
         for rules, maps in relevance.items()
     }
-
-
-def signed(maps):
-    """Maps of which none is without negative values, so that all are drawn in the same colours."""
-    maps = maps.copy()
-    for values in maps:
-        if values.min() >= 0:
-            values.flat[0] = -np.finfo("float32").tiny
-    return maps
 
 
 def save(figure, path):

@@ -12,7 +12,7 @@ from pathlib import Path
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
-from lrp_pictures import save, signed
+from lrp_pictures import save
 
 import kerasxai
 from kerasxai.datasets import hmt
@@ -28,7 +28,6 @@ METHODS = {
     "guided_ig": {},
     "xrai": {},
 }
-UNSIGNED = ("grad_cam", "rise", "sise")
 CLASSES = (0, 3, 4, 5, 6)
 
 
@@ -43,13 +42,8 @@ def main():
     is_right = model.predict(x, verbose=0).argmax(axis=1) == y
     rows = [int(np.argmax((y == label) * (1 + is_right))) for label in CLASSES]
     maps = {name: kerasxai.explain(model, x[rows], name, **options) for name, options in METHODS.items()}
-    maps = {name: of_name if name in UNSIGNED else signed(_positions(of_name)) for name, of_name in maps.items()}
     titles = [hmt.CLASS_NAMES[label].split("_")[1].lower() for label in CLASSES]
     save(kerasxai.plots.grid(x[rows], maps, row_titles=titles, alpha=0.8), args.out / "hmt-perturbation.png")
-
-
-def _positions(maps):
-    return maps.sum(axis=-1) if maps.ndim == 4 else maps
 
 
 if __name__ == "__main__":

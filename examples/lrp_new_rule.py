@@ -39,7 +39,8 @@ def main():
 
     maps = {"epsilon_plus": kerasxai.explain(model, samples, method="lrp"), "sized in the first layer": lrp(samples)}
     titles = y_test[:4].astype(str)
-    kerasxai.plots.grid(samples, maps, row_titles=titles, column_titles=list(maps)).savefig("lrp_new_rule.png")
+    figure = kerasxai.plots.grid(samples, maps, row_titles=titles, column_titles=list(maps), signed=True)
+    figure.savefig("lrp_new_rule.png")
     print("Wrote lrp_new_rule.png")
 
 

@@ -81,7 +81,7 @@ def calibration(model, x, pixels, titles):
         max_pool = "average" if name.startswith("initial") else "winner"
         maps[name] = kerasxai.explain(model, x, method="lrp", rules=rules, max_pool=max_pool).sum(axis=-1)
         print(f"{name:40} relevance that reaches the pixels: {np.round(maps[name].sum(axis=(1, 2)), 2)}")
-    return kerasxai.plots.grid(pixels, maps, row_titles=titles, column_titles=list(SETTINGS), alpha=0.9)
+    return kerasxai.plots.grid(pixels, maps, row_titles=titles, column_titles=list(SETTINGS), alpha=0.9, signed=True)
 
 
 def linear_index(torch_index):

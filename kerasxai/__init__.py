@@ -16,7 +16,9 @@ if TYPE_CHECKING:  # for editors, which do not run `__getattr__`
     from kerasxai.explaining import explain
     from kerasxai.graph import layer_table
     from kerasxai.heatmap import to_heatmap
+    from kerasxai.images import load_images
     from kerasxai.saved_models import load_model
+    from kerasxai.targets import of_logits
 
 __all__ = [
     "Comparison",
@@ -29,9 +31,11 @@ __all__ = [
     "explainers",
     "graph",
     "layer_table",
+    "load_images",
     "load_model",
     "lrp",
     "models",
+    "of_logits",
     "plots",
     "to_heatmap",
 ]
@@ -42,8 +46,10 @@ _MODULES = {
     "evaluate": "evaluating",
     "explain": "explaining",
     "layer_table": "graph",
+    "load_images": "images",
     "load_model": "saved_models",
     "lrp": "explainers",
+    "of_logits": "targets",
     "to_heatmap": "heatmap",
 }
 

@@ -3,8 +3,6 @@
 Only one batch is held at a time, so memory is bounded by the batch size and the returned array.
 """
 
-import time
-
 import keras
 import numpy as np
 import tensorflow as tf
@@ -128,40 +126,6 @@ class Batches:
                     "batch. Clean the data first (numpy.nan_to_num, or drop the sample)."
                 )
         return tensor
-
-
-class Progress:
-    """A progress bar that appears only when there is something to wait for.
-
-    Args:
-        total: How many there are, None if unknown.
-        verbose: `"auto"` (after two seconds), 0 (never) or 1 (at once).
-        unit: What is counted.
-    """
-
-    PATIENCE = 2.0  # seconds
-
-    def __init__(self, total, verbose, unit="sample"):
-        self._total, self._unit = total, unit
-        self._verbose = verbose
-        self._start = time.monotonic()
-        self._bar = None
-        self._done = 0
-
-    def add(self, count):
-        """Reports `count` more done."""
-        self._done += count
-        late = self._verbose == "auto" and time.monotonic() - self._start > self.PATIENCE
-        finished = self._done == self._total
-        if self._bar is None and (self._verbose == 1 or (late and not finished)):
-            self._bar = keras.utils.Progbar(self._total, unit_name=self._unit)
-        if self._bar is not None:
-            self._bar.update(self._done)
-
-    def close(self):
-        """Ends the line of a bar whose total was unknown."""
-        if self._bar is not None and self._total is None:
-            self._bar.update(self._done, finalize=True)
 
 
 class Collector:

@@ -7,6 +7,7 @@ from collections import Counter
 import numpy as np
 
 from kerasxai.evaluators import Summary
+from kerasxai.tables import Table
 from kerasxai.whole_files import whole_file
 
 PLOTS = {"curve": "curves", "morf": "road_curves", "levels": "robustness", "hog_curve": "randomization"}  # by a result
@@ -100,7 +101,7 @@ class Comparison:
 
     def to_markdown(self):
         """The table: means with their 95 % confidence intervals; arrows say what is better, controls are in italics."""
-        heads = [f"{metric} {ARROWS[self.directions[metric]]}".strip() for metric in self.metrics]
+        heads = [self._heading(metric) for metric in self.metrics]
         lines = [f"| | {' | '.join(heads)} |", "|---" * (len(heads) + 1) + "|"]
         for row in self.rows:
             name = f"*{row}*" if row in self.controls else row
@@ -172,12 +173,29 @@ class Comparison:
     def __str__(self):
         return self.to_markdown()
 
+    __repr__ = __str__
+
+    def _repr_html_(self):
+        columns = {
+            self._heading(metric): lambda row, metric=metric: self._cell(row["row"], metric) for metric in self.metrics
+        }
+        table = Table(
+            [{"row": row} for row in self.rows],
+            {"": lambda row: row["row"], **columns},
+            numbers=columns,
+            styles=["font-style:italic" * (row in self.controls) for row in self.rows],
+        )
+        return table._repr_html_()
+
     def _check_cell(self, row, metric):
         if row not in self.results or metric not in self.directions:
             raise ValueError(
                 f"The rows are {', '.join(self.rows)}, the metrics {', '.join(self.metrics)}. "
                 f"Received: row={row!r}, metric={metric!r}."
             )
+
+    def _heading(self, metric):
+        return f"{metric} {ARROWS[self.directions[metric]]}".strip()
 
     def _cell(self, row, metric):
         summary = self.summary(row, metric)

@@ -1,12 +1,12 @@
 """`kerasxai.evaluate`: several explainers under several evaluators on the same samples, as one table."""
 
-from kerasxai.batches import Progress
 from kerasxai.comparison import Comparison
 from kerasxai.evaluators import Case, build
 from kerasxai.evaluators.controls import control_maps
 from kerasxai.evaluators.scoring import ScoredModel
 from kerasxai.explainers.options import check_one_of, flag, positive_integer, seed_number
 from kerasxai.explainers.registry import build as build_explainer
+from kerasxai.progress import Progress
 from kerasxai.registry import labelled
 
 EXPLAINERS = ("grad_cam", "gradient_x_input", "integrated_gradients")
@@ -73,15 +73,18 @@ def evaluate(
     maps = control_maps(samples.x, seed) if controls else {}
     if taken := sorted(set(rows) & set(maps)):
         raise ValueError(f"`explainers` must not have the name of a control. Received: {', '.join(taken)}.")
-    results, progress = {}, Progress(len(rows) + len(maps), verbose, unit="row")
+    results, progress = {}, Progress(len(rows) + (len(rows) + len(maps)) * len(measures), verbose, unit="step")
     for label in [*rows, *maps]:
         case = Case(model, samples, maps.get(label), rows.get(label), masks, reference_model)
-        results[label] = {
-            name: one.evaluate(case)
-            for name, one in measures.items()
-            if "explainer" not in one.needs or case.explainer is not None
-        }
-        progress.add(1)
+        if case.explainer is not None:
+            with progress.part(1):
+                if any(one.needs_maps for one in measures.values()):
+                    _ = case.attributions  # made here, once for all
+        results[label] = {}
+        for name, one in measures.items():
+            if "explainer" not in one.needs or case.explainer is not None:
+                results[label][name] = one.evaluate(case)
+            progress.add(1)
     return Comparison(results, controls=list(maps), samples=len(samples))
 
 

@@ -2,6 +2,7 @@
 
 from kerasxai import explainers
 from kerasxai.explainers.cam import SharedCAM, shared_groups
+from kerasxai.progress import Progress
 from kerasxai.suggestions import unknown_options
 
 
@@ -66,10 +67,15 @@ class SeveralExplainers:
     def __call__(self, x, target=None, y=None):
         """Explains `x` by every method: a dict method -> maps. Arguments as `Explainer.__call__`."""
         results = dict.fromkeys(self.explainers)
+        together = {one.name for shared in self._shared for one in shared.explainers}
+        progress = Progress(len(results), verbose=0)
         for shared in self._shared:
-            results.update(shared(x, target, y))
-        alone = [label for label, maps in results.items() if maps is None]
-        results.update({label: self.explainers[label](x, target, y) for label in alone})
+            with progress.part(len(shared.explainers)):
+                results.update(shared(x, target, y))
+        for label in results:
+            if label not in together:
+                with progress.part(1):
+                    results[label] = self.explainers[label](x, target, y)
         return results
 
 

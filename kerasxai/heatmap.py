@@ -10,6 +10,11 @@ REDUCTIONS = {
 }
 
 
+def is_signed(explainer):
+    """Whether the heatmaps of an explainer, or of an explainer class, may be negative: `reduce` as it declares."""
+    return explainer.signed and explainer.reduce in (None, "sum")
+
+
 def to_heatmap(attributions, reduce="sum"):
     """Reduces attributions over their channels.
 

@@ -12,7 +12,52 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from kerasxai.graph.score import LOGITS, OWN_OUTPUTS, Scale, as_float
+
 PREDICTED = -1  # stands in the class tensor for "the class this sample is predicted to be"
+
+
+class Classes(np.ndarray):
+    """Class indices that are classes beyond doubt, int32 `(samples,)`.
+
+    A plain int may also count the values of a regression, so that of linear units which nothing declares to be logits
+    it means the value. `target=Classes([2, 0, 1])` means the probability, as one-hot rows do.
+
+    Args:
+        indices: One class index per sample.
+    """
+
+    def __new__(cls, indices):
+        return np.asarray(indices, np.int32).view(cls)
+
+
+def of_logits(function):
+    """A function of the model's logits as `target`, where a plain function gets the model's own outputs.
+
+    A final softmax or sigmoid is left out of every output; linear units stay what they are.
+
+    Args:
+        function: Logits, packed as the model packs its outputs -> `(batch,)`; with `(of_logits(function), array)` it
+            takes per-sample data besides.
+
+    Example:
+
+    ```python
+    margin = kerasxai.of_logits(lambda logits: logits[:, 0] - logits[:, 1])
+    maps = kerasxai.explain(model, images, "gradient", target=margin)
+    ```
+    """
+    if not callable(function):
+        raise TypeError(f"`function` must be callable. Received: {function!r}.")
+    return _OfLogits(function)
+
+
+@dataclass(frozen=True)
+class _OfLogits:
+    function: Callable
+
+    def __call__(self, *arguments):
+        return self.function(*arguments)
 
 
 @dataclass(frozen=True)
@@ -22,14 +67,20 @@ class Target:
     Attributes:
         output: Index of the model's output.
         function: None, or what makes the explained value of the outputs: `outputs -> (batch,)`.
-        classes: int32 tensor `(batch,)`; `PREDICTED` where the predicted class is meant.
+        scale: The `Scale` on which it reads the outputs.
+        classes: int32 tensor `(batch,)`; `PREDICTED` where the predicted class is meant. None before there is a batch.
         data: None, or the rows of per-sample data that `function` takes besides.
     """
 
     output: int
     function: Callable | None
-    classes: Any
+    scale: Scale
+    classes: Any = None
     data: Any = None
+
+    def of_batch(self, classes, data=None):
+        """The target of a batch: its classes and its rows of data."""
+        return replace(self, classes=classes, data=data)
 
     def repeat(self, times):
         """The target of a batch in which every sample stands `times` times in a row."""
@@ -54,7 +105,7 @@ def select(score, outputs, target):
 
     Args:
         score: The `Score` that made `outputs`.
-        outputs: Flat list of scored outputs.
+        outputs: Flat list of outputs on the target's scale.
         target: A `Target`.
 
     Returns:
@@ -72,9 +123,9 @@ def select(score, outputs, target):
         classes = resolve(score, outputs, target).classes
         return tf.gather(values, classes, batch_dims=1)
     value = values[:, 0]
-    if not score.is_binary(target.output):
+    if not score.is_binary(target):
         return value
-    other = -value if score.kind == "logit" else 1.0 - value
+    other = -value if target.scale.kind == "logit" else 1.0 - value
     return tf.where(resolve(score, outputs, target).classes == 1, value, other)
 
 
@@ -82,16 +133,17 @@ def resolve(score, outputs, target):
     """The same target with every `PREDICTED` replaced by the class that `outputs` predict."""
     if target.function is not None:
         return target
-    predicted = tf.stop_gradient(ranked_classes(score, outputs[target.output], target.output, 1)[:, 0])
+    predicted = tf.stop_gradient(ranked_classes(score, outputs, target, 1)[:, 0])
     return replace(target, classes=tf.where(target.classes == PREDICTED, predicted, target.classes))
 
 
-def ranked_classes(score, values, output, count):
+def ranked_classes(score, outputs, target, count):
     """The `count` best classes of each sample, best first, int32 `(batch, count)`."""
+    values = outputs[target.output]
     if values.shape[-1] > 1:
         return tf.math.top_k(values, count).indices
-    threshold = 0.0 if score.kind == "logit" else 0.5
-    positive = tf.cast(values > threshold, tf.int32) if score.is_binary(output) else tf.zeros_like(values, tf.int32)
+    threshold = 0.0 if target.scale.kind == "logit" else 0.5
+    positive = tf.cast(values > threshold, tf.int32) if score.is_binary(target) else tf.zeros_like(values, tf.int32)
     return tf.concat([positive, 1 - positive], axis=1)[:, :count]
 
 
@@ -119,29 +171,25 @@ class TargetPlan:
         score: A `Score` that knows its heads.
 
     Attributes:
-        output: Index of the explained output.
-        function: The user's function, or None.
+        target: The `Target`, without a batch; hashable.
+        of_classes: Whether it speaks of classes, as all do but functions and plain indices.
         count: Number of classes asked for by `"top<count>"`, else None.
     """
 
     def __init__(self, target, score):
-        self.function, self.count, self._data, self._classes = None, None, None, PREDICTED
-        self._true = False
+        self.count, self._data, self._classes = None, None, PREDICTED
         self._score = score
-        self.output, target = _split_output(target, score.model.output_names)
-        if _has_data(target):
-            self.function, self._data = target[0], np.asarray(target[1])
-        elif callable(target):
-            self.function = target
-        elif isinstance(target, str):
-            self._read_word(target)
-        elif target is not None:
-            self._classes = _as_classes(target, self._limit, _LIMIT_NOUN.get(self._units))
-        if self.function is None and self._units is None:
-            raise ValueError(
-                "A class target needs an output of shape (batch, classes), which this model has not. "
-                "Give a callable `target`, outputs -> (batch,), that says which value of it to explain."
-            )
+        output, target = _split_output(target, score.model.output_names)
+        self._is_true = isinstance(target, str) and target == "true"
+        if callable(target) or _has_data(target):
+            function, self._data = (target, None) if callable(target) else (target[0], np.asarray(target[1]))
+            self.of_classes = False
+            self.target = Target(output, function, LOGITS if isinstance(function, _OfLogits) else OWN_OUTPUTS)
+        else:
+            self.of_classes = _speaks_of_classes(target)
+            self.target = Target(output, None, score.scale(output, self.of_classes))
+            self._read_classes(target)
+        self._say_what_is_taken_for_granted(target)
 
     @property
     def data_shape(self):
@@ -168,7 +216,7 @@ class TargetPlan:
             int32 array `(size,)`, data array `(size, ...)` or None.
         """
         stop = start + size
-        if self._true:
+        if self._is_true:
             return self._true_classes(labels), None
         if self._data is not None:
             self._check_reach(self._data, stop)
@@ -179,32 +227,63 @@ class TargetPlan:
         return self._classes[start:stop], None
 
     @property
-    def _units(self):
-        return self._score.units(self.output)
-
-    @property
     def _limit(self):
-        return 2 if self._score.is_binary(self.output) else self._units
+        """Number of classes, None where it is not known."""
+        return 2 if self._score.is_binary(self.target) else self._score.units(self.target.output)
+
+    def _read_classes(self, target):
+        units = self._score.units(self.target.output)
+        if units is None:
+            raise ValueError(
+                "A class target needs an output of shape (batch, classes), which this model has not. "
+                "Give a callable `target`, outputs -> (batch,), that says which value of it to explain."
+            )
+        if self.of_classes and self.target.scale.linear == "values" and (units > 1 or self._is_true):
+            raise ValueError(
+                f"The loss this model is compiled with is one of quantities, so its units ({units}) are values and "
+                f"none of them is a class. Received: target={_shown(target)}. Give the index of the unit to explain, "
+                "such as target=0, or a callable, outputs -> (batch,)."
+            )
+        if isinstance(target, str):
+            self._read_word(target)
+        elif target is not None:
+            self._classes = _as_classes(target, self._limit, _LIMIT_NOUN.get(units))
 
     def _read_word(self, word):
         best = re.fullmatch(r"top([1-9]\d*)", word)
-        if word == "true":
-            self._true = True
-        elif best:
+        if best:
             self.count = int(best.group(1))
             if self._limit is not None and self.count > self._limit:
                 raise ValueError(f"The model has {self._limit} classes. Received: target={word!r}.")
-        elif word != "predicted":
+        elif word not in ("predicted", "true"):
             raise ValueError(
                 '`target` must be "predicted", "true", "top<k>", class indices, one-hot rows or a callable. '
                 f"Received: target={word!r}."
             )
 
+    def _say_what_is_taken_for_granted(self, given):
+        score, target = self._score, self.target
+        heads = score.heads if target.function is not None else [score.heads[target.output]]
+        if target.scale.kind == "logit" and any(head.kind == "distribution" for head in heads):
+            score.say_once(
+                "log p",
+                'The model returns probabilities whose logits are out of reach, so score="logit" means log p here.',
+            )
+        is_guess = target.scale.linear == "softmax" and not score.is_declared(target.output)
+        if is_guess and not isinstance(given, Classes):
+            score.say_once(
+                "softmax",
+                f"The model ends in {score.units(target.output)} linear units, and no compiled loss says whether they "
+                f"are logits or values. target={_shown(given)} speaks of classes, so their softmax is taken for the "
+                "probability. If they are values, give the index of one as an int, or a callable; a model compiled "
+                'with its loss tells by itself (from_logits=True, or one of quantities such as "mse").',
+            )
+
     def _true_classes(self, labels):
         if isinstance(labels, dict):
-            labels = labels.get(self._score.model.output_names[self.output])
+            labels = labels.get(self._score.model.output_names[self.target.output])
         elif isinstance(labels, (list, tuple)) and len(self._score.model.output_names) > 1:
-            labels = labels[self.output]
+            labels = labels[self.target.output]
         if labels is None:
             raise ValueError(
                 'target="true" needs labels. Received: x without labels; give `y=` or a dataset of (x, y).'
@@ -219,6 +298,13 @@ class TargetPlan:
 
 
 _LIMIT_NOUN = {1: "one unit"}
+
+
+def _speaks_of_classes(target):
+    """Whether a target means classes: all but plain indices, which may count values."""
+    if target is None or isinstance(target, (str, Classes)):
+        return True
+    return np.ndim(target) == 2 and np.shape(target)[1] > 1
 
 
 def _split_output(target, names):
@@ -274,12 +360,7 @@ def _from_one_hot(rows, limit):
 
 
 def _call_function(score, outputs, target):
-    if len(outputs) == 1:
-        packed = outputs[0]
-    elif isinstance(score.model.output_structure, dict):
-        packed = dict(zip(score.model.output_names, outputs))
-    else:
-        packed = keras.tree.pack_sequence_as(score.model.output_structure, outputs)
+    packed = keras.tree.pack_sequence_as(score.model.output_structure, outputs)
     data = () if target.data is None else (target.data,)
     values = tf.convert_to_tensor(target.function(packed, *data))
     if values.shape.rank != 1:
@@ -287,7 +368,7 @@ def _call_function(score, outputs, target):
             "A callable `target` must return one value per sample, shape (batch,). "
             f"Received: shape {tuple(values.shape)} from {getattr(target.function, '__name__', target.function)!r}."
         )
-    return tf.cast(values, outputs[0].dtype)
+    return as_float(values)
 
 
 def _shown(target):

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kerasxai import batches
+from kerasxai import progress
 from kerasxai.explainers import GradCAM
 from tests import nets
 from tests.truth import assert_same
@@ -90,7 +90,7 @@ def test_no_bar_when_it_is_quick(model, capsys):
 
 
 def test_a_bar_when_it_takes_long(model, capsys, monkeypatch):
-    monkeypatch.setattr(batches.Progress, "PATIENCE", 0.0)
+    monkeypatch.setattr(progress.Progress, "PATIENCE", 0.0)
     GradCAM(model, batch_size=2)(nets.images(6))
     assert "6/6" in capsys.readouterr().out
     GradCAM(model, batch_size=2, verbose=0)(nets.images(6))

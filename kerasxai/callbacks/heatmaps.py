@@ -9,6 +9,7 @@ from kerasxai.callbacks.base import ExplanationCallback, Moment
 from kerasxai.callbacks.files import make_folder
 from kerasxai.evaluators.base import Case
 from kerasxai.explainers.options import positive_integer
+from kerasxai.heatmap import is_signed
 from kerasxai.plots.checks import names_of_classes, sample_batch
 from kerasxai.plots.layout import probability_text
 from kerasxai.whole_files import whole_file
@@ -78,11 +79,11 @@ class Heatmaps(ExplanationCallback):
             with self.surviving(name, moment):
                 maps = Case(self.model, samples, None, explainer).heatmaps.astype(np.float32)
                 if moment.kind == "rehearsal":
-                    self._picture(samples, maps)
+                    self._picture(samples, maps, explainer)
                     continue
                 if moment.kind == "epoch":
                     self._drawn[name].add(moment.index, maps)
-                self._write(name, moment, lambda: self._picture(samples, maps))
+                self._write(name, moment, lambda: self._picture(samples, maps, explainer))
         return {}
 
     def finish(self):
@@ -108,18 +109,20 @@ class Heatmaps(ExplanationCallback):
             raise ValueError(
                 f"The grid shows epochs of a training. Received: explainer={explainer!r}, of which none is drawn yet."
             )
-        return plots.grid(self._probe.x, {f"epoch {epoch + 1}": maps for epoch, maps in drawn.items()})
+        signed = is_signed(self.explainers[explainer or next(iter(self._drawn))])
+        epochs = {f"epoch {epoch + 1}": maps for epoch, maps in drawn.items()}
+        return plots.grid(self._probe.x, epochs, signed=signed)
 
-    def _picture(self, samples, maps):
+    def _picture(self, samples, maps, explainer):
         """The Figure of one moment."""
         from kerasxai import plots
 
         draw = plots.overlay if samples.x.ndim == 4 else plots.signal
-        return draw(samples.x, maps, titles=self._titles(samples))
+        return draw(samples.x, maps, titles=self._titles(samples), signed=is_signed(explainer))
 
     def _titles(self, samples):
         """The explained class of each sample and its probability."""
-        if callable(self._probe.target) or samples.are_values:
+        if not samples.have_classes:
             return None
         scores = samples.originals
         names = names_of_classes(self.class_names, max(int(samples.classes.max()) + 1, len(self.class_names or ())))

@@ -21,6 +21,8 @@ div.row { display: flex; flex-wrap: wrap; gap: .8rem; margin-bottom: .4rem }
 section.sample h3 { font-size: .95rem; margin: 0 0 .3rem; overflow-wrap: anywhere }
 figure { margin: 0; max-width: 28rem } figure.wide { max-width: none }
 figure img { display: block; max-width: 100%; height: auto } figcaption { color: #555; font-size: .85rem }
+div.key { display: flex; gap: .4rem; align-items: end; max-width: 14rem; line-height: 1; font-size: .75rem }
+div.key > div { flex: 1 } div.colours { height: .6rem } div.occurs { border-top: 2px solid; margin-bottom: 2px }
 table { border-collapse: collapse; font-size: .85rem } td { padding: 0 .5rem 0 0 } td.bar { width: 6rem }
 td.bar div { background: #2b6cb0; height: .6rem } tr.explained { font-weight: 600 }
 """
@@ -146,12 +148,12 @@ def sample_section(name, predictions, rows):
     return f'<section class="sample">{heading}<div>{pictures}</div></section>'
 
 
-def figure(file, caption, wide=False):
-    """A picture with its caption; `file` is relative to the page."""
+def figure(file, caption, key="", wide=False):
+    """A picture with its caption and, as HTML, what its colours stand for; `file` is relative to the page."""
     text = html.escape(caption)
     return (
         f'<figure class="{"wide" if wide else ""}"><img src="{urllib.parse.quote(file)}" alt="{text}" loading="lazy">'
-        f"<figcaption>{text}</figcaption></figure>"
+        f"{key}<figcaption>{text}</figcaption></figure>"
     )
 
 

@@ -83,7 +83,7 @@ class _Cosines(LRP):
         self.paths = [node.path for node in self._layers]
 
     def explain_batch(self, inputs, target):
-        forward = Forward(self.graph, inputs, self.scorer.overrides)
+        forward = Forward(self.graph, inputs, self.scorer.overrides(target))
         walk = Propagation(self.plan, forward, inputs, copies=2)
         output = self.graph.outputs[target.output]
         logits = forward.wide([output])[0]

@@ -4,6 +4,7 @@ import numpy as np
 
 from kerasxai.evaluators.base import Evaluator
 from kerasxai.evaluators.registry import register
+from kerasxai.evaluators.scoring import OF_CLASSES
 from kerasxai.explainers.options import check_finite, check_one_of, number, shown
 
 
@@ -52,8 +53,8 @@ class DropIncrease(Evaluator):
         samples = case.samples
         if samples.are_values:
             raise ValueError(
-                "Drop and increase are shares of a probability. Received: a model with one linear unit, whose score is "
-                "a value; use deletion or insertion, or, if it is the logit of a probability, "
+                "Drop and increase are shares of a probability. Received: a model whose scores are values of linear "
+                f"units; use deletion or insertion. {OF_CLASSES} One unit that is the logit of a probability: "
                 "target=lambda outputs: tf.sigmoid(outputs[:, 0])."
             )
         channels = samples.x.shape[-1]

@@ -6,12 +6,6 @@ import tensorflow as tf
 from kerasxai.targets import ranked_classes, select
 
 
-def has_classes(samples):
-    """Whether what is scored is a class, so that a prediction can hold or not."""
-    what = samples.target[0] if isinstance(samples.target, tuple) else samples.target
-    return not callable(what) and not samples.are_values
-
-
 def predicted_classes(samples, inputs):
     """The class predicted for other inputs of the same samples: int32 `(samples,)`."""
 
@@ -19,8 +13,8 @@ def predicted_classes(samples, inputs):
         score = samples.scored.score
 
         def predict(inputs, target):
-            outputs, _ = score.outputs(list(inputs))
-            return ranked_classes(score, outputs[target.output], target.output, 1)[:, 0]
+            outputs, _ = score.outputs(list(inputs), target)
+            return ranked_classes(score, outputs, target, 1)[:, 0]
 
         return predict
 
@@ -33,15 +27,15 @@ def scores_and_classes(samples, inputs):
     Returns:
         float32 `(samples,)` and int32 `(samples,)`; None for the classes where what is scored is no class.
     """
-    if not has_classes(samples):
+    if not samples.have_classes:
         return samples.scores(inputs), None
 
     def make():
         score = samples.scored.score
 
         def run(inputs, target):
-            outputs, _ = score.outputs(list(inputs))
-            predicted = ranked_classes(score, outputs[target.output], target.output, 1)[:, 0]
+            outputs, _ = score.outputs(list(inputs), target)
+            predicted = ranked_classes(score, outputs, target, 1)[:, 0]
             scores = select(score, outputs, target)
             return tf.stack([scores, tf.cast(predicted, scores.dtype)], axis=1)
 

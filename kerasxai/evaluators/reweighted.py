@@ -11,7 +11,8 @@ from kerasxai.batches import Batches
 from kerasxai.graph import ModelGraph
 from kerasxai.graph.kinds import is_quantised
 from kerasxai.graph.python_calls import own_errors
-from kerasxai.targets import Target, TargetPlan
+from kerasxai.running import Compiled
+from kerasxai.targets import TargetPlan
 
 # What `enable_lora` draws its matrices by; no layer keeps it.
 _LORA = {"lora_kernel_a": keras.initializers.HeUniform(), "lora_kernel_b": keras.initializers.Zeros()}
@@ -31,6 +32,12 @@ class ReweightedExplainer:
         self.explainer, self.variables = explainer, variables
         self.trace_count = 0
         self._functions = {}
+        self._generation = explainer.generation
+
+    def serves(self, explainer, variables):
+        """Whether it is for these, and they are what they were."""
+        same = [id(one) for one in variables] == [id(one) for one in self.variables]
+        return same and explainer is self.explainer and explainer.generation == self._generation
 
     @own_errors()
     def __call__(self, inputs, target, values):
@@ -58,21 +65,19 @@ class ReweightedExplainer:
         return explainer.finish(arrays, batches.structure)
 
     def _function(self, tensors, plan, rows):
-        key = (plan.output, plan.function, tuple((tuple(one.shape[1:]), one.dtype.name) for one in [*tensors, *rows]))
+        target = plan.target
+        key = (target, tuple((tuple(one.shape[1:]), one.dtype.name) for one in [*tensors, *rows]))
         if key not in self._functions:
 
             def explain(inputs, classes, rows, values):
                 self.trace_count += 1
                 with keras.StatelessScope(state_mapping=list(zip(self.variables, values))):
-                    return self.explainer.explain_batch(
-                        list(inputs), Target(plan.output, plan.function, classes, *rows)
-                    )
+                    return self.explainer.explain_batch(list(inputs), target.of_batch(classes, *rows))
 
             free = [[tf.TensorSpec([None, *one.shape[1:]], one.dtype) for one in group] for group in (tensors, rows)]
             weights = [tf.TensorSpec(variable.shape, variable.dtype) for variable in self.variables]
-            function = tf.function(explain, autograph=False)
             signature = (free[0], tf.TensorSpec([None], tf.int32), free[1], weights)
-            self._functions[key] = function.get_concrete_function(*signature)
+            self._functions[key] = Compiled(explain, signature, self.explainer.was_run)
         return self._functions[key]
 
 

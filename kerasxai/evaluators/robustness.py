@@ -6,7 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from kerasxai.evaluators.base import Evaluator
-from kerasxai.evaluators.predicted import has_classes, predicted_classes
+from kerasxai.evaluators.predicted import predicted_classes
 from kerasxai.evaluators.registry import register
 from kerasxai.evaluators.similarity import mean_of_known, scaled, spearman, ssim
 from kerasxai.explainers.options import check_one_of, flag, number, positive_integer, several_numbers
@@ -262,7 +262,7 @@ def _rmse(first, second):
 
 
 def _held(samples, changed):
-    if not has_classes(samples):
+    if not samples.have_classes:
         return np.full(len(samples), np.nan)
     before = samples.keep("predicted classes", lambda: predicted_classes(samples, samples.inputs))
     return (predicted_classes(samples, [changed]) == before).astype(np.float64)

@@ -7,11 +7,10 @@ import tensorflow as tf
 
 from kerasxai.evaluators.base import Evaluator
 from kerasxai.evaluators.complexity import histogram_entropy
-from kerasxai.evaluators.predicted import has_classes
 from kerasxai.evaluators.registry import register
 from kerasxai.evaluators.reweighted import ReweightedExplainer, fresh_values, weighted_layers
 from kerasxai.evaluators.robustness import value_range
-from kerasxai.evaluators.scoring import ScoredModel
+from kerasxai.evaluators.scoring import OF_CLASSES, ScoredModel
 from kerasxai.evaluators.similarity import mean_of_known, similarities
 from kerasxai.explainers.options import check_one_of, count, number
 from kerasxai.explainers.registry import from_config
@@ -46,7 +45,7 @@ class _WeightRandomization(Evaluator):
         samples = case.samples
         layers = weighted_layers(case.explainer.graph, [tf.convert_to_tensor(one[:1]) for one in samples.inputs])
         variables = [variable for _, owned in layers for _, variable in owned]
-        if self._reweighted is None or self._reweighted.explainer is not case.explainer:
+        if self._reweighted is None or not self._reweighted.serves(case.explainer, variables):
             self._reweighted = ReweightedExplainer(case.explainer, variables)
         values = [variable.numpy() for variable in variables]
         same = case.reduce(self._reweighted(samples.inputs, samples.target, values))
@@ -175,15 +174,15 @@ class RandomLogit(Evaluator):
 
     def measure(self, case):
         samples = case.samples
-        if not has_classes(samples):
-            raise ValueError("random_logit needs a model with two classes or more and a class as target.")
-        output, score = 0, case.explainer.scorer
-        if isinstance(samples.target, tuple):
-            output = score.model.output_names.index(samples.target[0])
-        count = 2 if score.is_binary(output) else score.units(output)
+        if not samples.have_classes:
+            raise ValueError(
+                "random_logit needs a model with two classes or more and a class as target. Received: a function, or "
+                f"values. {OF_CLASSES}"
+            )
+        count = samples.class_count
         other = (samples.classes + np.random.default_rng(self.seed).integers(1, count)) % count
         other = other.astype(np.int32)
-        target = (samples.target[0], other) if isinstance(samples.target, tuple) else other
+        target = samples.target_of(other)
         inputs = samples.inputs
         maps = case.explainer(inputs[0] if len(inputs) == 1 else inputs, target=target)
         return {**similarities(case.heatmaps, case.reduce(maps)), "other_class": other}

@@ -5,25 +5,32 @@ import tensorflow as tf
 
 from kerasxai.batches import Batches
 from kerasxai.graph import Score, view
+from kerasxai.graph.fingerprint import Fingerprint
 from kerasxai.graph.python_calls import own_errors
-from kerasxai.targets import Target, TargetPlan, check_labels, resolve, select
+from kerasxai.running import Compiled
+from kerasxai.targets import Classes, TargetPlan, check_labels, resolve, select
+
+# How one says that linear units are logits of classes.
+OF_CLASSES = (
+    "If its linear units are logits of classes, compile it with its loss (from_logits=True), or give "
+    'target="predicted", target="true" or one-hot rows: an index alone means the value of a unit.'
+)
 
 
 class ScoredModel:
     """A model as evaluators see it: the score of each sample's target.
 
-    The score is the model's own probability, the softmax of two or more linear units, the value of one linear unit.
-    Where that value is the logit of a probability, `target=lambda outputs: tf.sigmoid(outputs[:, 0])` says so.
+    The score is the model's own probability, or that of linear units whose compiled loss takes them for logits. Where
+    no loss tells, a target that speaks of classes gets the softmax of two or more linear units, an index the value of
+    its unit. A loss of quantities makes them values. A function gets the model's own outputs.
 
     Args:
         model: A built Keras model.
     """
 
     def __init__(self, model):
-        self.graph = view(model)
-        self.score = Score(self.graph, "probability")
-        self._functions = {}
         self.trace_count = 0
+        self._look_at(model)
 
     def samples(self, x, y=None, target=None, batch_size=32):
         """The samples to evaluate on, their target fixed from the original input.
@@ -38,6 +45,8 @@ class ScoredModel:
             `Samples`.
         """
         check_labels(y, target)
+        if self._fingerprint.has_changed():
+            self._look_at(self.graph.model)
         batches = Batches(x, y, batch_size, self.graph)
         parts, classes, rows, originals, plan = [], [], [], [], None
         for inputs, labels in batches:
@@ -48,7 +57,7 @@ class ScoredModel:
                 if plan.count is not None:
                     raise ValueError(f"An evaluator scores one class of a sample. Received: target={target!r}.")
             given, data = plan.batch(sum(map(len, classes)), int(inputs[0].shape[0]), labels)
-            if plan.function is None:
+            if plan.target.function is None:
                 given, scores = self._resolved(inputs, plan, given)
                 originals.append(scores)
             parts.append([tensor.numpy() for tensor in inputs])
@@ -64,7 +73,7 @@ class ScoredModel:
 
     def values(self, inputs, target):
         """Scores `(batch,)` of a batch, in TensorFlow operations: float32."""
-        outputs, _ = self.score.outputs(inputs)
+        outputs, _ = self.score.outputs(inputs, target)
         return select(self.score, outputs, target)
 
     def compiled(self, key, make, signature):
@@ -76,25 +85,31 @@ class ScoredModel:
                 self.trace_count += 1
                 return function(*arguments)
 
-            self._functions[key] = tf.function(traced, autograph=False).get_concrete_function(*signature)
+            self._functions[key] = Compiled(traced, signature, self._fingerprint.leave_out_what_a_run_writes)
         return self._functions[key]
+
+    def _look_at(self, model):
+        self.graph = view(model)
+        self.score = Score(self.graph, "probability")
+        self._fingerprint = Fingerprint(model)
+        self._functions = {}
 
     @own_errors()
     def _resolved(self, inputs, plan, classes):
         """The classes of a batch, the predicted ones filled in, and their scores: one run of the model for both."""
 
-        output = plan.output  # what is compiled must not hold the plan, whose targets may be as many as the samples
+        asked = plan.target  # what is compiled must not hold the plan, whose targets may be as many as the samples
 
         def make():
             def run(inputs, classes):
-                outputs, _ = self.score.outputs(list(inputs))
-                target = resolve(self.score, outputs, Target(output, None, classes))
+                outputs, _ = self.score.outputs(list(inputs), asked)
+                target = resolve(self.score, outputs, asked.of_batch(classes))
                 return target.classes, select(self.score, outputs, target)
 
             return run
 
         signature = ([free(tensor) for tensor in inputs], tf.TensorSpec([None], tf.int32))
-        function = self.compiled(("classes", plan.output, shapes(inputs)), make, signature)
+        function = self.compiled(("classes", plan.target, shapes(inputs)), make, signature)
         return [found.numpy() for found in function(inputs, tf.constant(classes))]
 
 
@@ -146,17 +161,32 @@ class Samples:
     @property
     def target(self):
         """The target in the form explainers take: the classes of the original input, or the user's function."""
-        plan = self._plan
-        if plan.function is not None:
-            return plan.function if self._data is None else (plan.function, self._data)
-        names = self.scored.graph.output_names
-        return self.classes if len(names or ()) < 2 else (names[plan.output], self.classes)
+        function = self._plan.target.function
+        if function is not None:
+            return function if self._data is None else (function, self._data)
+        return self.target_of(self.classes)
+
+    def target_of(self, classes):
+        """Other classes of the same output, or other indices of its values, in the form explainers take."""
+        names, given = self.scored.graph.output_names, Classes(classes) if self._plan.of_classes else classes
+        return given if len(names or ()) < 2 else (names[self._plan.target.output], given)
 
     @property
     def are_values(self):
-        """Whether the scores are values of a regression unit rather than probabilities."""
-        plan = self._plan
-        return plan.function is None and self.scored.score.is_value(plan.output)
+        """Whether the scores are values, as those of a regression, rather than probabilities of classes."""
+        target = self._plan.target
+        return target.function is None and self.scored.score.is_value(target)
+
+    @property
+    def have_classes(self):
+        """Whether what is scored is a class, so that a prediction can hold or not."""
+        return self._plan.target.function is None and not self.are_values
+
+    @property
+    def class_count(self):
+        """Number of classes of the scored output."""
+        score, target = self.scored.score, self._plan.target
+        return 2 if score.is_binary(target) else score.units(target.output)
 
     @property
     def originals(self):
@@ -197,9 +227,9 @@ class Samples:
             tensors = [tf.convert_to_tensor(part) for part in parts]
             rows = [] if self._data is None else [tf.convert_to_tensor(self._data[piece])]
             classes = tf.constant(self.classes[piece])
-            key = (purpose, plan.output, plan.function, shapes([*tensors, *rows]))
+            key = (purpose, plan.target, shapes([*tensors, *rows]))
             signature = ([free(t) for t in tensors], tf.TensorSpec([None], tf.int32), *map(free, rows))
-            function = self.scored.compiled(key, lambda: _with_target(make(), plan.output, plan.function), signature)
+            function = self.scored.compiled(key, lambda: _with_target(make(), plan.target), signature)
             results.append(function(tensors, classes, *rows).numpy())
         return np.concatenate(results)
 
@@ -214,8 +244,8 @@ def shapes(tensors):
     return tuple((tuple(tensor.shape[1:]), tensor.dtype.name) for tensor in tensors)
 
 
-def _with_target(function, output, target_function):
+def _with_target(function, target):
     def run(tensors, classes, *rows):
-        return function(list(tensors), Target(output, target_function, classes, *rows))
+        return function(list(tensors), target.of_batch(classes, *rows))
 
     return run

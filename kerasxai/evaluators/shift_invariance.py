@@ -62,7 +62,7 @@ class InputShiftInvariance(Evaluator):
         shift = np.broadcast_to(np.asarray(self.shift, x.dtype), x.shape[1:])
         bias, absorbed = _absorbing_bias(graph, shift)
         self._check_twin(graph, x, x + shift, bias, absorbed)
-        if self._reweighted is None or self._reweighted.explainer is not case.explainer:
+        if self._reweighted is None or not self._reweighted.serves(case.explainer, [bias]):
             self._reweighted = ReweightedExplainer(case.explainer, [bias])
         before = _rows(case.attributions)
         after = _rows(self._reweighted([x + shift], case.samples.target, [absorbed]))

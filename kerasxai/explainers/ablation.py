@@ -37,11 +37,11 @@ def ablation_scores(explainer, node, inputs, target):
         without = _without_activations(activations, fill)
     else:
         cut = chain[-1]
-        whole, without = _without_shares(explainer, chain, activations, fill)
+        whole, without = _without_shares(explainer, chain, activations, fill, target)
     suffix = explainer.graph.suffix(cut)
 
     def outputs_of(first, others):
-        return explainer.scorer.of_outputs(suffix([first, *others], explainer.scorer.overrides))
+        return explainer.scorer.of_outputs(suffix([first, *others], explainer.scorer.overrides(target)), target)
 
     outputs = outputs_of(whole, crossing)
     target = resolve(explainer.scorer, outputs, target)
@@ -71,7 +71,7 @@ def _without_activations(activations, fill):
     return without
 
 
-def _without_shares(explainer, chain, activations, fill):
+def _without_shares(explainer, chain, activations, fill, target):
     """The output of the Dense layer at the end of a chain, and a function: channel indices -> it without each."""
     *before, dense = chain
     graph, channels = explainer.graph, activations.shape[-1]
@@ -84,7 +84,7 @@ def _without_shares(explainer, chain, activations, fill):
     kernel = tf.transpose(tf.reshape(kernel, [-1, channels, kernel.shape[-1]]), [1, 0, 2])
     with inference_scope():
         sums = before_activation(dense.operation)(rows) if activation_of(dense.operation) else dense.operation(rows)
-    stripped = dense in explainer.scorer.overrides  # the head, whose softmax the logit leaves out
+    stripped = dense in explainer.scorer.left_out(target)  # the head, whose softmax the logit leaves out
     activation = tf.identity if stripped else activation_of(dense.operation) or tf.identity
 
     def without(indices):
@@ -113,11 +113,12 @@ def _by_gradient(explainer, node, activations, crossing, fill, target):
     suffix = explainer.graph.suffix(node)
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch(activations)
-        outputs = explainer.scorer.of_outputs(suffix([activations, *crossing], explainer.scorer.overrides))
+        overrides = explainer.scorer.overrides(target)
+        outputs = explainer.scorer.of_outputs(suffix([activations, *crossing], overrides), target)
         scores = select(explainer.scorer, outputs, target)
     (gradient,) = explainer.differentiate(tape, scores, [activations])
     fall = tf.reduce_sum(gradient * as_float(activations - fill), axis=spatial.spatial_axes(activations))
-    return as_float(activations), scores, scores[tf.newaxis] - tf.transpose(fall)
+    return as_float(activations), scores, scores[tf.newaxis] - tf.cast(tf.transpose(fall), scores.dtype)
 
 
 def _fill(explainer, node, activations):
@@ -131,7 +132,7 @@ def _fill(explainer, node, activations):
 
 def _suffix_is_affine(explainer, node, target):
     def is_affine_here(other):
-        stripped = other in explainer.scorer.overrides  # the head, whose softmax the logit leaves out
+        stripped = other in explainer.scorer.left_out(target)  # the head, whose softmax the logit leaves out
         return is_affine(other.operation) or (stripped and not is_quantised(other.operation))
 
     affine = all(is_affine_here(other) for other in explainer.graph.suffix_nodes(node))

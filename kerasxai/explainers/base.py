@@ -5,29 +5,45 @@ import abc
 import keras
 import tensorflow as tf
 
-from kerasxai.batches import Batches, Collector, Progress
+from kerasxai.batches import Batches, Collector
 from kerasxai.explainers.options import check_one_of, positive_integer
+from kerasxai.explainers.origin import Origin
 from kerasxai.graph import ModelGraph, Score, view
 from kerasxai.graph.python_calls import own_errors
 from kerasxai.graph.score import as_float
+from kerasxai.pixel_range import warn_of_pixels
+from kerasxai.progress import Progress
 from kerasxai.registry import Configurable, refuse_unknown_options
-from kerasxai.targets import Target, TargetPlan, check_labels, ranked_classes, resolve, select
+from kerasxai.running import Compiled
+from kerasxai.targets import TargetPlan, check_labels, ranked_classes, resolve, select
 
 # Lifts float16 gradients out of the range where they become 0; divided out again in float32.
 _HALF_PRECISION_SCALE = 1024.0
 
 
-class Explainer(Configurable, abc.ABC):
+class _Remembering(abc.ABCMeta):
+    """Makes explainers that remember what they were made from."""
+
+    def __call__(cls, *arguments, **options):
+        explainer = super().__call__(*arguments, **options)
+        explainer._origin = Origin(explainer, arguments, options)
+        return explainer
+
+
+class Explainer(Configurable, metaclass=_Remembering):
     """A method of explanation bound to a model.
 
     A subclass gives `explain_batch(inputs, target)` in pure TensorFlow operations. The base class checks the input,
     resolves the target, compiles once per shape of the input, runs batch by batch and returns NumPy arrays. Weights
-    are read by reference, so an explainer made before `fit` explains the trained model.
+    are read by reference, so an explainer made before `fit` explains the trained model. Where something else about
+    the model's layers has changed since (see `refresh`), or an option of the explainer, it is compiled anew.
 
     Args:
         model: A built Keras model, never changed, or a function `x -> scores`, of TensorFlow operations or, for the
             methods that only perturb the input, in NumPy.
         score: The scalar explained: `"logit"` (default), a final softmax or sigmoid left out, or `"probability"`.
+            Linear units are logits or values by the compiled loss; where there is none that tells, a target that speaks
+            of classes means their softmax, and an index the value of its unit.
         batch_size: Number of samples, or of perturbed copies of them, the model runs on at once. Bounds the memory.
         verbose: Progress bar: `"auto"` (only when it takes longer than two seconds), 0 or 1.
 
@@ -36,6 +52,7 @@ class Explainer(Configurable, abc.ABC):
         family: Which methods it belongs with.
         passes: What a batch costs: F a forward pass, B a backward pass to the input, b one to the layer only.
         reduce: How `to_heatmap` ranks this method's attributions; None for maps without channels.
+        signed: Whether attributions may be negative, under the options given; the class's is that of the defaults.
         needs_graph: Whether the method needs a Sequential or functional model.
         takes_all_ranks: Whether `explain_batch` explains several classes of a sample in one pass: it then gets
             `target.classes` of shape `(batch, count)` and returns `(batch, count, ...)`.
@@ -46,8 +63,10 @@ class Explainer(Configurable, abc.ABC):
     family = None
     passes = None
     reduce = None
+    signed = True
     needs_graph = False
     takes_all_ranks = False
+    _origin = None  # until it is made
 
     def __init__(self, model, *, score="logit", batch_size=32, verbose="auto", **unknown):
         refuse_unknown_options(type(self), unknown)
@@ -69,8 +88,9 @@ class Explainer(Configurable, abc.ABC):
                 `tf.data.Dataset` or `keras.utils.PyDataset` of `x` or `(x, y)`. In the model's own input range.
             target: What is explained. None or `"predicted"`: the class predicted for each sample; `"true"`: its label
                 in `y` or the dataset; an int; one int per sample; one-hot rows; `"top4"`: the four best classes, on a
-                new axis after the samples; a callable, model outputs -> `(batch,)`, or `(callable, array)` with
-                per-sample data as its second argument; `(output_name, target)` for one output of several.
+                new axis after the samples; a callable, what `model(x)` returns -> `(batch,)`, whatever the `score`
+                (`kerasxai.of_logits(callable)` gets the logits), or `(callable, array)` with per-sample data as its
+                second argument; `(output_name, target)` for one output of several.
             y: Labels, used by `target="true"`.
 
         Returns:
@@ -80,27 +100,49 @@ class Explainer(Configurable, abc.ABC):
             ValueError: `x` or `target` does not fit the model, is empty, or holds NaN.
         """
         check_labels(y, target)
+        self.refresh()
         batches = Batches(x, y, self.batch_size, self.graph)
         plan, progress, collectors, start = None, Progress(batches.size, self.verbose), None, 0
         with own_errors():
             for inputs, labels in batches:
                 if plan is None:
                     self._prepare(inputs, batches.structure)
+                    warn_of_pixels(self.model, self.graph, inputs)
                     plan = TargetPlan(target, self.scorer)
                     if batches.size is not None:
                         plan.check_length(batches.size)
                 count = int(inputs[0].shape[0])
-                result = self._explain(inputs, plan, start, count, labels)
+                with progress.part(count):
+                    result = self._explain(inputs, plan, start, count, labels)
                 flat = keras.tree.flatten(result)
                 collectors = collectors or [Collector(batches.room) for _ in flat]
                 for collector, tensor in zip(collectors, flat):
                     collector.add(tensor)
                 start += count
-                progress.add(count)
         progress.close()
         plan.check_length(start)
         arrays = keras.tree.pack_sequence_as(result, [collector.array() for collector in collectors])
         return self.finish(arrays, batches.structure)
+
+    def refresh(self):
+        """Makes everything anew that was made from the model or from options, if these have changed since.
+
+        Called whenever the explainer is. What is noticed is all that the layers of a Keras model hold besides the
+        values of their weights: activations and other attributes, statistics of a `Normalization`, added or replaced
+        weights (`enable_lora`, `quantize`), added or removed layers. Of a model that is a plain function, only the
+        layers and values in its closure are seen.
+        """
+        if self._origin is not None:
+            self._origin.refresh(self)
+
+    @property
+    def generation(self):
+        """How many times `refresh` made the explainer anew."""
+        return 0 if self._origin is None else self._origin.generation
+
+    def was_run(self):
+        """Called after a compiled function first ran: what the model then wrote on its layers is no constant."""
+        self._origin.was_run()
 
     @abc.abstractmethod
     def explain_batch(self, inputs, target):
@@ -120,7 +162,7 @@ class Explainer(Configurable, abc.ABC):
 
     def scores(self, inputs, target, taps=(), on_tap=None, overrides=None):
         """Runs the model: the explained scalar of each sample `(batch,)`, and the outputs of the layers in `taps`."""
-        outputs, tapped = self.scorer.outputs(inputs, taps, on_tap, overrides)
+        outputs, tapped = self.scorer.outputs(inputs, target, taps, on_tap, overrides)
         return select(self.scorer, outputs, target), tapped
 
     def resolve_target(self, inputs, target):
@@ -132,11 +174,11 @@ class Explainer(Configurable, abc.ABC):
             return target
 
         def predicted():
-            outputs, _ = self.scorer.outputs(inputs)
+            outputs, _ = self.scorer.outputs(inputs, target)
             return resolve(self.scorer, outputs, target).classes
 
         classes = tf.cond(tf.reduce_any(target.classes < 0), predicted, lambda: target.classes)
-        return Target(target.output, None, tf.ensure_shape(classes, [None]))
+        return target.of_batch(tf.ensure_shape(classes, [None]))
 
     def differentiate(self, tape, scores, sources):
         """Gradients of the scores with respect to `sources`, in float32 (float64 stays)."""
@@ -169,7 +211,10 @@ class Explainer(Configurable, abc.ABC):
         ranked = self._function(inputs, plan, [], "ranking")(inputs, classes)
         if self.takes_all_ranks:
             return self._run(inputs, plan, ranked, data)
-        each = [self._run(inputs, plan, ranked[:, rank], data) for rank in range(plan.count)]
+        each, progress = [], Progress(plan.count, verbose=0)
+        for rank in range(plan.count):
+            with progress.part(1):
+                each.append(self._run(inputs, plan, ranked[:, rank], data))
         return keras.tree.map_structure(lambda *maps: tf.stack(maps, axis=1), *each)
 
     def _run(self, inputs, plan, classes, data):
@@ -179,19 +224,21 @@ class Explainer(Configurable, abc.ABC):
     def _function(self, inputs, plan, rows, purpose):
         """The compiled function for inputs of this shape; batches of any size share one."""
         shapes = tuple((tuple(tensor.shape[1:]), tensor.dtype.name) for tensor in [*inputs, *rows])
-        key = (purpose, plan.count, plan.output, plan.function, shapes)
+        key = (purpose, plan.count, plan.target, shapes)
         if key not in self._compiled:
             self._compiled[key] = self._compile(inputs, plan, rows, purpose)
         return self._compiled[key]
 
     def _compile(self, inputs, plan, rows, purpose):
+        target, count = plan.target, plan.count  # what is compiled must not hold the plan and its samples
+
         def explain(inputs, classes, *rows):
             self.trace_count += 1
-            return self.explain_batch(list(inputs), Target(plan.output, plan.function, classes, *rows))
+            return self.explain_batch(list(inputs), target.of_batch(classes, *rows))
 
         def rank(inputs, classes):
-            outputs, _ = self.scorer.outputs(list(inputs))
-            return ranked_classes(self.scorer, outputs[plan.output], plan.output, plan.count)
+            outputs, _ = self.scorer.outputs(list(inputs), target)
+            return ranked_classes(self.scorer, outputs, target, count)
 
         all_ranks = purpose == "explanation" and self.takes_all_ranks and plan.count is not None
         signature = [
@@ -199,8 +246,7 @@ class Explainer(Configurable, abc.ABC):
             tf.TensorSpec([None, plan.count] if all_ranks else [None], tf.int32),
             *map(_free_batch, rows),
         ]
-        function = tf.function(rank if purpose == "ranking" else explain, autograph=False)
-        return function.get_concrete_function(*signature)  # cannot retrace
+        return Compiled(rank if purpose == "ranking" else explain, signature, self.was_run)
 
 
 def _free_batch(tensor):

@@ -20,13 +20,14 @@ class EigenCAM(CAM):
     """
 
     passes = "F"
+    signed = True
 
     def __init__(self, model, relu=False, **kwargs):
         super().__init__(model, relu=relu, **kwargs)
 
     def maps(self, inputs, target):
         paths = self.layers_for(target.output)
-        _, tapped = self.scorer.outputs(inputs, taps=paths)
+        _, tapped = self.scorer.outputs(inputs, target, taps=paths)
         return {path: first_component(as_float(a), as_float(a)) for path, a in zip(paths, tapped)}
 
 
@@ -39,6 +40,8 @@ class EigenGradCAM(ActivationGradientCAM):
     Reference:
         Gildenblat et al., 2021, https://github.com/jacobgil/pytorch-grad-cam
     """
+
+    signed = True
 
     def __init__(self, model, relu=False, **kwargs):
         super().__init__(model, relu=relu, **kwargs)

@@ -90,6 +90,7 @@ class Sensitivity(GradientExplainer):
     """
 
     reduce = "abs_sum"
+    signed = False
 
     def attribute(self, inputs, target):
         return [tf.abs(gradient) for gradient in self.gradients(inputs, target)]

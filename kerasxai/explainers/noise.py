@@ -9,6 +9,7 @@ from kerasxai.explainers.base import Explainer
 from kerasxai.explainers.options import number, positive_integer, seed_number, several_numbers
 from kerasxai.explainers.registry import build, get, register
 from kerasxai.explainers.streaming import accumulate, merge, split
+from kerasxai.running import shape_of
 
 
 class NoiseExplainer(Explainer):
@@ -43,11 +44,11 @@ class NoiseExplainer(Explainer):
         self.noise_level = number("noise_level", noise_level, least=0)
         self.seed = seed_number(seed)
         self.reduce = self.explainer.reduce
+        self.signed = type(self).signed and self.explainer.signed
 
     def explain_batch(self, inputs, target):
         target = self.resolve_target(inputs, target)
-        # Only its structure and static shapes are used, so TensorFlow prunes the computation.
-        maps = self.explainer.explain_batch(inputs, target)
+        maps = shape_of(lambda: self.explainer.explain_batch(inputs, target))
         samples = tf.shape(inputs[0])[0]
         zeros = [tf.zeros([samples, *leaf.shape[1:]], leaf.dtype) for leaf in tf.nest.flatten(maps)]
         return tf.nest.pack_sequence_as(maps, self.summarise(inputs, target, zeros))
@@ -117,6 +118,8 @@ class SmoothGradSquared(SmoothGrad):
         Hooker et al., 2019, https://arxiv.org/abs/1806.10758
     """
 
+    signed = False
+
     def statistic(self, maps):
         return tf.square(maps)
 
@@ -128,6 +131,8 @@ class VarGrad(NoiseExplainer):
     Reference:
         Adebayo et al., 2018, https://arxiv.org/abs/1810.03292
     """
+
+    signed = False
 
     def summarise(self, inputs, target, zeros):
         def step(state, indices):

@@ -61,7 +61,7 @@ class Occlusion(PerturbationExplainer):
         coverage = [_windows(side, *sides) for side, *sides in self._sides(spatial.spatial_size(x))]
         counts = [len(windows) for windows in coverage]
         fill = self._fill(x)
-        outputs, _ = self.scorer.outputs(inputs)
+        outputs, _ = self.scorer.outputs(inputs, target)
         target = resolve(self.scorer, outputs, target)
         clean = select(self.scorer, outputs, target)
 

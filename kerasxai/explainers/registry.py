@@ -62,6 +62,7 @@ def build(explainer, model, **defaults):
                 f"The explainer must be bound to the same model. Received: {type(explainer).__name__} on model "
                 f"{getattr(explainer.model, 'name', explainer.model)!r}; give its name or config instead."
             )
+        explainer.refresh()
         return explainer
     if callable(explainer) and not isinstance(explainer, keras.Layer):
         return build(_made_by(explainer, model), model)

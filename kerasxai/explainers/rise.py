@@ -13,6 +13,7 @@ from kerasxai.explainers.perturbation import PerturbationExplainer, in_type_of_i
 from kerasxai.explainers.registry import register
 from kerasxai.explainers.streaming import accumulate, uniform
 from kerasxai.graph.score import as_float
+from kerasxai.targets import Target
 
 # How many masks are made between two looks at how far they have converged.
 _MASKS_BETWEEN_CHECKS = 128
@@ -54,6 +55,7 @@ class RISE(PerturbationExplainer):
     """
 
     passes = "F + n_masks F"
+    signed = False  # as an expected probability; scores of another kind may be negative
 
     def __init__(self, model, n_masks=8000, grid=7, probability=0.5, tolerance=None, seed=0, **kwargs):
         super().__init__(model, **kwargs)
@@ -63,6 +65,9 @@ class RISE(PerturbationExplainer):
         self.tolerance = None if tolerance is None else number("tolerance", tolerance, above=0, alternative="None")
         self.seed = seed_number(seed)
         self._with_error = None
+        self.signed = self.score == "logit"
+        if self.scorer.is_ready:
+            self._tell_sign(Target(0, None, self.scorer.scale()))
 
     def explain_with_error(self, x, target=None, y=None):
         """Explains every sample of `x` and tells how exact the maps are.
@@ -147,6 +152,14 @@ class RISE(PerturbationExplainer):
             rows = tf.gather(enlarge, shifts[:, axis : axis + 1] + tf.range(side))  # (masks, side, cells)
             masks = tf.einsum("na...,nia->n...i", masks, rows)
         return tf.reshape(masks, [-1, *size])
+
+    def _run(self, inputs, plan, classes, data):
+        self._tell_sign(plan.target)
+        return super()._run(inputs, plan, classes, data)
+
+    def _tell_sign(self, target):
+        """A probability is not negative; a logit, a regression's value and what a function makes of outputs may be."""
+        self.signed = target.scale.kind != "probability" or self.scorer.is_value(target)
 
     def _map_and_error(self, state):
         sums, squares, used = state

@@ -1,6 +1,7 @@
 """SISE: the input masked with the feature maps of every block of the network, and the blocks fused."""
 
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import tensorflow as tf
@@ -10,7 +11,8 @@ from kerasxai.explainers.options import number
 from kerasxai.explainers.perturbation import PerturbationExplainer, in_type_of_input, spatial_inputs
 from kerasxai.explainers.registry import register
 from kerasxai.explainers.streaming import accumulate
-from kerasxai.graph import Score, block_ends
+from kerasxai.graph import block_ends
+from kerasxai.graph.placement import placements
 from kerasxai.graph.score import as_float
 from kerasxai.targets import resolve, select
 
@@ -44,23 +46,25 @@ class SISE(PerturbationExplainer):
     """
 
     passes = "F + b + feature maps F"
+    signed = False
     needs_graph = True
 
     def __init__(self, model, mu=0.0, **kwargs):
         super().__init__(model, **kwargs)
         is_otsu = isinstance(mu, str) and mu == "otsu"
         self.mu = mu if is_otsu else number("mu", mu, least=0, below=1, alternative='"otsu"')
-        self._logits = Score(self.graph, "logit")
         if len(self.graph.output_names) == 1:
             for index in spatial_inputs(self.graph.input_shapes):
                 block_ends(self.graph, index)
 
     def map(self, inputs, index, target):
-        feature_maps, gradients, target = self._features(inputs, index, target)
+        feature_maps, gradients, classes = self._features(inputs, index, target)
+        target = replace(target, classes=classes)
+        placed = placements(self.graph, self._block_ends(inputs, index, target.output), inputs, index)
         fused = None
-        for activations, means in zip(feature_maps, gradients):
-            deeper = self._block_map(inputs, index, target, activations, self._is_selected(means))
-            fused = deeper if fused is None else (fused + deeper) * _above_otsu(deeper)
+        for placement, activations, means in zip(placed, feature_maps, gradients):
+            deeper = self._block_map(inputs, index, target, activations, self._is_selected(means), placement)
+            fused = deeper if fused is None else (fused + deeper) * _above_otsu(deeper, placement.seen)
         return fused
 
     def finish(self, arrays, structure):
@@ -75,15 +79,16 @@ class SISE(PerturbationExplainer):
         return super().finish(arrays, structure)
 
     def _features(self, inputs, index, target):
-        """Feature maps of each block and their mean gradients `(batch, channels)`, and the target resolved."""
+        """Feature maps of each block and their mean gradients `(batch, channels)`, and the classes explained."""
         paths = [node.path for node in self._block_ends(inputs, index, target.output)]
         # A saturated probability has no gradient; its log-odds have the same gradient up to a factor above 0.
-        scorer = self.scorer if target.function is not None else self._logits
+        if target.function is None:
+            target = replace(target, scale=target.scale._replace(kind="logit"))
         with tf.GradientTape(watch_accessed_variables=False) as tape:
-            outputs, tapped = scorer.outputs(inputs, taps=paths, on_tap=tape.watch)
-            target = resolve(scorer, outputs, target)
-            scores = select(scorer, outputs, target)
-            if self.score == "probability" and target.function is None and scorer.is_distribution(target.output):
+            outputs, tapped = self.scorer.outputs(inputs, target, taps=paths, on_tap=tape.watch)
+            target = resolve(self.scorer, outputs, target)
+            scores = select(self.scorer, outputs, target)
+            if self.score == "probability" and target.function is None and self.scorer.is_distribution(target):
                 values = outputs[target.output]
                 others = tf.one_hot(target.classes, values.shape[-1], False, True)
                 scores -= tf.reduce_logsumexp(tf.where(others, values, -np.inf), axis=1)
@@ -96,7 +101,7 @@ class SISE(PerturbationExplainer):
                 )
         means = [tf.reduce_mean(gradient, axis=spatial.spatial_axes(gradient)) for gradient in gradients]
         wide = as_float(inputs[index]).dtype
-        return [tf.cast(activations, wide) for activations in tapped], means, target
+        return [tf.cast(activations, wide) for activations in tapped], means, target.classes
 
     def _block_ends(self, inputs, index, output):
         if None not in self.graph.input_shapes[index][1:]:
@@ -111,7 +116,7 @@ class SISE(PerturbationExplainer):
         positive = gradients > 0
         return positive & (gradients > otsu(gradients, positive)[:, tf.newaxis])
 
-    def _block_map(self, inputs, index, target, activations, selected):
+    def _block_map(self, inputs, index, target, activations, selected, placement):
         """`sum_i S(x M_i) M_i / sum M_i` in 0 ... 1, over the channels selected for each sample."""
         x = inputs[index]
         size, batch = spatial.spatial_size(x), tf.shape(x)[0]
@@ -122,7 +127,7 @@ class SISE(PerturbationExplainer):
         def step(state, indices):
             chosen = tf.gather(pairs, indices)
             rows = chosen[:, 0]
-            masks = spatial.min_max(spatial.resize(tf.gather_nd(by_channel, chosen), size))
+            masks = placement.masks(tf.gather_nd(by_channel, chosen))
             copies = [tf.gather(one, rows) for one in inputs]
             copies[index] = in_type_of_input(x, as_float(copies[index]) * masks[..., tf.newaxis])
             scores, _ = self.scores(copies, target.rows(rows))
@@ -133,14 +138,7 @@ class SISE(PerturbationExplainer):
 
         start = tf.zeros([batch, np.prod(size)], activations.dtype)
         (sums,) = accumulate(tf.shape(pairs)[0], self.batch_size, step, [start])
-        return spatial.min_max(tf.reshape(sums, [-1, *size]))
-
-    def _prepare(self, inputs, structure):
-        super()._prepare(inputs, structure)
-        if not self._logits.is_ready:
-            with warnings.catch_warnings():  # log p has the gradient that is wanted here
-                warnings.simplefilter("ignore")
-                self._logits.inspect(inputs, structure)
+        return placement.scaled(tf.reshape(sums, [-1, *size]))
 
 
 def otsu(values, counted=None):
@@ -173,7 +171,8 @@ def otsu(values, counted=None):
     return tf.cast(tf.where(high > low, threshold[:, tf.newaxis], 0.0)[:, 0], values.dtype)
 
 
-def _above_otsu(maps):
-    """1 where a map `(batch, *spatial)` is above its own threshold, else 0."""
-    threshold = otsu(tf.reshape(maps, [-1, np.prod(maps.shape[1:])]))
+def _above_otsu(maps, seen):
+    """1 where a map `(batch, *spatial)` is above its own threshold, else 0; only what the layer sees counts."""
+    flat = tf.reshape(maps, [-1, np.prod(maps.shape[1:])])
+    threshold = otsu(flat, None if seen is None else tf.broadcast_to(tf.reshape(seen > 0, [1, -1]), tf.shape(flat)))
     return tf.cast(maps > tf.reshape(threshold, [-1, *[1] * (maps.shape.rank - 1)]), maps.dtype)

@@ -2,6 +2,8 @@
 
 import tensorflow as tf
 
+from kerasxai.running import Loop
+
 _PHILOX = 1
 _NUMBERS_A_COUNTER = 4  # what Philox makes at each value of its counter
 
@@ -20,12 +22,15 @@ def accumulate(count, chunk, step, initial, until=None):
         The final state.
     """
 
+    loop = Loop(count, chunk)
+
     def goes_on(start, *state):
-        return start < count if until is None else (start < count) & ~until(list(state))
+        more = (start < count) & loop.goes_on()
+        return more if until is None else more & ~until(list(state))
 
     def body(start, *state):
         end = tf.minimum(start + chunk, count)
-        return (end, *step(list(state), tf.range(start, end)))
+        return (end, *loop.step(step, list(state), tf.range(start, end)))
 
     _, *state = tf.while_loop(
         goes_on,
@@ -34,7 +39,7 @@ def accumulate(count, chunk, step, initial, until=None):
         shape_invariants=(tf.TensorShape([]), *(tensor.shape for tensor in initial)),
         parallel_iterations=1,  # chunks that ran side by side would not bound the memory
     )
-    return state
+    return state if until is None else loop.close(state)
 
 
 def merge(tensor):

@@ -18,6 +18,7 @@ from kerasxai.explainers.segments import check_fits, check_segmentation, segment
 from kerasxai.explainers.streaming import accumulate
 from kerasxai.graph.python_calls import numpy_call
 from kerasxai.graph.score import as_float
+from kerasxai.running import stop_check
 from kerasxai.targets import resolve, select
 
 POOR_FIT = 0.5
@@ -208,7 +209,7 @@ class SurrogateExplainer(PerturbationExplainer):
         labels = self._labels(x)
         counts = _number_of_segments(labels)
         filled = self._filled(x, labels, counts)
-        outputs, _ = self.scorer.outputs(inputs)
+        outputs, _ = self.scorer.outputs(inputs, target)
         target = resolve(self.scorer, outputs, target)
         whole = tf.cast(select(self.scorer, outputs, target), tf.float64)
         none = tf.cast(self.perturbed_scores(inputs, index, filled[tf.newaxis], target)[0], tf.float64)
@@ -229,10 +230,16 @@ class SurrogateExplainer(PerturbationExplainer):
         return Fit(painted, labels, none + intercept, quality)
 
     def _labels(self, x):
-        labels = numpy_call(
-            lambda x: segment(x, self.segmentation, self._segment_seed).astype(np.int32), [as_float(x)], tf.int32
-        )
-        return tf.ensure_shape(labels, x.shape[:-1])
+        refuse_if_stopped = stop_check()
+
+        def labels_of(samples):
+            found = []
+            for sample in samples:
+                refuse_if_stopped()
+                found.append(segment(sample[np.newaxis], self.segmentation, self._segment_seed).astype(np.int32))
+            return np.concatenate(found)
+
+        return tf.ensure_shape(numpy_call(labels_of, [as_float(x)], tf.int32), x.shape[:-1])
 
     def _filled(self, x, labels, counts):
         """The sample with every segment left out."""

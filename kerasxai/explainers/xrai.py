@@ -1,5 +1,6 @@
 """XRAI: integrated gradients summed up over regions, the best region first. The regions: `regions.py`."""
 
+import functools
 import os
 from concurrent.futures import ThreadPoolExecutor
 
@@ -10,6 +11,7 @@ from kerasxai.explainers.integrated_gradients import IntegratedGradients
 from kerasxai.explainers.regions import grow, segments
 from kerasxai.explainers.registry import register
 from kerasxai.graph.python_calls import numpy_call
+from kerasxai.running import stop_check
 from kerasxai.spatial import spatial_size
 
 
@@ -68,12 +70,15 @@ def _by_regions(x, attributions):
             "XRAI takes signals (samples, time, channels) and images (samples, height, width, channels). "
             f"Received: an input of shape {tuple(x.shape)}."
         )
-    maps = numpy_call(_collect, [x, attributions], attributions.dtype)
+    maps = numpy_call(functools.partial(_collect, stop_check()), [x, attributions], attributions.dtype)
     return tf.ensure_shape(maps, [None, *spatial_size(x)])
 
 
-def _collect(samples, attributions):
+def _collect(refuse_if_stopped, samples, attributions):
+    def collect(sample, attribution):
+        refuse_if_stopped()
+        return grow(attribution, segments(sample))
+
     # scikit-image lets other threads run while it segments images; a signal's windows are Python's, which does not.
     with ThreadPoolExecutor(os.cpu_count() if samples.ndim == 4 else 1) as threads:
-        maps = threads.map(lambda sample, attribution: grow(attribution, segments(sample)), samples, attributions)
-        return np.stack(list(maps)).astype(attributions.dtype)
+        return np.stack(list(threads.map(collect, samples, attributions))).astype(attributions.dtype)

@@ -6,6 +6,8 @@ import itertools
 import numpy as np
 import tensorflow as tf
 
+from kerasxai.running import Stopped, stop_check
+
 # TensorFlow reports an error in a Python function as a text; the number in it tells which error that was.
 _numbers = itertools.count()
 _raised = {}
@@ -20,9 +22,14 @@ def numpy_call(function, tensors, types):
         types: The type, or types, of what it returns.
     """
 
+    refuse_if_stopped = stop_check()
+
     def call(*arrays):
+        refuse_if_stopped()
         try:
             return function(*(np.array(one) for one in arrays))
+        except Stopped:
+            raise
         except Exception as error:
             mark = f"<python call {next(_numbers)}>"
             _raised[mark] = error

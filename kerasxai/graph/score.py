@@ -1,29 +1,41 @@
-"""Score: the scalar of a model that is explained, its logit or its probability for a target.
+"""Score: the scalar of a model that is explained, its logit, its probability or a function of its own outputs.
 
-What the target is, is decided in `kerasxai.targets`.
+What the target is, is decided in `kerasxai.targets`; what the model's outputs end in is found out in `heads`.
 """
 
 import warnings
+from typing import NamedTuple
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from kerasxai.graph.kinds import kind_of, layers, operations
+from kerasxai.graph.heads import Heads
 from kerasxai.graph.layer_calls import carried_logits
-from kerasxai.graph.linear import SIGMOID, SOFTMAX, activation_of, before_activation, is_linear
+from kerasxai.graph.losses import linear_units
 from kerasxai.graph.model_graph import ModelGraph, function_of
-from kerasxai.graph.opaque_model import OpaqueModel, looks_like_probabilities
+from kerasxai.graph.opaque_model import OpaqueModel
 from kerasxai.graph.python_calls import numpy_call
 
 SCORES = ("logit", "probability")
 _ROUNDING = 1e-3  # how far from 0 ... 1 a probability may be, in half precision
 
-# Calls after a softmax that leave its values as they are, so that the softmax is still the model's head.
-_TRANSPARENT = layers("Flatten", "Reshape", "Dropout", "Identity") | operations("Cast", "Reshape", "Squeeze")
 
-# Heads that are a call of their own.
-_HEADS = {"Softmax": "softmax", "ops.Softmax": "softmax", "ops.Sigmoid": "sigmoid"}
+class Scale(NamedTuple):
+    """On what scale a target reads the model's outputs.
+
+    Attributes:
+        kind: `"logit"`, `"probability"`, or `"output"`: as the model returns them.
+        linear: What linear units are: `"softmax"` (logits of classes), `"sigmoid"` (logits of labels), `"values"`, or
+            None where that does not matter.
+    """
+
+    kind: str
+    linear: str | None = None
+
+
+OWN_OUTPUTS = Scale("output")
+LOGITS = Scale("logit")
 
 
 def view(model):
@@ -39,13 +51,13 @@ def view(model):
 
 
 class Score:
-    """Runs a model so that its outputs are logits, or so that they are probabilities.
+    """Runs a model so that the explained output is a logit, or a probability, or all are as the model returns them.
 
-    A final softmax or sigmoid, fused into a layer or a call of its own, is left out for the logit: the gradient of a
-    saturated probability is zero, that of its logit is not. For the probability, two or more linear units get a
-    softmax. An output whose head is unknown (a subclassed model) uses the logits that Keras' softmax leaves on its
-    result; failing that, the logit is log p where its rows sum to 1, and values outside 0 ... 1 are linear. This is
-    seen on the first batch; a later one that shows it to be wrong is an error.
+    A final softmax or sigmoid is left out for the logit: the gradient of a saturated probability is zero, that of its
+    logit is not. Only the explained output's own is, since others may feed it. Where logits are out of reach, rows
+    that sum to 1 give log p. The probability is the model's own, or that of linear units which are logits: by the
+    compiled loss where it tells, else by the target, which may speak of classes. Bounded outputs of unknown origin are
+    taken as probabilities; a later batch that shows this to be wrong is an error.
 
     Args:
         model: A ModelGraph or OpaqueModel.
@@ -57,99 +69,123 @@ class Score:
             raise ValueError(f"`score` must be one of {SCORES}. Received: score={kind!r}.")
         self.model = model
         self.kind = kind
-        self.overrides = {}
-        self._heads = None
-        self._structure = None
-        self._units = None
-        if isinstance(model, ModelGraph):
-            self._heads = [self._strip(output) for output in range(len(model.output_names))]
+        self.heads = Heads(model)
 
     @property
     def is_ready(self):
         """Whether every head is known; if not, `inspect` must see the model's outputs once."""
-        return self._heads is not None and "unknown" not in self._heads
+        return self.heads.is_ready
 
     def inspect(self, inputs, structure=None):
-        """Finds out what an opaque model returns, from one run on real data.
-
-        Args:
-            inputs: Flat list of tensors.
-            structure: How the model takes them.
-        """
-        self._structure = structure
-        outputs, _ = self._run(inputs)
-        heads = self._heads or ["unknown"] * len(outputs)
-        self._heads = [_seen_head(output) if head == "unknown" else head for output, head in zip(outputs, heads)]
-        if self.kind == "logit" and "distribution" in self._heads:
-            warnings.warn(
-                'The model returns probabilities whose logits are out of reach, so score="logit" means log p here.',
-                stacklevel=4,
-            )
+        """Finds out what an unknown head returns, from one run on real data, see `Heads.inspect`."""
+        self.heads.inspect(inputs, structure)
 
     def units(self, output):
         """Number of units of an output, None where it is not known yet."""
-        if isinstance(self.model, ModelGraph):
-            node = self.model.output_node(output)
-            return node.shape[-1] if node is not None and len(node.shape) > 1 else None
-        return self._units[output]
+        return self.heads.units(output)
 
-    def is_binary(self, output):
-        """Whether an output is one sigmoid unit."""
-        return self.units(output) == 1 and self._heads[output] in ("sigmoid", "carried")
+    def scale(self, output=0, of_classes=True):
+        """The scale on which a class, or a unit, of an output is scored.
 
-    def is_value(self, output):
-        """Whether an output is one unit that is no probability: a regression, or a logit without its sigmoid."""
-        return self.units(output) == 1 and not self.is_binary(output)
+        Args:
+            output: Index of the output.
+            of_classes: Whether the target speaks of classes; an index may as well count the values of a regression.
+        """
+        kind = self.heads[output].kind
+        if kind not in ("linear", "bounded"):
+            return Scale(self.kind)
+        units = linear_units(self.model.model, self.model.output_names)[output]
+        if units is None and kind == "linear" and self.kind == "probability" and self.units(output) != 1:
+            return Scale(self.kind, "softmax" if of_classes else "values")
+        return Scale(self.kind, units)
 
-    def is_distribution(self, output):
-        """Whether the probabilities of an output's units sum to 1."""
-        return self.units(output) > 1 and self._heads[output] in ("softmax", "linear", "distribution", "carried")
+    def is_declared(self, output):
+        """Whether the model, or its loss, says what the units of an output are."""
+        known = linear_units(self.model.model, self.model.output_names)[output]
+        return self.heads[output].kind != "linear" or known is not None or self.units(output) == 1
 
-    def outputs(self, inputs, taps=(), on_tap=None, overrides=None):
-        """Runs the model: flat list of scored outputs, list of tapped tensors (see `ModelGraph.run`)."""
-        raw, tapped = self._run(inputs, taps, on_tap, overrides)
-        return self.of_outputs(raw), tapped
+    def is_binary(self, target):
+        """Whether the explained output is the one unit of two classes: a sigmoid's, or the logit of one."""
+        is_sigmoid = self.heads[target.output].kind == "sigmoid" or target.scale.linear == "sigmoid"
+        return self.units(target.output) == 1 and is_sigmoid
 
-    def of_outputs(self, raw):
-        """What the model returned under `overrides`, as scores in float32 (float64 stays)."""
-        return [self._convert(tensor, head) for tensor, head in zip(raw, self._heads)]
+    def is_value(self, target):
+        """Whether the explained unit is no probability and no logit of one, as in a regression."""
+        is_single = self.units(target.output) == 1 and not self.is_binary(target)
+        return is_single or target.scale.linear == "values"
 
-    def _run(self, inputs, taps=(), on_tap=None, overrides=None):
-        if isinstance(self.model, ModelGraph):
-            return self.model.run(inputs, taps, on_tap, {**self.overrides, **(overrides or {})})
-        outputs, tapped = self.model.run(inputs, taps, on_tap, overrides, structure=self._structure)
-        self._units = [tensor.shape[-1] if tensor.shape.rank > 1 else 1 for tensor in outputs]
-        return outputs, tapped
+    def is_distribution(self, target):
+        """Whether the probabilities of the explained output's units sum to 1."""
+        is_declared = self.heads[target.output].kind in ("softmax", "distribution")
+        return self.units(target.output) > 1 and (is_declared or target.scale.linear == "softmax")
 
-    def _strip(self, output):
-        """Finds the head of an output; for the logit, makes the graph leave its activation out."""
-        node = self.model.output_node(output)
-        while node is not None and _is_transparent(node):
-            node = self.model.producer(node.inputs[0])
-        if node is None:
-            return "linear"
-        kind, call = _final_activation(node.operation)
-        if kind is None:
-            linear = is_linear(node.operation) and activation_of(node.operation) is None
-            return "linear" if linear else "unknown"
-        if self.kind == "logit":
-            self.overrides[node] = call
-        return kind
+    def overrides(self, target):
+        """What runs in the place of a node so that the explained outputs are logits: dict node -> callable."""
+        if target.scale.kind != "logit":
+            return {}
+        if target.function is None:
+            heads = [self.heads[target.output]]
+        else:
+            heads = list(self.heads)
+            self._refuse_heads_in_a_row(heads)
+        return {head.node: head.logits for head in heads if head.logits is not None}
 
-    def _convert(self, tensor, head):
-        logits = carried_logits(tensor) if head == "carried" and self.kind == "logit" else None
+    def left_out(self, target=None):
+        """The nodes that run without their activation, and else as they are; None: for any target of logits."""
+        known = {head.node for head in self.heads if head.is_left_out}
+        return known if target is None else known.intersection(self.overrides(target))
+
+    def outputs(self, inputs, target, taps=(), on_tap=None, overrides=None):
+        """Runs the model: flat list of outputs on the target's scale, list of tapped tensors (see `ModelGraph.run`)."""
+        raw, tapped = self.heads.run(inputs, taps, on_tap, {**self.overrides(target), **(overrides or {})})
+        return self.of_outputs(raw, target), tapped
+
+    def of_outputs(self, raw, target):
+        """What the model returned under `overrides`, on the target's scale, in float32 (float64 stays)."""
+        if target.scale.kind == "output":
+            return [as_float(tensor) for tensor in raw]
+        return [
+            self._convert(tensor, head, target.scale)
+            if target.function is not None or output == target.output
+            else as_float(tensor)
+            for output, (tensor, head) in enumerate(zip(raw, self.heads))
+        ]
+
+    def say_once(self, what, message):
+        """Warns the user of what was taken for granted, the first time."""
+        if what not in self.heads.said:
+            self.heads.said.add(what)
+            warnings.warn(message, stacklevel=5)
+
+    def _convert(self, tensor, head, scale):
+        logits = carried_logits(tensor) if scale.kind == "logit" else None
         values = as_float(tensor if logits is None else logits)
         if values.shape.rank == 1:
             values = values[:, tf.newaxis]
-        if self.kind == "logit" and head == "distribution":
-            return tf.math.log(tf.maximum(values, tf.constant(1e-30, values.dtype)))
-        if self.kind == "probability" and head == "linear" and values.shape[-1] != 1:
+        if scale.kind == "logit":
+            return _logarithm(values) if head.kind == "distribution" else values
+        if scale.linear == "softmax":
             return tf.nn.softmax(values)
-        if self.kind == "probability" and head == "values" and values.shape[-1] != 1:
+        if scale.linear == "sigmoid":
+            return tf.sigmoid(values)
+        if head.kind == "bounded" and scale.linear is None and values.shape[-1] != 1:
             ends = [tf.reduce_min(values), tf.reduce_max(values)]
             with tf.control_dependencies([numpy_call(_check_still_probabilities, ends, tf.bool)]):
                 return tf.identity(values)
         return values
+
+    def _refuse_heads_in_a_row(self, heads):
+        nodes = [head.node for head in heads if head.logits is not None]
+        for node in nodes:
+            if any(node in self.model.ancestors(other) for other in nodes):
+                raise ValueError(
+                    "Logits of all outputs at once need outputs that do not feed one another. Received: a model whose "
+                    f"output {node.path!r} does. Explain one of them: target=(output name, class)."
+                )
+
+
+def _logarithm(values):
+    return tf.math.log(tf.maximum(values, tf.constant(1e-30, values.dtype)))
 
 
 def _check_still_probabilities(low, high):
@@ -161,28 +197,6 @@ def _check_still_probabilities(low, high):
             "themselves, or end the model in a softmax or sigmoid."
         )
     return np.True_
-
-
-def _seen_head(output):
-    if carried_logits(output) is not None:
-        return "carried"
-    if looks_like_probabilities(output):
-        return "distribution"
-    return "values" if bool(tf.reduce_all((output >= 0) & (output <= 1))) else "linear"
-
-
-def _final_activation(operation):
-    """Name of a final softmax or sigmoid and what runs in the layer's place for the logit."""
-    activation = activation_of(operation)
-    if activation in SOFTMAX or activation in SIGMOID:
-        return "softmax" if activation in SOFTMAX else "sigmoid", before_activation(operation)
-    return _HEADS.get(kind_of(operation)), lambda inputs, **_: inputs
-
-
-def _is_transparent(node):
-    if kind_of(node.operation) == "Activation":
-        return activation_of(node.operation) is None
-    return kind_of(node.operation) in _TRANSPARENT
 
 
 def as_float(tensor):

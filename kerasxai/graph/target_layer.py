@@ -3,13 +3,14 @@
 import keras
 
 from kerasxai.graph.opaque_model import OpaqueModel
+from kerasxai.tables import Table
 
 # What only moves, drops or pools positions adds nothing to the map of the layer before it. Subclasses are taken for
 # their parents: this chooses which layer to look at, and says nothing of what it computes.
 _PASSED_OVER_LAYERS = tuple(
     getattr(keras.layers, name)
     for name in dir(keras.layers)
-    if any(part in name for part in ("Pool", "Reshape", "Permute", "Padding", "Cropping", "Flatten", "UpSampling"))
+    if any(part in name for part in ("Pool", "Reshape", "Permute", "Padding", "Crop", "Flatten", "UpSampling"))
     or name.endswith("Dropout")
     or name in ("Identity", "InputLayer", "RepeatVector", "GaussianNoise", "ActivityRegularization", "Resizing")
 )
@@ -93,16 +94,18 @@ def captured_default(model, calls, rank):
 
 
 def layer_table(model):
-    """Prints and returns the layers of a model as explanations see them.
+    """Shows and returns the layers of a model as explanations see them.
 
-    Nested models are inlined; the layer a CAM reads by default is marked with `*`.
+    Nested models are inlined; the layer a CAM reads by default is marked with `*`. A terminal gets text, a notebook
+    HTML.
 
     Args:
         model: A built Keras model.
 
     Returns:
-        List of dicts with `path` (what `layer=` takes), `kind` (class name), `shape` (of the output), `parameters`,
-        and `default` (True for the default target layer). A subclassed model has no shapes before it runs: None.
+        A list of dicts that prints as a table, with `path` (what `layer=` takes), `kind` (class name), `shape` (of the
+        output), `parameters`, and `default` (True for the default target layer). A subclassed model has no shapes
+        before it runs: None.
 
     Raises:
         TypeError, ValueError: `model` is no model, or not built.
@@ -118,8 +121,21 @@ def layer_table(model):
 
     graph = view(model)
     rows = _opaque_rows(graph) if isinstance(graph, OpaqueModel) else _graph_rows(graph)
-    _print_rows(rows, getattr(model, "name", type(model).__name__))
-    return rows
+    table = Table(
+        rows,
+        {
+            "": lambda row: "*" * row["default"],
+            "layer": lambda row: row["path"],
+            "kind": lambda row: row["kind"],
+            "output": _shape_text,
+            "weights": lambda row: f"{row['parameters']:,}",
+        },
+        title=getattr(model, "name", type(model).__name__),
+        caption="* the layer a CAM reads by default",
+        numbers=["weights"],
+        styles=["font-weight:bold" * row["default"] for row in rows],
+    )
+    return table.show()
 
 
 def _graph_rows(graph):
@@ -158,24 +174,8 @@ def _parameters(operation):
     return operation.count_params() if isinstance(operation, keras.Layer) and operation.built else 0
 
 
-def _print_rows(rows, title):
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(title=title, caption="* the layer a CAM reads by default")
-    for heading, justify in (
-        ("", "left"),
-        ("layer", "left"),
-        ("kind", "left"),
-        ("output", "left"),
-        ("weights", "right"),
-    ):
-        table.add_column(heading, justify=justify, overflow="fold")
-    for row in rows:
-        shape = "" if row["shape"] is None else str(row["shape"])
-        mark = "*" if row["default"] else ""
-        table.add_row(mark, row["path"], row["kind"], shape, f"{row['parameters']:,}", style="bold" if mark else None)
-    Console().print(table)
+def _shape_text(row):
+    return "" if row["shape"] is None else str(row["shape"])
 
 
 def _input_ranks(graph, node):

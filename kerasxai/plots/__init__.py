@@ -1,4 +1,4 @@
-"""Pictures of attributions and predictions; every function returns its Figure.
+"""Pictures of attributions and predictions; every function returns its Figure, which a notebook shows.
 Matplotlib without pyplot: no display, no global figures. Maps are normalised here, for display only."""
 
 from kerasxai.plots.grids import grid, top_classes

@@ -108,11 +108,9 @@ def looks(names, controls=(), markers=True):
 
 def panels(count, columns, height, width, **sharing):
     """A figure of panels in rows, and the list of their axes."""
-    from matplotlib.figure import Figure
-
     columns = min(columns, count)
     rows = -(-count // columns)
-    figure = Figure(figsize=(width * columns, height * rows), dpi=layout.DOTS_PER_INCH, layout="constrained")
+    figure = layout.new_figure(width * columns, height * rows, layout="constrained")
     added = figure.subplots(rows, columns, squeeze=False, **sharing).ravel()
     for axes in added[count:]:
         axes.set_axis_off()

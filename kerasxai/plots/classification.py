@@ -39,13 +39,11 @@ class Classifier:
     """
 
     def __init__(self, model):
-        import tensorflow as tf
-
         from kerasxai.graph import Score, view
 
         self.graph = view(model)
         self.scorer = Score(self.graph, "probability")
-        self._run = tf.function(lambda inputs: self.scorer.outputs(inputs)[0], autograph=False, reduce_retracing=True)
+        self._compiled = {}
         if self.scorer.is_ready:
             self._check_output()
 
@@ -54,17 +52,34 @@ class Classifier:
         """Number of classes; None before the first batch of a model without a graph."""
         if not self.scorer.is_ready:
             return None
-        return 2 if self.scorer.is_binary(0) else self.scorer.units(0)
+        return 2 if self.scorer.is_binary(self._target) else self.scorer.units(0)
 
     def __call__(self, inputs, structure):
         """Probabilities `(batch, classes)` in float64 of a flat list of input tensors."""
+        import tensorflow as tf
+
+        from kerasxai.running import Compiled
+
         if not self.scorer.is_ready:
             self.scorer.inspect(inputs, structure)
             self._check_output()
-        outputs = self._run(inputs)[0]
+        shapes = tuple(tuple(tensor.shape[1:]) for tensor in inputs)
+        if shapes not in self._compiled:
+            signature = [[tf.TensorSpec([None, *tensor.shape[1:]], tensor.dtype) for tensor in inputs]]
+            self._compiled[shapes] = Compiled(lambda inputs: self._probabilities(list(inputs)), signature)
+        outputs = self._compiled[shapes](inputs)[0]
         if outputs.shape.rank != 2:
             raise ValueError(NO_CLASSES.format(tuple(outputs.shape)))
         return checks.probability_rows(outputs.numpy())
+
+    @property
+    def _target(self):
+        from kerasxai.targets import Target
+
+        return Target(0, None, self.scorer.scale())
+
+    def _probabilities(self, inputs):
+        return self.scorer.outputs(inputs, self._target)[0]
 
     def _check_output(self):
         names = self.graph.output_names
@@ -76,10 +91,10 @@ class Classifier:
         units = self.scorer.units(0)
         if units is None:
             raise ValueError(NO_CLASSES.format("another one"))
-        if units == 1 and not self.scorer.is_binary(0):
+        if self.scorer.is_value(self._target):
             raise ValueError(
                 "The model must be a classifier: two or more units, or one sigmoid unit. "
-                "Received: a model whose output is one linear unit, as of a regression."
+                f"Received: a model with {units} linear output{'s' if units > 1 else ''}, as of a regression."
             )
 
 
@@ -126,7 +141,8 @@ def judge(model, x, y, class_names, batch_size, examples, verbose):
     Returns:
         Labels `(N,)`, probabilities `(N, classes)` and the `Examples`.
     """
-    from kerasxai.batches import Batches, Progress
+    from kerasxai.batches import Batches
+    from kerasxai.progress import Progress
 
     classifier = Classifier(model)
     if classifier.classes is not None:  # refused before any work

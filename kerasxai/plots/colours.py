@@ -1,32 +1,83 @@
 """Which colour a pixel or a raw value of a map gets: images of any range, limits, colormaps, opacity.
 All of it is chosen to be safe for colour-blind readers; where it is drawn is in `drawing`."""
 
+from typing import NamedTuple
+
 import numpy as np
+
+from kerasxai import heatmap
 
 # Behind a signal the low end must be pale for the line to stay readable.
 IMAGE_SEQUENTIAL, SIGNAL_SEQUENTIAL, DIVERGING = "viridis", "Oranges", "coolwarm"
+PIXELS_SORTED = 4096  # to find an image's shades; more would take longer than to draw it
 COLORMAP_STEPS = 257  # odd: 0 has the exact centre of a diverging colormap
 LUMINANCE = (0.299, 0.587, 0.114)  # ITU-R BT.601
 PALENESS = 0.4  # how far towards white an image under a signed map is drawn
+LARGEST = np.finfo("float64").max / 4  # twice of it, the width of a signed scale, is still finite
 NOT_FINITE_GREY = (0.5, 0.5, 0.5)
 LINE_COLOURS = ("black", "#0072B2", "#009E73", "#CC79A7", "#D55E00", "#56B4E9")  # Okabe and Ito, 2008
 STRESSED, PLAIN = "#0072B2", "#B3B3B3"  # one bar among others
 
 
-def limits(values, percentile=100.0):
-    """The raw values at the two ends of the colormap: the range of a map, centred at 0 if it has negative values.
+class Limits(NamedTuple):
+    """What a colour scale stands for.
+
+    Attributes:
+        low, high: The raw values at its two ends: (-m, m) of a signed map, (0, m) of others.
+        signed: Whether the colours are diverging, so that 0 lies in their middle.
+        least, greatest: The values that occur; what lies beyond an end has its colour.
+    """
+
+    low: float
+    high: float
+    signed: bool
+    least: float
+    greatest: float
+
+
+class Key(NamedTuple):
+    """The colours of a scale over an image, to be drawn by others.
+
+    Attributes:
+        limits: The `Limits`.
+        steps: Colours with their opacity, from the low end to the high one: RGBA within 0..1, `(steps, 4)`.
+        shades: What they are blended with, from the image's darkest to its brightest pixel: RGB, `(shades, 3)`.
+    """
+
+    limits: Limits
+    steps: np.ndarray
+    shades: np.ndarray
+
+
+def is_signed(maps, signed=None, method=None):
+    """Whether maps that belong together are drawn in diverging colours.
 
     Args:
-        values: Array of any shape, one map or several that share a scale. What is not finite is left out.
+        maps: Array of any shape. Negative values are never hidden.
+        signed: What is known of the method, or None.
+        method: Its name, asked where nothing is known; of no explainer, the values alone decide.
+    """
+    if signed is None and method is not None:
+        from kerasxai import explainers
+
+        signed = method in explainers.names() and heatmap.is_signed(explainers.get(method))
+    return bool(signed) or bool((maps < 0).any())
+
+
+def limits(values, signed, percentile=100.0):
+    """The `Limits` of one map, or of several that share a scale.
+
+    Args:
+        values: Array of any shape. What is not finite is left out.
+        signed: Whether the scale is centred at 0; else it begins there.
         percentile: Of the magnitudes that are not 0; larger ones share the end colour.
     """
     finite = values[np.isfinite(values)]
     if not finite.any():
-        return 0.0, 0.0
+        return Limits(0.0, 0.0, signed, 0.0, 0.0)
     reach = float(np.percentile(np.abs(finite[finite != 0]), percentile, method="higher"))
-    low, high = max(float(finite.min()), -reach), min(float(finite.max()), reach)
-    largest = max(-low, high)
-    return (-largest, largest) if low < 0 else (low, high)
+    reach = min(reach, LARGEST)
+    return Limits(-reach if signed else 0.0, reach, signed, float(finite.min()), float(finite.max()))
 
 
 def colours(limits, colormap, sequential, opacity):
@@ -34,14 +85,12 @@ def colours(limits, colormap, sequential, opacity):
     import matplotlib
     from matplotlib.colors import ListedColormap, Normalize
 
-    low, high = limits
     if colormap is None:
-        colormap = DIVERGING if low < 0 else sequential
+        colormap = DIVERGING if limits.signed else sequential
     steps = matplotlib.colormaps.get_cmap(colormap)(np.linspace(0, 1, COLORMAP_STEPS))
     steps[:, 3] = opacity
     grey = (*NOT_FINITE_GREY, np.max(opacity))
-    if high == low:  # nothing to tell apart: all at the low end
-        high = low + max(low, 1.0)
+    low, high = limits[:2] if limits.high else (-1.0 if limits.signed else 0.0, 1.0)  # 0 keeps its place
     return {"cmap": ListedColormap(steps).with_extremes(bad=grey), "norm": Normalize(low, high)}
 
 
@@ -62,6 +111,14 @@ def pale_grey(picture):
     """An RGB picture without its colours, so that those of a signed map are told apart over it."""
     grey = np.repeat(picture @ np.array(LUMINANCE)[:, np.newaxis], 3, axis=-1)
     return PALENESS + (1 - PALENESS) * grey
+
+
+def shades(pictures, count):
+    """So many colours of RGB pictures, from their darkest pixel to their brightest: `(count, 3)`."""
+    pixels = np.concatenate([np.reshape(picture, (-1, 3)) for picture in pictures])
+    pixels = pixels[:: max(1, len(pixels) // PIXELS_SORTED)]
+    order = np.argsort(pixels @ np.array(LUMINANCE), kind="stable")
+    return pixels[order[np.linspace(0, len(order) - 1, count).round().astype(int)]]
 
 
 def note(values):

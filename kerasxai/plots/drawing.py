@@ -12,6 +12,10 @@ SIGNAL_TICKS = {"nbins": 4, "steps": [1, 2, 2.5, 5, 10]}
 MAX_CHANNELS_IN_LEGEND = 12
 LEGEND_ENTRY_WIDTH = 1.0  # inches
 SCALE_GAP, SCALE_THICKNESS, SCALE_LABEL_GAP = 0.05, 0.08, 0.09  # inches
+SHADES = 16  # of the picture below the colours of a scale
+KEY_STEPS, KEY_SHADES = 17, 5  # 0 is one of the steps of a signed scale
+RANGE_PLACE = -0.3  # of the line that shows which values occur, in thicknesses of the scale
+RANGE_WIDTH = 1.0  # points
 DEFAULT_ALPHA = 0.5
 
 
@@ -33,9 +37,9 @@ class Images:
         """Inches of a panel of this width."""
         return width * self.batch.shape[1] / self.batch.shape[2]
 
-    def limits(self, maps):
-        """The raw values at the ends of the scale of one map, or of several that share it."""
-        return colours.limits(maps, CLIPPED_PERCENTILE)
+    def limits(self, maps, signed):
+        """The `Limits` of one map, or of several that share a scale."""
+        return colours.limits(maps, signed, CLIPPED_PERCENTILE)
 
     def draw(self, axes, index):
         """Draws one image, bare."""
@@ -53,6 +57,11 @@ class Images:
         colour, opacity = np.split(look["cmap"](look["norm"](values)), [3], axis=-1)
         return np.rint(255 * (picture + opacity * (colour - picture))).astype("uint8")
 
+    def key(self, index, values, limits, colormap=None):
+        """The `Key` of what `draw_map` and `map_pixels` draw."""
+        picture, _, look = self._layers(index, values, limits, colormap)
+        return colours.Key(limits, look["cmap"](np.linspace(0, 1, KEY_STEPS)), colours.shades([picture], KEY_SHADES))
+
     def finish(self, table, grid, top=0.0):
         """Images have no ticks and no legend."""
 
@@ -60,11 +69,11 @@ class Images:
         """One image as RGB within 0..1, its map with what has no colour masked, and the map's colormap and norm."""
         picture = colours.displayable(self.batch[index])
         strength = np.linspace(0, 1, colours.COLORMAP_STEPS)
-        if limits[0] < 0:
+        if limits.signed:
             picture = colours.pale_grey(picture)
             strength = np.abs(2 * strength - 1)
         look = colours.colours(limits, colormap, colours.IMAGE_SEQUENTIAL, opacity=self.alpha * strength)
-        return picture, np.ma.masked_invalid(values).clip(*limits), look
+        return picture, np.ma.masked_invalid(values).clip(*limits[:2]), look
 
     def _draw_picture(self, axes, picture):
         axes.imshow(picture)
@@ -87,9 +96,9 @@ class Signals:
         """Inches of a panel, the same for any width."""
         return SIGNAL_HEIGHT
 
-    def limits(self, maps):
-        """The raw values at the ends of the scale of one map, or of several that share it."""
-        return colours.limits(maps)
+    def limits(self, maps, signed):
+        """The `Limits` of one map, or of several that share a scale."""
+        return colours.limits(maps, signed)
 
     def draw(self, axes, index):
         """Draws one signal, a line for each channel, with ticks."""
@@ -150,30 +159,41 @@ def panels(batch, alpha):
 
 
 def draw_scale(axes, drawn, limits):
-    """Draws a colourbar as high as `axes` at its right, with the raw values at its ends (and 0 between, if signed)."""
-    width = _inches_wide(axes)
+    """Draws a colourbar as high as `axes` at its right, with the raw values at its ends, and more where there is room.
+
+    Its colours are those of the map over the picture's own shades, the darkest at the left. The line along it shows
+    which values occur.
+    """
+    width, height = _inches_wide(axes), _inches_high(axes)
     place = axes.inset_axes([1 + SCALE_GAP / width, 0, SCALE_THICKNESS / width, 1])
     scale = axes.figure.colorbar(drawn, cax=place)
-    has_room = _inches_high(axes) > 3 * layout.line_height(layout.LABEL_SIZE)
-    ticks = _scale_ticks(limits) if has_room else sorted(set(limits))
-    scale.set_ticks(ticks, labels=map(layout.number_text, ticks), fontsize=layout.LABEL_SIZE)
+    _draw_shades(scale, [axes])
+    _draw_range(scale, limits)
+    ticks = _ticks_with_room(limits, height / (1.2 * layout.line_height(layout.LABEL_SIZE)))
+    scale.set_ticks(ticks, labels=[scale_text(tick, limits) for tick in ticks], fontsize=layout.LABEL_SIZE)
     scale.outline.set_linewidth(0.5)
     return scale
 
 
-def draw_scale_below(axes, drawn, limits, offset=0.0):
-    """Draws a colourbar as wide as `axes`, `offset` inches below it; its numbers stay within its width."""
+def draw_scale_below(axes, drawn, limits, offset=0.0, sharing=None):
+    """Draws a colourbar as wide as `axes`, `offset` inches below it; its numbers stay within its width.
+
+    Its colours are those of the map over the shades of its picture, or of all panels in `sharing`, the darkest at the
+    bottom.
+    """
     height = _inches_high(axes)
     bottom = -(offset + SCALE_GAP + SCALE_THICKNESS) / height
     place = axes.inset_axes([0, bottom, 1, SCALE_THICKNESS / height])
     scale = axes.figure.colorbar(drawn, cax=place, orientation="horizontal")
+    _draw_shades(scale, [axes] if sharing is None else sharing)
+    _draw_range(scale, limits)
     ends = _texts_below(limits)
     has_room = _width_side_by_side(ends) <= _inches_wide(axes)
-    if not has_room and limits[0] < 0:
-        scale.set_ticks([0], labels=["±" + ends[-1]], fontsize=layout.LABEL_SIZE)
+    if not has_room and limits.signed:
+        scale.set_ticks([0], labels=[_text_of_both_ends(limits)], fontsize=layout.LABEL_SIZE)
         scale.ax.tick_params(length=0, pad=3)
     else:
-        scale.set_ticks(sorted(set(limits)), labels=ends, fontsize=layout.LABEL_SIZE)
+        scale.set_ticks(sorted(set(limits[:2])), labels=ends, fontsize=layout.LABEL_SIZE)
         for label, side in zip(scale.ax.get_xticklabels(), ("left", "right")):
             label.set_horizontalalignment(side)
         scale.ax.tick_params(length=2, pad=2)
@@ -184,10 +204,22 @@ def draw_scale_below(axes, drawn, limits, offset=0.0):
 def least_width_above_scales(all_limits):
     """Inches that the panels must have for the numbers of the scales below them."""
     widths = [
-        layout.text_width("±" + ends[-1], layout.LABEL_SIZE) if limits[0] < 0 else _width_side_by_side(ends)
-        for limits, ends in ((one, _texts_below(one)) for one in all_limits)
+        layout.text_width(_text_of_both_ends(limits), layout.LABEL_SIZE)
+        if limits.signed
+        else _width_side_by_side(_texts_below(limits))
+        for limits in all_limits
     ]
     return max(layout.SMALLEST_WIDTH, *widths)
+
+
+def scale_text(value, limits):
+    """A value on a scale; at an end that larger values share, it says so."""
+    sign = ""
+    if value == limits.high < limits.greatest:
+        sign = "\N{GREATER-THAN OR EQUAL TO}"
+    if value == limits.low > limits.least:
+        sign = "\N{LESS-THAN OR EQUAL TO}"
+    return sign + layout.number_text(value)
 
 
 def draw_note(axes, values):
@@ -201,7 +233,7 @@ def draw_note(axes, values):
 
 def scale_width(all_limits):
     """Inches that the widest of several vertical scales takes beside its panel."""
-    labels = [layout.number_text(tick) for limits in all_limits for tick in _scale_ticks(limits)]
+    labels = [scale_text(tick, limits) for limits in all_limits for tick in _ticks_with_room(limits, np.inf)]
     return SCALE_GAP + SCALE_THICKNESS + SCALE_LABEL_GAP + layout.widest(labels, layout.LABEL_SIZE)
 
 
@@ -210,13 +242,46 @@ def scale_height():
     return SCALE_GAP + SCALE_THICKNESS + SCALE_LABEL_GAP + layout.line_height(layout.LABEL_SIZE)
 
 
-def _scale_ticks(limits):
-    low, high = limits
-    return [low, 0, high] if low < 0 else sorted({low, high})
+def _draw_shades(scale, panels):
+    """Lays the shades of the pictures that maps are drawn over below the colours of their scale."""
+    pictures = [axes.images[0].get_array() for axes in panels if len(axes.images) > 1]
+    if not pictures:  # a signal's map is drawn over white
+        return
+    shades = colours.shades(pictures, SHADES)
+    ends = scale.ax.get_xlim(), scale.ax.get_ylim()
+    rows = shades[np.newaxis] if scale.orientation == "vertical" else shades[::-1, np.newaxis]
+    scale.ax.imshow(rows, extent=(0, 1, 0, 1), transform=scale.ax.transAxes, aspect="auto", zorder=-1)
+    scale.ax.set(xlim=ends[0], ylim=ends[1])
+
+
+def _draw_range(scale, limits):
+    """Draws a line beside a scale, over the values that occur."""
+    across = [RANGE_PLACE, RANGE_PLACE]
+    occur = np.clip(limits[-2:], *limits[:2])
+    is_vertical = scale.orientation == "vertical"
+    place = (across, occur) if is_vertical else (occur, 1 - np.array(across))
+    transform = scale.ax.get_yaxis_transform() if is_vertical else scale.ax.get_xaxis_transform()
+    scale.ax.plot(*place, color="black", linewidth=RANGE_WIDTH, transform=transform, clip_on=False)
+
+
+def _ticks_with_room(limits, most):
+    """Values that a scale with room for so many lines of text names: its ends, 0, and the ends of what occurs."""
+    low, high, _, least, greatest = limits
+    ticks = [low, high]
+    for value in (0.0, least, greatest):
+        if low < value < high and min(abs(value - tick) for tick in ticks) >= (high - low) / most:
+            ticks.append(value)
+    return sorted(set(ticks))
 
 
 def _texts_below(limits):
-    return [layout.number_text(end) for end in sorted(set(limits))]
+    return [scale_text(end, limits) for end in sorted(set(limits[:2]))]
+
+
+def _text_of_both_ends(limits):
+    is_clipped = limits.least < limits.low or limits.greatest > limits.high
+    sign = "±\N{GREATER-THAN OR EQUAL TO}" if is_clipped else "±"
+    return sign + layout.number_text(limits.high)
 
 
 def _width_side_by_side(texts):

@@ -12,7 +12,7 @@ CLASS_COLUMNS = 6  # panels in a row of `top_classes`
 SAMPLE_TITLE = "input"
 
 
-def grid(samples, maps, row_titles=None, column_titles=None, scale="map", alpha=0.5, colormap=None):
+def grid(samples, maps, row_titles=None, column_titles=None, scale="map", alpha=0.5, colormap=None, signed=None):
     """Draws a table of maps: one row for each sample, one column for each explainer, the bare sample first.
 
     A map is drawn as `overlay` and `signal` draw it. Attributions of every channel are first reduced to one value for
@@ -27,8 +27,8 @@ def grid(samples, maps, row_titles=None, column_titles=None, scale="map", alpha=
     - `"column"`: all maps of an explainer share a scale, drawn below. For the same explainer over samples: the sample
       with the stronger colour has more evidence.
 
-    A scale runs from the smallest to the largest value of its maps, and if one of them has negative values, from -m to
-    m with m the largest magnitude. Over images the strongest 0.5 % of the values share the end colour.
+    A scale runs from 0 to the largest value of its maps, and if one of them is of a signed method, from -m to m with m
+    the largest magnitude. Over images the strongest 0.5 % of the values share the end colour.
 
     Args:
         samples: Images `(N, H, W, C)` with C 1 or 3, of any value range, or signals `(N, T, C)`.
@@ -39,7 +39,9 @@ def grid(samples, maps, row_titles=None, column_titles=None, scale="map", alpha=
         scale: `"map"`, `"row"` or `"column"`: what shares a colour scale.
         alpha: Opacity of the strongest value of a map over an image, 0 to 1.
         colormap: A Matplotlib colormap or its name. None: `"viridis"` over images, `"Oranges"` behind signals, and
-            `"coolwarm"` for a scale with negative values.
+            `"coolwarm"` for a signed scale.
+        signed: Whether all maps are those of signed methods. None: as the explainers of these names are with their
+            defaults; of other names, if a map has negative values.
 
     Returns:
         A `matplotlib.figure.Figure`, 7 inches wide, or wider where the panels would become smaller than 0.67 inches.
@@ -65,7 +67,8 @@ def grid(samples, maps, row_titles=None, column_titles=None, scale="map", alpha=
         column_titles = [str(name).replace("_", " ") for name in maps]
     column_titles = checks.texts(column_titles, explainers, "column_titles", "explainer")
 
-    limits = _shared_limits(panels, heatmaps, scale)
+    signs = [colours.is_signed(one, signed, name) for name, one in zip(maps, heatmaps)]
+    limits = _shared_limits(panels, heatmaps, signs, scale)
     table = Table(
         [SAMPLE_TITLE, *column_titles] + [""] * (explainers + 1) * (count - 1),
         explainers + 1,
@@ -90,18 +93,26 @@ def grid(samples, maps, row_titles=None, column_titles=None, scale="map", alpha=
             if scale == "row" and column == explainers - 1:
                 drawing.draw_scale(panel, drawn, ends)
             if scale == "column" and row == count - 1:
-                drawing.draw_scale_below(panel, drawn, ends, panels.below)
+                drawing.draw_scale_below(panel, drawn, ends, panels.below, axes[:, column + 1])
     panels.finish(table, axes.ravel())
     return figure
 
 
 def top_classes(
-    sample, maps, probabilities=None, class_names=None, titles=None, reduce="sum", alpha=0.5, colormap=None
+    sample,
+    maps,
+    probabilities=None,
+    class_names=None,
+    titles=None,
+    reduce="sum",
+    alpha=0.5,
+    colormap=None,
+    signed=None,
 ):
     """Draws the maps of one sample for several classes side by side, on one scale, the bare sample first.
 
-    The common scale makes the classes comparable: a pale map has less evidence for its class. It runs from the smallest
-    to the largest value of all maps, or from -m to m with m the largest magnitude if there are negative values.
+    The common scale makes the classes comparable: a pale map has less evidence for its class. It runs from 0 to the
+    largest value of all maps, or from -m to m with m the largest magnitude if they are signed.
 
     Args:
         sample: One image `(H, W, C)` with C 1 or 3, of any value range, or one signal `(T, C)`.
@@ -113,7 +124,8 @@ def top_classes(
         reduce: How channels become one value, see `kerasxai.to_heatmap`; `kerasxai.explainers.get(name).reduce`.
         alpha: Opacity of the strongest value over an image, 0 to 1.
         colormap: A Matplotlib colormap or its name. None: `"viridis"` over an image, `"Oranges"` behind a signal, and
-            `"coolwarm"` if there are negative values.
+            `"coolwarm"` for signed maps.
+        signed: Whether the maps are those of a signed method, see `overlay`; None: if they have negative values.
 
     Returns:
         A `matplotlib.figure.Figure`.
@@ -141,7 +153,7 @@ def top_classes(
     titles = _class_titles(count, probabilities, class_names, titles)
     titles = [f"{title} {colours.note(values)}".strip() for title, values in zip(titles, heatmaps)]
 
-    limits = panels.limits(heatmaps)
+    limits = panels.limits(heatmaps, colours.is_signed(heatmaps, signed))
     columns = min(count + 1, CLASS_COLUMNS)
     table = Table(
         [SAMPLE_TITLE, *titles],
@@ -187,14 +199,14 @@ def _reduction(name):
     return (name in explainers.names() and explainers.get(name).reduce) or "sum"
 
 
-def _shared_limits(panels, heatmaps, scale):
-    """The ends of the scale of each panel, `[sample][explainer]`; heatmaps (explainers, N, *spatial)."""
+def _shared_limits(panels, heatmaps, signs, scale):
+    """The `Limits` of each panel, `[sample][explainer]`; heatmaps (explainers, N, *spatial), signs (explainers,)."""
     explainers, count = heatmaps.shape[:2]
     if scale == "row":
-        return [[panels.limits(heatmaps[:, row])] * explainers for row in range(count)]
+        return [[panels.limits(heatmaps[:, row], any(signs))] * explainers for row in range(count)]
     if scale == "column":
-        return [[panels.limits(one) for one in heatmaps]] * count
-    return [[panels.limits(heatmaps[column, row]) for column in range(explainers)] for row in range(count)]
+        return [[panels.limits(one, signed) for one, signed in zip(heatmaps, signs)]] * count
+    return [[panels.limits(one[row], signed) for one, signed in zip(heatmaps, signs)] for row in range(count)]
 
 
 def _class_titles(count, probabilities, class_names, titles):

@@ -123,11 +123,11 @@ class Table:
         axes.set_ylabel(title, fontsize=TITLE_SIZE, labelpad=72 * ROW_TITLE_GAP / 2, parse_math=False, **style)
 
 
-def new_figure(width, height):
+def new_figure(width, height, **options):
     """An empty Figure of this size in inches, in no global list and without a display."""
-    from matplotlib.figure import Figure
+    from kerasxai.plots.figures import Picture
 
-    return Figure(figsize=(width, height), dpi=DOTS_PER_INCH)
+    return Picture(figsize=(width, height), dpi=DOTS_PER_INCH, **options)
 
 
 def add_axes(figure, left, top, width, height):

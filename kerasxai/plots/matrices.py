@@ -72,7 +72,8 @@ def similarity(matrix, labels=None, clusters=None, title=None):
     figure = layout.new_figure(width, above + side + below)
     layout.add_text(figure, width / 2, layout.MARGIN, "\n".join(headings), ha="center", linespacing=1.2)
     axes = layout.add_axes(figure, before, above, side, side)
-    limits = min(0.0, *shown[np.isfinite(shown)]), 1.0
+    low = min(0.0, *shown[np.isfinite(shown)])
+    limits = colours.Limits(low, 1.0, False, low, 1.0)
     drawn = _draw_matrix(axes, shown, limits, texts if has_numbers else None)
     if not has_numbers:
         drawing.draw_scale_below(axes, drawn, limits, under_matrix + SCALE_GAP)
@@ -111,7 +112,7 @@ def _text(value):
 def _draw_matrix(axes, shown, limits, texts):
     import matplotlib
 
-    low, high = limits
+    low, high, *_ = limits
     colormap = matplotlib.colormaps[COLORMAP].with_extremes(bad=NO_VALUE_GREY)
     drawn = axes.imshow(np.ma.masked_invalid(shown), cmap=colormap, vmin=low, vmax=high, interpolation="nearest")
     for (row, column), value in np.ndenumerate(shown if texts else np.empty((0, 0))):

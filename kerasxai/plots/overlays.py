@@ -6,14 +6,16 @@ from kerasxai.plots import checks, colours, drawing
 from kerasxai.plots.layout import Table
 
 
-def overlay(images, maps, titles=None, alpha=0.5, colormap=None, columns=4, colorbar=False):
+def overlay(images, maps, titles=None, alpha=0.5, colormap=None, columns=4, colorbar=False, signed=None):
     """Draws attribution maps over their images.
 
-    Every map is normalised by itself, for display only. A map without negative values runs from its minimum (the bare
-    image shows) to its maximum. A map with negative values runs from -m to m with m the largest magnitude, over a pale
-    grey image, which shows where it is 0: red and blue would drown in the image's own colours. Values that are not
-    finite are drawn grey; a map that has some, is all zero or constant says so in its title. The strongest 0.5 % of a
-    map's values share the end colour, so that a few pixels of a gradient do not hide all others.
+    Every map is normalised by itself, for display only, and 0 always has the same look. Unsigned maps run from 0, where
+    the bare image shows, to their maximum. Signed ones run from -m to m with m the largest magnitude, over a pale grey
+    image, which shows where they are 0: red and blue would drown in the image's own colours. So a map whose values are
+    all far from 0 looks flat, as RISE's does where the score stays high whatever is hidden; what little they differ by
+    is shown by `maps - maps.min(axis=(1, 2), keepdims=True)`. Values that are not finite are drawn grey; a map that has
+    some, is all zero or constant says so in its title. The strongest 0.5 % of a map's values share the end colour, so
+    that a few pixels of a gradient do not hide all others; the scale then says "≥".
 
     Images of any value range are accepted, each judged by itself: uint8, or values from 0 to more than 2 and at most
     255, are divided by 255; values within 0..1 are shown as they are; anything else (-1..1, standardised) is stretched
@@ -25,13 +27,15 @@ def overlay(images, maps, titles=None, alpha=0.5, colormap=None, columns=4, colo
             axis may be left out for one image.
         titles: N titles, one for each image, or None.
         alpha: Opacity of the strongest value of a map, 0 to 1; weaker values are more transparent in proportion.
-        colormap: A Matplotlib colormap or its name. None: `"viridis"`, and `"coolwarm"` for a map with negative values.
+        colormap: A Matplotlib colormap or its name. None: `"viridis"`, and `"coolwarm"` for signed maps.
         columns: Images in a row.
-        colorbar: Whether to draw beside each image what raw values the colours stand for.
+        colorbar: Whether to draw beside each image what raw values the colours stand for: over dark, middle and bright
+            shades of that image, as on the image itself. The line along it shows which values occur.
+        signed: Whether the maps are those of a signed method: `explainer.signed`, unless their channels were reduced
+            to magnitudes. Maps with a negative value among them always are; None: only they.
 
     Returns:
-        A `matplotlib.figure.Figure`: `figure.savefig("maps.png")` writes it; a notebook shows it after
-        `%matplotlib inline`.
+        A `matplotlib.figure.Figure`: `figure.savefig("maps.png")` writes it; a notebook shows it.
 
     Raises:
         ValueError: If images, maps and titles do not belong together or an option is out of range.
@@ -53,7 +57,8 @@ def overlay(images, maps, titles=None, alpha=0.5, colormap=None, columns=4, colo
     titles = checks.texts(titles, len(maps), "titles", "sample")
     titles = [f"{title} {colours.note(values)}".strip() for title, values in zip(titles, maps)]
 
-    limits = [panels.limits(values) for values in maps]
+    signed = colours.is_signed(maps, signed)
+    limits = [panels.limits(values, signed) for values in maps]
     beside = drawing.scale_width(limits) if colorbar else 0.0
     table = Table(titles, columns, panels.height, beside=beside)
     figure = table.figure()
@@ -64,15 +69,23 @@ def overlay(images, maps, titles=None, alpha=0.5, colormap=None, columns=4, colo
     return figure
 
 
-def overlay_pixels(images, maps, alpha=0.5, colormap=None):
+def overlay_pixels(images, maps, alpha=0.5, colormap=None, signed=None):
     """The pictures of `overlay` without a Figure, many times faster: RGB in uint8, `(N, H, W, 3)`.
 
     Arguments as those of `overlay`. Pixels carry no title: what a map does not show, `colours.note` tells.
     """
     panels, maps = _checked(images, maps, alpha)
+    signed = colours.is_signed(maps, signed)
     return np.stack(
-        [panels.map_pixels(index, values, panels.limits(values), colormap) for index, values in enumerate(maps)]
+        [panels.map_pixels(index, values, panels.limits(values, signed), colormap) for index, values in enumerate(maps)]
     )
+
+
+def overlay_keys(images, maps, alpha=0.5, colormap=None, signed=None):
+    """What the colours of `overlay_pixels` stand for: a `colours.Key` for each picture."""
+    panels, maps = _checked(images, maps, alpha)
+    signed = colours.is_signed(maps, signed)
+    return [panels.key(index, values, panels.limits(values, signed), colormap) for index, values in enumerate(maps)]
 
 
 def _checked(images, maps, alpha):

@@ -175,7 +175,8 @@ class _Maps:
             )
         count = min(len(samples), *(len(maps) for maps in kept))
         self._panels = drawing.panels(samples[:count], drawing.DEFAULT_ALPHA)
-        self._rows = [(index, maps[index]) for index in range(count) for maps in kept]
+        signed = [colours.is_signed(maps, method=name) for name, maps in zip(results, kept)]
+        self._rows = [(index, maps[index], one) for index in range(count) for maps, one in zip(kept, signed)]
         titles = [
             f"{name}\nsample {index}".strip() if count > 1 else name for index in range(count) for name in results
         ]
@@ -194,9 +195,9 @@ class _Maps:
         grid = self.table.axes(figure, top)
         columns = self.table.columns
         for index, axes in enumerate(grid):
-            sample, maps = self._rows[index // columns]
+            sample, maps, signed = self._rows[index // columns]
             values = maps[index % columns].astype("float64")
-            self._panels.draw_map(axes, sample, values, self._panels.limits(values))
+            self._panels.draw_map(axes, sample, values, self._panels.limits(values, signed))
             axes.tick_params(left=index % columns == 0, labelleft=index % columns == 0)
             drawing.draw_note(axes, values)
         self._panels.finish(self.table, grid, top)

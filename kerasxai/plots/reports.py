@@ -3,7 +3,8 @@ The numbers are computed in `classification`."""
 
 import numpy as np
 
-from kerasxai.plots import charts, checks, drawing, layout
+from kerasxai.heatmap import is_signed
+from kerasxai.plots import charts, checks, colours, drawing, layout
 from kerasxai.plots.classification import judge, results
 from kerasxai.plots.layout import FIGURE_WIDTH, MARGIN, TITLE_SIZE
 
@@ -127,11 +128,14 @@ def _example_blocks(names, kept, explain):
     samples = np.stack([one.sample for one in shown])
     maps = explain(samples, target=np.array([one.predicted for one in shown]))
     maps = checks.map_batch(maps, samples, reduce=explain.reduce or "sum")
+    signed = colours.is_signed(maps, is_signed(explain))
     method = (explain.name or type(explain).__name__).replace("_", " ")
     count = len(kept.right)
     parts = (("right", kept.right, slice(count)), ("wrong", kept.wrong, slice(count, None)))
     return [
-        _ExampleBlock(f"Predicted {word}, {method} of the predicted class", names, examples, samples[rows], maps[rows])
+        _ExampleBlock(
+            f"Predicted {word}, {method} of the predicted class", names, examples, samples[rows], maps[rows], signed
+        )
         for word, examples, rows in parts
         if examples
     ]
@@ -140,9 +144,9 @@ def _example_blocks(names, kept, explain):
 class _ExampleBlock:
     """Some examples under a heading: of images the bare one beside its map, of signals the map behind the line."""
 
-    def __init__(self, heading, names, examples, samples, maps):
+    def __init__(self, heading, names, examples, samples, maps, signed):
         self._heading = heading
-        self._maps = maps
+        self._maps, self._signed = maps, signed
         self._panels = drawing.panels(samples, drawing.DEFAULT_ALPHA)
         self._table = layout.Table(
             [_example_title(names, one) for one in examples],
@@ -165,7 +169,7 @@ class _ExampleBlock:
             *bare, panel = axes[index * group : (index + 1) * group]
             for one in bare:
                 self._panels.draw(one, index)
-            self._panels.draw_map(panel, index, values, self._panels.limits(values))
+            self._panels.draw_map(panel, index, values, self._panels.limits(values, self._signed))
             drawing.draw_note(panel, values)
         self._panels.finish(self._table, axes, top)
 

@@ -67,7 +67,7 @@ def segments(x, fit, top=None, titles=None, alpha=0.5, colormap=None, columns=No
     axes = table.axes(figure)
     for index, values in enumerate(maps):
         whole, strongest = axes[2 * index : 2 * index + 2]
-        limits = _limits(values)
+        limits = colours.limits(values, signed=True)
         drawn = panels.draw_map(whole, index, values, limits, colormap)
         _draw_boundaries(whole, labels[index], **BOUNDARY)
         drawing.draw_scale_below(whole, drawn, limits, panels.below if table.is_lowest(2 * index) else 0.0)
@@ -100,13 +100,6 @@ def _title(title, values, quality):
     return " ".join(part for part in (title, found.replace("-", "\N{MINUS SIGN}"), colours.note(values)) if part)
 
 
-def _limits(values):
-    """Always centred at 0: a weight is signed, whatever signs occur."""
-    finite = np.abs(values[np.isfinite(values)])
-    reach = float(finite.max()) if finite.size else 0.0
-    return (-reach, reach) if reach else (0.0, 0.0)
-
-
 def _strongest(values, labels, top):
     """Where the segments of the largest magnitudes are; the lower label first where magnitudes are equal."""
     present, first = np.unique(labels, return_index=True)
@@ -120,9 +113,9 @@ def _draw_strongest_of_image(axes, panels, index, values, limits, colormap):
     rest = DIMMED + (1 - DIMMED) * colours.pale_grey(picture)
     panels.draw(axes, index)
     axes.images[0].set_data(np.where((values != 0)[..., np.newaxis], picture, rest))
-    if limits[1]:
+    if limits.high:
         look = colours.colours(limits, colormap, colours.IMAGE_SEQUENTIAL, opacity=1.0)
-        for sign, end in zip((-1, 1), limits):
+        for sign, end in zip((-1, 1), limits[:2]):
             _draw_boundaries(
                 axes, np.sign(values) == sign, colors=[look["cmap"](look["norm"](end))], linewidths=OUTLINE_WIDTH
             )

@@ -3,12 +3,13 @@
 from kerasxai.plots import checks, colours, drawing, layout
 
 
-def signal(signals, maps, titles=None, colormap=None, columns=2):
+def signal(signals, maps, titles=None, colormap=None, columns=2, signed=None):
     """Draws 1-D signals as lines over a background coloured by their attribution maps.
 
-    Every map is normalised by itself, for display only: from its minimum to its maximum, or, with negative values, from
-    -m to m with m the largest magnitude. The scale beside it gives the raw values. Values that are not finite are drawn
-    grey; a map that has some, is all zero or constant says so in its title.
+    Every map is normalised by itself, for display only, and 0 always has the same colour: unsigned maps run from 0 to
+    their maximum, signed ones from -m to m with m the largest magnitude. The scale beside it gives the raw values, the
+    line along it shows which of them occur. Values that are not finite are drawn grey; a map that has some, is all zero
+    or constant says so in its title.
 
     Args:
         signals: Array `(N, T, C)` or `(N, T)` of T >= 2 steps, any range; or one signal `(T,)`, or `(T, C)` with a map
@@ -17,12 +18,12 @@ def signal(signals, maps, titles=None, colormap=None, columns=2):
         maps: Raw attributions of any range, `(N, T)`, or `(N, T, C)`, whose channels are summed. The leading axis may
             be left out for one signal.
         titles: N titles, one for each signal, or None.
-        colormap: A Matplotlib colormap or its name. None: `"Oranges"`, and `"coolwarm"` for a map with negative values.
+        colormap: A Matplotlib colormap or its name. None: `"Oranges"`, and `"coolwarm"` for signed maps.
         columns: Signals in a row.
+        signed: Whether the maps are those of a signed method, see `overlay`; None: if they have negative values.
 
     Returns:
-        A `matplotlib.figure.Figure`: `figure.savefig("maps.png")` writes it; a notebook shows it after
-        `%matplotlib inline`.
+        A `matplotlib.figure.Figure`: `figure.savefig("maps.png")` writes it; a notebook shows it.
 
     Raises:
         ValueError: If signals, maps and titles do not belong together or an option is out of range.
@@ -45,7 +46,8 @@ def signal(signals, maps, titles=None, colormap=None, columns=2):
     titles = [f"{title} {colours.note(values)}".strip() for title, values in zip(titles, maps)]
 
     panels = drawing.Signals(signals)
-    limits = [panels.limits(values) for values in maps]
+    signed = colours.is_signed(maps, signed)
+    limits = [panels.limits(values, signed) for values in maps]
     label_height = 1.5 * layout.line_height(layout.LABEL_SIZE)
     table = layout.Table(
         titles,

@@ -8,6 +8,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
+import kerasxai
 from kerasxai.callbacks import Heatmaps, heatmaps
 from tests.callbacks import training
 
@@ -42,8 +43,6 @@ def test_nothing_is_logged(tmp_path):
 
 
 def test_the_maps_drawn_are_those_of_the_model(tmp_path):
-    import kerasxai
-
     model = training.fresh()
     callback = Heatmaps(X[:2], explainer="lrp", target=1, directory=tmp_path)
     training.fit(callback, model=model)
@@ -107,3 +106,23 @@ def test_the_grid_keeps_a_few_epochs_in_even_steps(room, count):
     assert room == 1 or kept[0] == 0
     assert len(kept) >= min(count, max(1, room // 2))
     assert len(set(np.diff(kept[:-1]))) <= 1
+
+
+class AllPositive(kerasxai.explainers.Explainer):
+    """A signed method whose maps happen to have no negative value."""
+
+    name = "all_positive"
+
+    def explain_batch(self, inputs, target):
+        return 1.0 + tf.abs(inputs[0][..., 0])
+
+
+@pytest.mark.parametrize("signed", [True, False])
+def test_the_colours_are_those_of_the_method(signed, tmp_path, monkeypatch):
+    drawn, png = [], heatmaps._png
+    monkeypatch.setattr(heatmaps, "_png", lambda figure: drawn.append(figure) or png(figure))
+    monkeypatch.setattr(AllPositive, "signed", signed)
+    training.fit(Heatmaps(X[:2], explainer=AllPositive, directory=tmp_path), epochs=2)
+    norms = [axes.images[1].norm for figure in drawn for axes in figure.axes if len(axes.images) == 2]
+    assert len(drawn) == 3 and len(norms) == 2 * 2 + 4
+    assert all(norm.vmin == (-norm.vmax if signed else 0) for norm in norms)

@@ -165,7 +165,7 @@ def test_regression_scores_its_value_and_refuses_percentages():
     value = predictions(model, x)[:, 0]
     np.testing.assert_allclose(FirstScore()(model, x, maps)["score"], value, rtol=1e-5)
     np.testing.assert_allclose(Deletion(steps=2)(model, x, maps)["curve"][:, 0], value, rtol=1e-5)
-    with pytest.raises(ValueError, match=r"share.*one linear unit.*sigmoid"):
+    with pytest.raises(ValueError, match=r"share.*values of linear units.*sigmoid"):
         DropIncrease()(model, x, maps)
     asked = DropIncrease(fraction=1)(model, x, maps, lambda outputs: tf.sigmoid(outputs[:, 0]))
     np.testing.assert_array_equal(asked["drop_rate"], 0)

@@ -196,7 +196,8 @@ def test_logit_of_a_softmax_and_probability(x):
     expected = full_grad(input_term, bias_terms)
     assert_same(kerasxai.explain(with_head, x, "full_grad", target=CLASSES), expected, rtol=1e-3)
     _, input_term, bias_terms = full_gradient(copy_with_head, x, CLASSES)
-    maps = kerasxai.explain(model, x, "full_grad", target=CLASSES, score="probability")
+    one_hot = np.eye(model.output_shape[-1])[CLASSES]  # an index alone would mean the value of its linear unit
+    maps = kerasxai.explain(model, x, "full_grad", target=one_hot, score="probability")
     assert_same(maps, full_grad(input_term, bias_terms), rtol=1e-3)
 
 

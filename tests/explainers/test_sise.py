@@ -127,7 +127,7 @@ def test_a_saturated_probability_blanks_nothing(models):
     logits = truth.logits_of(model)
     rivals = np.argsort(-predictions(logits, x), axis=1)[:, 1]
     explainer = SISE(sure, mu=0.5)
-    _, gradients, _ = explainer._features([tf.constant(x)], 0, _target(target))
+    _, gradients, _ = explainer._features([tf.constant(x)], 0, _target(target, explainer.scorer))
     for row in range(3):
         of_target, of_rival = (
             truth.activations_and_gradients(logits, "late", x[[row]], [one])[1].mean(axis=(1, 2))[0]
@@ -136,10 +136,10 @@ def test_a_saturated_probability_blanks_nothing(models):
         assert_same(gradients[-1][row] / 1e3, of_target - of_rival, rtol=1e-3, atol=1e-3)
 
 
-def _target(classes):
+def _target(classes, score):
     from kerasxai.targets import Target
 
-    return Target(0, None, tf.constant(classes, tf.int32))
+    return Target(0, None, score.scale(), tf.constant(classes, tf.int32))
 
 
 @pytest.mark.parametrize("activation", ["sigmoid", None])

@@ -10,7 +10,7 @@ from keras import Input, layers, ops
 
 from kerasxai.explainers import Gradient
 from kerasxai.graph import Score, view
-from kerasxai.targets import Target, TargetPlan, select
+from kerasxai.targets import TargetPlan, select
 from tests import nets
 
 
@@ -57,9 +57,11 @@ def ready(model, kind, x):
     return score
 
 
-def scored(model, kind, x):
-    (output,), _ = ready(model, kind, x).outputs([tf.constant(x)])
-    return output.numpy()
+def scored(model, kind, x, target=None, output=0):
+    """All units of an output, on the scale of a target."""
+    score = ready(model, kind, x)
+    outputs, _ = score.outputs([tf.constant(x)], TargetPlan(target, score).target)
+    return outputs[output].numpy()
 
 
 def score_of(model, kind, x, target):
@@ -67,8 +69,9 @@ def score_of(model, kind, x, target):
     score = ready(model, kind, x)
     plan = TargetPlan(target, score)
     classes, _ = plan.batch(0, len(x), None)
-    outputs, _ = score.outputs([tf.constant(x)])
-    return select(score, outputs, Target(plan.output, plan.function, tf.constant(classes))).numpy()
+    target = plan.target.of_batch(tf.constant(classes))
+    outputs, _ = score.outputs([tf.constant(x)], target)
+    return select(score, outputs, target).numpy()
 
 
 def nested_head(x):
@@ -223,14 +226,10 @@ def test_every_output_of_several_has_its_own_head():
     for name in ("kind", "tags"):
         kernel, bias = model.get_layer(name).get_weights()
         expected[name] = pooled @ kernel + bias
-    logits, probabilities = ({}, {})
-    for found, kind in ((logits, "logit"), (probabilities, "probability")):
-        score = ready(model, kind, x)
-        outputs, _ = score.outputs([tf.constant(x)])
-        found.update(zip(score.model.output_names, outputs))
-    for name, probability in (("kind", softmax), ("tags", sigmoid)):
-        np.testing.assert_allclose(logits[name], expected[name], rtol=1e-5, atol=1e-6)
-        np.testing.assert_allclose(probabilities[name], probability(expected[name]), rtol=1e-5)
+    for output, (name, probability) in enumerate((("kind", softmax), ("tags", sigmoid))):
+        logits, probabilities = (scored(model, kind, x, (name, 0), output) for kind in ("logit", "probability"))
+        np.testing.assert_allclose(logits, expected[name], rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(probabilities, probability(expected[name]), rtol=1e-5)
     target = ("tags", 1)
     np.testing.assert_allclose(score_of(model, "logit", x, target), expected["tags"][:, 1], rtol=1e-5, atol=1e-6)
 

@@ -89,19 +89,19 @@ def test_a_row_shares_a_scale_centred_at_0_if_any_map_is_signed():
     one[:, 2, 3], two[:2, 4, 4], two[0, 6, 6], two[2, 5, 5] = 4.0, 2.0, -8.0, 1.0
     axes = table(plots.grid(IMAGES, {"one": one, "two": two}, scale="row", alpha=0.6), 3)
     assert [ends(panel) for panel in axes[0, 1:]] == [(-8, 8), (-8, 8)]
-    assert [ends(panel) for panel in axes[1:, 1:].flat] == [(0, 4)] * 4
+    assert [ends(panel) for panel in axes[1:, 1:].flat] == [(-4, 4)] * 4
 
     below = pale_grey(IMAGES[0])  # the first map is positive, yet drawn as the signed map beside it
     colour = blend(below[2, 3], "coolwarm", 0.75, 0.3)
     np.testing.assert_allclose(pixel(axes[0, 1], 2, 3), colour, atol=3 / 255)
-    assert [scales(panel) for panel in axes[:, 2]] == [[["−8", "0", "8"]], [["0", "4"]], [["0", "4"]]]
+    assert [scales(panel) for panel in axes[:, 2]] == [[["−8", "0", "4", "8"]], [["−4", "0", "4"]], [["−4", "0", "4"]]]
     assert not any(panel.child_axes for panel in axes[:, :2].flat)
 
 
 def test_a_column_shares_a_scale():
     strong = CAM * [[[1.0]], [[10.0]], [[100.0]]]
     axes = table(plots.grid(IMAGES, {"one": strong, "two": -CAM}, scale="column"), 3)
-    assert all(ends(panel) == (strong.min(), strong.max()) for panel in axes[:, 1])
+    assert all(ends(panel) == (0, strong.max()) for panel in axes[:, 1])
     assert all(ends(panel) == (-CAM.max(), CAM.max()) for panel in axes[:, 2])
     assert [len(panel.child_axes) for panel in axes.flat] == [0, 0, 0, 0, 0, 0, 0, 1, 1]
     bar = axes[2, 1].child_axes[0]
@@ -114,7 +114,7 @@ def test_shared_scales_leave_extreme_pixels_out_together():
     images = random_images(3, 40, 40)
     axes = table(plots.grid(images, {"one": maps[0], "two": maps[1]}, scale="row"), 3)
     pooled = np.percentile(maps[:, 0], 99.5, method="higher")
-    assert ends(axes[0, 1]) == ends(axes[0, 2]) == (maps[:, 0].min(), pooled)
+    assert ends(axes[0, 1]) == ends(axes[0, 2]) == (0, pooled)
 
 
 def test_panels_say_what_a_map_does_not_show():

@@ -23,8 +23,8 @@ from tests.plots.rendering import (
 @pytest.mark.parametrize("alpha", [0.0, 0.5, 1.0])
 def test_overlay_fades_from_bare_image_to_top_of_colormap(alpha):
     image = random_images(1)[0]
-    values = np.full((8, 8), 3.0)  # a range away from 0: scaled from its minimum
-    values[2, 5], values[6, 1] = 11.0, 7.0
+    values = np.zeros((8, 8))
+    values[2, 5], values[6, 1] = 8.0, 4.0
     axes = plots.overlay(image, values, alpha=alpha).axes[0]
 
     np.testing.assert_allclose(pixel(axes, 2, 5), blend(image[2, 5], "viridis", 1.0, alpha), atol=ROUNDING)
@@ -49,7 +49,7 @@ def test_every_map_has_its_own_scale():
     maps[2] -= 0.5
     together = plots.overlay(images, maps * [[[1e-12]], [[1.0]], [[1e12]]], columns=3)
     for axes, image, values in zip(together.axes, images, maps):
-        alone = plots.overlay(image, values).axes[0]
+        alone = plots.overlay(image, values, signed=True).axes[0]  # as one map in the array is
         drawn, expected = (a.images[1].to_rgba(a.images[1].get_array()) for a in (axes, alone))
         np.testing.assert_allclose(drawn, expected, atol=1 / 255)
 
@@ -157,12 +157,12 @@ def test_signed_channels_are_summed_with_their_sign():
 
 
 @pytest.mark.filterwarnings("error")
-@pytest.mark.parametrize("value", [0.0, 2.0])
-def test_map_without_differences_leaves_the_image_bare(value):
+@pytest.mark.parametrize(("value", "opacity", "labels"), [(0.0, 0.0, ["0"]), (2.0, 0.5, ["0", "2"])])
+def test_map_without_differences_has_the_colour_of_its_value(value, opacity, labels):
     image = random_images(1)[0]
     axes = plots.overlay(image, np.full((8, 8), value), colorbar=True).axes[0]
-    np.testing.assert_allclose(pixel(axes, 4, 4), image[4, 4], atol=ROUNDING)
-    assert scale_labels(axes) == [f"{value:.2g}"]
+    np.testing.assert_allclose(pixel(axes, 4, 4), blend(image[4, 4], "viridis", 1.0, opacity), atol=ROUNDING)
+    assert scale_labels(axes) == labels
 
 
 @pytest.mark.filterwarnings("error")
@@ -172,9 +172,11 @@ def test_values_that_are_not_finite_are_grey_and_leave_the_scale_alone(bad):
     values = np.linspace(0.0, 7.0, 64).reshape(8, 8)
     values[3, 3] = bad
     axes = plots.overlay(image, values, colorbar=True).axes[0]
-    np.testing.assert_allclose(pixel(axes, 3, 3), 0.5 * image[3, 3] + 0.25, atol=ROUNDING)
-    np.testing.assert_allclose(pixel(axes, 7, 7), blend(image[7, 7], "viridis", 1.0, 0.5), atol=ROUNDING)
-    assert scale_labels(axes) == ["0", "7"]
+    colormap, low = ("coolwarm", "−7") if bad < 0 else ("viridis", "0")
+    below = pale_grey(image) if bad < 0 else image
+    np.testing.assert_allclose(pixel(axes, 3, 3), 0.5 * below[3, 3] + 0.25, atol=ROUNDING)
+    np.testing.assert_allclose(pixel(axes, 7, 7), blend(below[7, 7], colormap, 1.0, 0.5), atol=ROUNDING)
+    assert [scale_labels(axes)[0], scale_labels(axes)[-1]] == [low, "7"]
 
 
 def test_one_sample_takes_one_title_and_titles_are_plain_text():

@@ -303,3 +303,18 @@ def test_refusals_say_what_and_what_to_do(model, data, options, parts):
 def test_a_model_on_tables_is_reported_without_examples():
     found, _ = plots.classification_report(other_model(shape=(7,)), np.eye(7)[:6], np.arange(6) % 3, examples=0)
     assert found["samples"] == 6
+
+
+class AllPositive(kerasxai.explainers.Explainer):
+    """A signed method whose maps happen to have no negative value."""
+
+    def explain_batch(self, inputs, target):
+        return 1.0 + tf.abs(inputs[0][..., 0])
+
+
+@pytest.mark.parametrize("signed", [True, False])
+def test_examples_have_the_colours_of_their_method(signed, monkeypatch):
+    monkeypatch.setattr(AllPositive, "signed", signed)
+    _, figure = plots.classification_report(brightest_third(), *labelled(), explainer=AllPositive, examples=1)
+    norms = [axes.images[1].norm for axes in figure.axes if len(axes.images) == 2]
+    assert norms and all(norm.vmin == (-norm.vmax if signed else 0) for norm in norms)

@@ -29,8 +29,8 @@ def test_signed_signal_is_neutral_at_zero():
         np.testing.assert_allclose(pixel(axes, -0.5, step), expected, atol=ROUNDING)
 
 
-def test_signal_background_spans_height_and_runs_from_minimum_to_maximum():
-    values = np.linspace(5.0, 6.0, 11)
+def test_signal_background_spans_height_and_runs_from_0_to_maximum():
+    values = np.linspace(0.0, 6.0, 11)
     axes = plots.signal(np.zeros(11), values).axes[0]
     bottom, top = axes.get_ylim()
     assert axes.images[0].get_extent() == [-0.5, 10.5, bottom, top]
@@ -73,8 +73,8 @@ def test_signal_shapes(signals_shape, maps_shape, count, channels):
 
 def test_scales_give_raw_values():
     rising = np.linspace(0.5, 2.0, 16)
-    figure = plots.signal(np.zeros((2, 16)), [rising, rising - 1.7])
-    assert [scale_labels(axes) for axes in figure.axes] == [["0.5", "2"], ["−1.2", "0", "1.2"]]
+    for shift, labels in ((0.0, ["0", "0.5", "2"]), (1.7, ["−1.2", "0", "1.2"])):
+        assert scale_labels(plots.signal(np.zeros(16), rising - shift).axes[0]) == labels
     assert all(not axes.child_axes for axes in plots.overlay(random_images(), np.zeros((2, 8, 8))).axes)
 
 

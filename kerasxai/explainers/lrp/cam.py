@@ -32,6 +32,10 @@ class RelevanceCAM(CAM):
         self._lrp = LRP(model, rules=rules, score=self.score, relevance_at=reads)
         self.rules = self._lrp.rules
 
+    def _prepare(self, inputs, structure):
+        super()._prepare(inputs, structure)
+        self._lrp._prepare(inputs, structure)
+
     def maps(self, inputs, target):
         paths = self.layers_for(target.output)
         nodes = [self.graph.node(path) for path in paths]

@@ -1,6 +1,7 @@
 """LRP: the explainer, its start at the output, and what it shows of itself."""
 
 import dataclasses
+import operator
 
 import numpy as np
 import tensorflow as tf
@@ -17,9 +18,11 @@ from kerasxai.explainers.options import check_finite, check_one_of, shown
 from kerasxai.explainers.registry import register
 from kerasxai.graph.forward import Forward
 from kerasxai.graph.score import as_float
+from kerasxai.tables import Table
 from kerasxai.targets import resolve, select
 
 STARTS = ("logit", "one")
+SUMMARY = ("node", "type", "rule", "treatment")
 
 
 @register("lrp")
@@ -87,7 +90,7 @@ class LRP(Explainer):
         check_one_of("contrast", contrast, (None, "others"))
         _check_range(input_range)
         mapping = Mapping(rules, extends, input_range)
-        self.plan = Plan(self.graph, mapping, self.scorer.overrides, batch_norm, max_pool, self.drops)
+        self.plan = Plan(self.graph, mapping, self.scorer.left_out(), batch_norm, max_pool, self.drops)
         self.rules = rules if isinstance(rules, str) else mapping.get_config()
         self.extends = extends
         self.batch_norm, self.max_pool, self.input_range = batch_norm, max_pool, input_range
@@ -124,7 +127,7 @@ class LRP(Explainer):
         Returns:
             Dict tensor index -> relevance `(copies * batch, ...)`, and the `Forward` that was kept.
         """
-        forward = Forward(self.graph, inputs, {**self.scorer.overrides, **(overrides or {})})
+        forward = Forward(self.graph, inputs, {**self.scorer.overrides(target), **(overrides or {})})
         if forward.is_wider and target.classes.shape.rank == 1:
             target = self.resolve_target(inputs, target)  # the class the model itself predicts, rounding included
         copies = _copies(target)
@@ -137,11 +140,12 @@ class LRP(Explainer):
         raw = [as_float(repeat(forward.values[tensor], copies)) for tensor in self.graph.outputs]
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(raw)
-            outputs = self.scorer.of_outputs(raw)
+            outputs = self.scorer.of_outputs(raw, target)
             scores = select(self.scorer, outputs, target)
         slopes = tape.gradient(scores, raw)
         if all(slope is None for slope in slopes):
             raise ValueError("`target` must depend on the model's outputs. Received: one without a gradient there.")
+        self._refuse_probabilities(target, slopes)
         begins = {
             tensor: slope if start == "one" else slope * value
             for tensor, slope, value in zip(self.graph.outputs, slopes, raw)
@@ -160,6 +164,18 @@ class LRP(Explainer):
         against = tf.reduce_sum(begin, axis=-1, keepdims=True) * (chosen - (1 - chosen) / (units - 1))
         return {self.graph.outputs[target.output]: against}
 
+    def _refuse_probabilities(self, target, slopes):
+        """Relevance is handed back from logits; a function of the model's own outputs may read probabilities."""
+        if target.scale.kind != "output":
+            return
+        for name, head, slope in zip(self.graph.output_names, self.scorer.heads, slopes):
+            if slope is not None and head.kind in ("softmax", "sigmoid"):
+                raise ValueError(
+                    f"Relevance starts before a final softmax or sigmoid. Received: a callable `target`, which gets "
+                    f"the model's own outputs, and reads the {head.kind} {name!r}. Give "
+                    "target=kerasxai.of_logits(function) for a function of the logits."
+                )
+
     def ledger(self, x, target=None, y=None):
         """Where relevance goes: per node what it was given, handed on, and lost, and to what.
 
@@ -167,20 +183,24 @@ class LRP(Explainer):
             x, target, y: As when the explainer is called; one class a sample.
 
         Returns:
-            A `kerasxai.lrp.Ledger`; `print` shows its means.
+            A `kerasxai.lrp.Ledger`; `print` and a notebook show its means.
         """
         book = _Book(self.model, **self._options())
         values = book(x, target, y)
         return Ledger(book.paths, values)
 
-    def summary(self, print_fn=print):
-        """Prints every node with its type, rule and treatment.
+    def summary(self, print_fn=None):
+        """Shows and returns a table of every node with its type, rule and treatment.
 
         Args:
-            print_fn: What takes each line.
+            print_fn: What takes each line. None: a terminal gets text, a notebook HTML.
+
+        Returns:
+            A list of dicts with `node`, `type`, `rule` and `treatment` that prints as a table.
         """
-        for line in self.plan.lines():
-            print_fn(line)
+        self.refresh()
+        rows = [dict(zip(SUMMARY, row)) for row in self.plan.rows()]
+        return Table(rows, {heading: operator.itemgetter(heading) for heading in SUMMARY}).show(print_fn)
 
     def _options(self):
         return {name: value for name, value in self.get_config().items() if name != "method"}

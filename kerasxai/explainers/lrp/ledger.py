@@ -1,7 +1,11 @@
 """Where relevance went: what each node was given, handed on, and lost to what."""
 
+import operator
+
 import numpy as np
 import tensorflow as tf
+
+from kerasxai.tables import Table
 
 LOSSES = ("bias", "stabiliser", "padding", "dead")
 COLUMNS = ("relevance_in", "relevance_out", *LOSSES, "size")
@@ -65,14 +69,23 @@ class Ledger:
         return np.abs(rest) / np.maximum(self.values["size"], np.finfo(np.float32).tiny)
 
     def __str__(self):
-        width = max(len(path) for path in self.paths)
-        columns = ("relevance_in", "relevance_out", *LOSSES)
-        lines = [f"{'node':{width}}" + "".join(f"{column:>15}" for column in columns) + "  (means over samples)"]
-        means = [self.values[column].mean(axis=0) for column in columns]
-        lines += [
-            f"{path:{width}}" + "".join(f"{mean[row]:15.6g}" for mean in means) for row, path in enumerate(self.paths)
+        return str(self._table())
+
+    __repr__ = __str__
+
+    def _repr_html_(self):
+        return self._table()._repr_html_()
+
+    def _table(self):
+        """Means over samples."""
+        columns = [column for column in COLUMNS if column != "size"]
+        means = {column: self.values[column].mean(axis=0) for column in columns}
+        rows = [
+            {"node": path, **{column: f"{means[column][row]:.6g}" for column in columns}}
+            for row, path in enumerate(self.paths)
         ]
-        return "\n".join(lines)
+        texts = {column: operator.itemgetter(column) for column in columns}
+        return Table(rows, {"node (means over samples)": operator.itemgetter("node"), **texts}, numbers=columns)
 
 
 def _total(tensor):

@@ -96,13 +96,6 @@ class Plan:
             remark = "" if step.rule is None else step.rule.remark
             yield node.path, node.kind, rule, ", ".join(filter(None, (how, step.note, remark)))
 
-    def lines(self):
-        """The summary as lines of text."""
-        table = [("node", "type", "rule", "treatment"), *self.rows()]
-        widths = [max(len(row[column]) for row in table) for column in range(4)]
-        for row in table:
-            yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip()
-
     def padding_before(self, node):
         """The chain of zero paddings right before a node, in execution order."""
         chain = []

@@ -11,6 +11,7 @@ from keras import Input, Sequential, layers
 import kerasxai
 from kerasxai import lrp
 from kerasxai.explainers import LRP
+from kerasxai.targets import of_logits
 from tests import nets
 from tests.truth import assert_same
 
@@ -72,8 +73,16 @@ def test_contrast_needs_classes(model):
             explainer(X, target=target)
 
 
-def first_unit(outputs):
-    return outputs[:, 0]
+@of_logits
+def first_unit(logits):
+    return logits[:, 0]
+
+
+def test_a_function_of_probabilities_is_refused(model):
+    with pytest.raises(ValueError, match=r"starts before a final softmax.*reads the softmax 'head'.*of_logits"):
+        LRP(model)(X, target=lambda outputs: outputs[:, 0])
+    linear = nets.randomised(Sequential([Input(nets.IMAGE), layers.Flatten(), layers.Dense(2)]))
+    assert_same(LRP(linear)(X, target=lambda outputs: outputs[:, 1]), LRP(linear)(X, target=1))
 
 
 # Targets
@@ -115,7 +124,7 @@ def test_targets(model):
     np.testing.assert_array_equal(explainer(X), explainer(X, target=predicted))
     np.testing.assert_array_equal(explainer(X, target="true", y=labels), explainer(X, target=labels))
     assert_same(explainer(X, target=first_unit), explainer(X, target=0))
-    difference = explainer(X, target=lambda outputs: outputs[:, 0] - outputs[:, 2])
+    difference = explainer(X, target=of_logits(lambda logits: logits[:, 0] - logits[:, 2]))
     assert_same(difference, explainer(X, target=0) - explainer(X, target=2), atol=1e-4)
 
 
@@ -135,9 +144,9 @@ def test_several_outputs():
     for name, target in (("kind", 2), ("tags", [0, 1, 1])):
         alone = keras.Model(model.inputs, model.get_layer(name).output)
         assert_same(explainer(X, target=(name, target)), LRP(alone)(X, target=target))
-    both = explainer(X, target=lambda outputs: outputs[0][:, 2] + outputs[1][:, 1])
+    both = explainer(X, target=of_logits(lambda logits: logits[0][:, 2] + logits[1][:, 1]))
     assert_same(both, explainer(X, target=("kind", 2)) + explainer(X, target=("tags", 1)), atol=1e-4)
-    second = explainer(X, target=lambda outputs: outputs[1][:, 1])
+    second = explainer(X, target=of_logits(lambda logits: logits[1][:, 1]))
     assert_same(second, explainer(X, target=("tags", 1)))
 
 
@@ -187,7 +196,7 @@ def test_relevance_in_a_branch_is_what_flows_there():
 def test_relevance_off_the_way_is_zero():
     model = nets.build("two_outputs")
     assert not LRP(model, relevance_at="tags")(X, target=("kind", 1)).any()
-    assert not LRP(model, relevance_at="tags")(X, target=lambda outputs: outputs[0][:, 1]).any()
+    assert not LRP(model, relevance_at="tags")(X, target=of_logits(lambda logits: logits[0][:, 1])).any()
 
 
 def test_relevance_in_a_nested_model():

@@ -332,7 +332,7 @@ def test_config_round_trip(case, net):
         explainer = LRP(net, **ROUND_TRIPS[case])
         config = json.loads(json.dumps(explainer.get_config()))
         rebuilt = kerasxai.explainers.from_config(config, net)
-    assert list(rebuilt.plan.lines()) == list(explainer.plan.lines())
+    assert list(rebuilt.plan.rows()) == list(explainer.plan.rows())
     assert rebuilt.get_config() == config
 
 

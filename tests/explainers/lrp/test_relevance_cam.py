@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+import kerasxai
 from kerasxai import lrp
 from kerasxai.explainers import LRP, RelevanceCAM
 from tests import nets
@@ -51,7 +52,7 @@ def test_without_other_classes_nothing_is_held_against():
     x = nets.images(3)
     plain = LRP(single, "alpha1_beta0", relevance_at="conv2", start="one")(x, target=0).sum(axis=(1, 2), keepdims=True)
     expected = (plain * activations(single, "conv2", x)).sum(axis=-1)
-    assert_same(function(x, target=lambda outputs: outputs[:, 0]), expected)
+    assert_same(function(x, target=kerasxai.of_logits(lambda logits: logits[:, 0])), expected)
     unit = conv_net(SIZE)
     unit = type(unit)([unit.inputs[0], *unit.layers[:-1], nets.layers.Dense(1, kernel_initializer="ones")])
     cam = RelevanceCAM(unit, layer="late", upsample=False, relu=False)
