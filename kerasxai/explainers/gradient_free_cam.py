@@ -45,21 +45,19 @@ class ScoreCAM(CAM):
 
     def _map(self, path, activations, inputs, target):
         activations = self._most_varying(activations)
-        masked_input = self.input_of(path, activations[..., 0], inputs)
-        size = spatial.spatial_size(masked_input)
+        masked, placement = self.placement(path, activations[..., 0], inputs)
         channels = activations.shape[-1]
         by_channel = tf.transpose(activations, [activations.shape.rank - 1, *range(activations.shape.rank - 1)])
 
         def step(state, indices):
             (scores,) = state
             count = tf.size(indices)
-            masks = spatial.min_max(spatial.resize(merge(tf.gather(by_channel, indices)), size))  # (chunk x batch, ...)
+            masks = placement.masks(merge(tf.gather(by_channel, indices)))  # (chunk x batch, *spatial)
             copies = [merge(_repeated(x, count)) for x in inputs]
-            masked = [
-                in_type_of_input(x, tf.cast(copy, masks.dtype) * masks[..., tf.newaxis]) if x is masked_input else copy
-                for copy, x in zip(copies, inputs)
-            ]
-            new, _ = self.scores(masked, target.tile(count))
+            copies[masked] = in_type_of_input(
+                inputs[masked], tf.cast(copies[masked], masks.dtype) * masks[..., tf.newaxis]
+            )
+            new, _ = self.scores(copies, target.tile(count))
             new = tf.cast(split(new, count), scores.dtype)
             return [tf.tensor_scatter_nd_update(scores, indices[:, tf.newaxis], new)]
 
