@@ -306,7 +306,7 @@ def test_two_images_that_lie_differently_under_one_map_are_refused():
     cropped = two_images(layers.Cropping2D(2), layers.CenterCrop(8, 6), layers.Add())
     other = two_images(layers.Cropping2D(((4, 0), (0, 0))), layers.Cropping2D(((0, 4), (0, 0))), layers.Add())
     for model in (beside, other):
-        with pytest.raises(ValueError, match="left, right.*upsample=False"):
+        with pytest.raises(ValueError, match=r"left, right.*upsample=False"):
             kerasxai.explain(model, x, "grad_cam", layer="conv")
         kerasxai.explain(model, x, "grad_cam", layer="conv", upsample=False)
     randomise(cropped)
