@@ -199,17 +199,21 @@ class _Call:
 
     def __init__(self, compiled, arguments):
         self._compiled, self._arguments = compiled, arguments
-        self._device = context.context().device_name  # `tf.device` holds for the thread that says it
         self.is_abandoned, self._future = False, None
 
     def run(self):
         """The result, made in the present thread."""
-        with tf.device(self._device):
-            return self._compiled.run(self, self._arguments)
+        return self._compiled.run(self, self._arguments)
 
     def wait(self, report):
         """The result, made in the thread that is there for it; `report` is told how far it is."""
-        self._future = future = _thread.submit(self.run)
+        device = context.context().device_name  # `tf.device` holds for the thread that says it
+
+        def run():
+            with tf.device(device):
+                return self.run()
+
+        self._future = future = _thread.submit(run)
         while not wait([future], _LOOK).done:
             share = None if report is None else self._compiled.share(self)
             if share is not None:
