@@ -149,7 +149,8 @@ def _model_and_samples(options):
         (_, _), (x, _) = datasets.mnist1d.load_data()
         return model, x[: options.samples]
     model, inputs = session.open_model(options)
-    return model, evaluate.samples_of(inputs, options.samples)
+    samples = evaluate.samples_of(inputs, options.samples)
+    return model, np.stack([sample.x for sample in samples])
 
 
 def _write(folder, rows, agreement, options, samples):
@@ -205,7 +206,7 @@ def _parser():
     parser.add_argument("--preprocess", default="auto", help="as of `kerasxai explain`")
     parser.add_argument("--batch-size", type=int, default=32)
     parser.add_argument("--out", required=True, metavar="DIR")
-    parser.set_defaults(unsafe=False)
+    parser.set_defaults(unsafe=False, strict=True)
     return parser
 
 

@@ -1,8 +1,9 @@
-"""A saved model and images: which layer, which class, which pixels.
+"""A saved model and images: which class, which layer, which pixels.
 
-    python examples/saved_model.py [MODEL.h5 IMAGE ...]
+    python examples/saved_model.py [MODEL IMAGE ...]
 
-Without arguments it first makes a model file and two images to work on.
+Without arguments it first makes files to work on: a net trained to read a digit that lies somewhere on a photograph,
+saved as `digits_on_photographs.keras`, and images that it has not seen.
 """
 
 import os
@@ -13,8 +14,11 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import keras
 import numpy as np
 from PIL import Image
+from sklearn.datasets import load_digits, load_sample_images
 
 import kerasxai
+
+SIDE, DIGIT = 48, 16  # pixels of an image, of the digit on it
 
 
 def main(model_file=None, *image_files):
@@ -25,24 +29,56 @@ def main(model_file=None, *image_files):
     size = model.input_shape[2], model.input_shape[1]
     pixels = [Image.open(file).convert("RGB").resize(size, Image.Resampling.BILINEAR) for file in image_files]
     images = np.stack([np.asarray(image, "float32") for image in pixels]) / 255  # the range this model was trained on
-    predicted = model.predict(images, verbose=0).argmax(axis=1)
-    maps = kerasxai.explain(model, images, method=["grad_cam", "layer_cam", "guided_grad_cam"], target=predicted)
-    titles = [f"{os.path.basename(file)}: class {label}" for file, label in zip(image_files, predicted)]
+    probabilities = model.predict(images, verbose=0)
+    maps = kerasxai.explain(model, images, method=["grad_cam", "layer_cam", "guided_grad_cam"])
+    titles = [f"class {row.argmax()} ({row.max():.2f})" for row in probabilities]
     kerasxai.plots.grid(images, maps, row_titles=titles).savefig("saved_model.png")
     print("Wrote saved_model.png")
 
 
 def make_files():
-    """Stand-ins for your own: an untrained net as legacy HDF5, and two images of noise with a bright square."""
+    """Stand-ins for your own."""
     keras.utils.set_random_seed(0)
-    kerasxai.models.hmt_cnn(input_shape=(96, 96, 3)).save("net.h5")
+    digits = load_digits()
+    x = on_photographs(digits.images)
+    layers = keras.layers
+    model = keras.Sequential(
+        [
+            keras.Input((SIDE, SIDE, 3)),
+            layers.Conv2D(16, 5, strides=2, padding="same", activation="relu"),
+            layers.Conv2D(32, 3, padding="same", activation="relu"),
+            layers.MaxPooling2D(),
+            layers.Conv2D(64, 3, padding="same", activation="relu"),
+            layers.Conv2D(64, 3, padding="same", activation="relu"),
+            layers.GlobalMaxPooling2D(),
+            layers.Dense(10, activation="softmax"),
+        ]
+    )
+    model.compile(keras.optimizers.Adam(2e-3), "sparse_categorical_crossentropy", metrics=["accuracy"])
+    model.fit(x[:1500], digits.target[:1500], epochs=12, batch_size=32, verbose=0)
+    print(f"Accuracy on images not seen: {model.evaluate(x[1500:], digits.target[1500:], verbose=0)[1]:.2f}")
+    model.save("digits_on_photographs.keras")
     files = []
-    for index, corner in enumerate([(10, 10), (50, 60)]):
-        image = np.random.default_rng(index).integers(0, 120, size=(96, 96, 3), dtype="uint8")
-        image[corner[0] : corner[0] + 24, corner[1] : corner[1] + 24] = 255
-        files.append(f"image_{index}.png")
-        Image.fromarray(image).save(files[-1])
-    return "net.h5", files
+    for index in range(1500, 1504):
+        files.append(f"image_{index - 1500}.png")
+        Image.fromarray((x[index] * 255).astype("uint8")).save(files[-1])
+    return "digits_on_photographs.keras", files
+
+
+def on_photographs(digits):
+    """Each digit at a random place of a piece of scikit-learn's photographs, `(N, 48, 48, 3)` in 0..1."""
+    random = np.random.default_rng(0)
+    photographs = [photograph[::3, ::3] / 255 for photograph in load_sample_images().images]
+    images = np.empty((len(digits), SIDE, SIDE, 3), "float32")
+    for image, digit in zip(images, digits):
+        photograph = photographs[random.integers(len(photographs))]
+        top, left = (random.integers(length - SIDE) for length in photograph.shape[:2])
+        image[:] = 0.7 * photograph[top : top + SIDE, left : left + SIDE]
+        top, left = random.integers(SIDE - DIGIT, size=2)
+        ink = np.kron(digit / 16, np.ones((2, 2)))[..., np.newaxis]
+        place = image[top : top + DIGIT, left : left + DIGIT]
+        place[:] = (1 - ink) * place + ink
+    return images
 
 
 if __name__ == "__main__":

@@ -30,7 +30,7 @@ history = model.fit(
         kerasxai.callbacks.DropIncrease(probe, explainer="grad_cam", fraction=0.3),
         kerasxai.callbacks.AOPC(probe, explainer="lrp"),
         kerasxai.callbacks.ExplanationDrift(probe, explainer="grad_cam"),
-        keras.callbacks.EarlyStopping(monitor="val_loss", patience=options.epochs, restore_best_weights=True),
+        keras.callbacks.EarlyStopping(monitor="val_loss", patience=5, restore_best_weights=True),
     ],
 )
 shown = [name for name in history.history if name == "val_accuracy" or ("grad_cam" in name or "lrp" in name)]

@@ -16,6 +16,7 @@ if TYPE_CHECKING:  # for editors, which do not run `__getattr__`
     from kerasxai.explaining import explain
     from kerasxai.graph import layer_table
     from kerasxai.heatmap import to_heatmap
+    from kerasxai.images import load_images
     from kerasxai.saved_models import load_model
     from kerasxai.targets import of_logits
 
@@ -30,6 +31,7 @@ __all__ = [
     "explainers",
     "graph",
     "layer_table",
+    "load_images",
     "load_model",
     "lrp",
     "models",
@@ -44,6 +46,7 @@ _MODULES = {
     "evaluate": "evaluating",
     "explain": "explaining",
     "layer_table": "graph",
+    "load_images": "images",
     "load_model": "saved_models",
     "lrp": "explainers",
     "of_logits": "targets",

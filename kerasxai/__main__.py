@@ -1,7 +1,5 @@
 """`python -m kerasxai`."""
 
-import sys
+from kerasxai.cli import command
 
-from kerasxai.cli import main
-
-sys.exit(main())
+command()

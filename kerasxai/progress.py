@@ -62,7 +62,7 @@ class Progress:
             return
         late = self._verbose == "auto" and time.monotonic() - self._start > self.PATIENCE
         self._is_shown = self._is_shown or (late and done != self._total)
-        if self._is_shown:
+        if self._is_shown and done:  # a bar at 0 would say that 0 seconds are left
             self._bar.update(done)
 
 

@@ -1,8 +1,10 @@
 """Compiled functions that can be stopped and tell how far they are; what they compute is elsewhere."""
 
+import collections
 import contextvars
 import os
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor, wait
 
 import numpy as np
@@ -12,6 +14,7 @@ from tensorflow.python.eager import context
 from kerasxai.progress import reported_to
 
 _LOOK = 0.1  # seconds from one look at how far a function is to the next
+_QUICK = 0.05  # seconds; what took no longer last time is not worth a thread, whatever the batch is this time
 _compiling = contextvars.ContextVar("compiling", default=None)  # the `Compiled` that is being traced
 _inside = contextvars.ContextVar("inside", default=None)  # number of its loop whose step is being traced
 
@@ -23,9 +26,9 @@ class Stopped(Exception):
 class Compiled:
     """A function compiled once, that can be stopped while it runs and tells how far it is.
 
-    While TensorFlow computes, Python obeys no Ctrl-C. So a call from the main thread runs in another one, and the main
-    thread waits where it can be interrupted; the function's loops (`Loop`) then end at their next step. Whoever wants
-    to know (`reported_to`) is told meanwhile how far the loops are.
+    While TensorFlow computes, Python obeys no Ctrl-C. So a call from the main thread runs in another one, unless the
+    last one was quick, and the main thread waits where it can be interrupted; the function's loops (`Loop`) then end
+    at their next step. Whoever wants to know (`reported_to`) is told meanwhile how far the loops are.
 
     Args:
         function: Function of tensors, in TensorFlow operations.
@@ -43,7 +46,7 @@ class Compiled:
             # For each loop the share that is done, and the share of the step under way.
             self.places = tf.Variable(np.zeros([0, 2]), shape=[None, 2], trainable=False)
         self._runs, self._state = threading.Lock(), threading.Lock()
-        self._running = None
+        self._running, self._seconds = None, None  # the call under way; how long the last one took
         token = _compiling.set(self)
         try:
             self._function = tf.function(function, autograph=False).get_concrete_function(*signature)
@@ -64,9 +67,12 @@ class Compiled:
                 if self.parents:
                     self.places.assign(np.zeros([len(self.parents), 2]))
                 self._running = call
+            start = time.monotonic()
             try:
                 return None if call.is_abandoned else self._function(*arguments)
             finally:
+                if not call.is_abandoned:
+                    self._seconds = time.monotonic() - start
                 with self._state:
                     self._running = None
                     if self.is_stopped:
@@ -92,7 +98,8 @@ class Compiled:
         return min(share_inside(None), 1.0)
 
     def _result(self, call):
-        if threading.current_thread() is not threading.main_thread():
+        is_quick = self._seconds is not None and self._seconds < _QUICK
+        if is_quick or threading.current_thread() is not threading.main_thread():
             return call.run()
         try:
             return call.wait(reported_to())
@@ -172,6 +179,11 @@ def stop_check():
     return check
 
 
+def is_computing():
+    """Whether work that nobody waits for any more has not come to its end yet."""
+    return any(future is not None and not future.done() for future in _abandoned)
+
+
 def shape_of(function):
     """What `function()` would return, of which only structure, shapes and types are there; nothing of it runs."""
     tokens = _compiling.set(None), _inside.set(None)
@@ -187,17 +199,21 @@ class _Call:
 
     def __init__(self, compiled, arguments):
         self._compiled, self._arguments = compiled, arguments
-        self._device = context.context().device_name  # `tf.device` holds for the thread that says it
-        self.is_abandoned = False
+        self.is_abandoned, self._future = False, None
 
     def run(self):
         """The result, made in the present thread."""
-        with tf.device(self._device):
-            return self._compiled.run(self, self._arguments)
+        return self._compiled.run(self, self._arguments)
 
     def wait(self, report):
         """The result, made in the thread that is there for it; `report` is told how far it is."""
-        future = _thread.submit(self.run)
+        device = context.context().device_name  # `tf.device` holds for the thread that says it
+
+        def run():
+            with tf.device(device):
+                return self.run()
+
+        self._future = future = _thread.submit(run)
         while not wait([future], _LOOK).done:
             share = None if report is None else self._compiled.share(self)
             if share is not None:
@@ -208,11 +224,15 @@ class _Call:
         """Ends it as soon as may be; nobody waits."""
         self.is_abandoned = True
         self._compiled.end(self)
+        _abandoned.append(self._future)
 
 
 def _new_thread():
     global _thread
     _thread = ThreadPoolExecutor(1, "kerasxai")
+
+
+_abandoned = collections.deque(maxlen=1)  # the last one: they end in the order in which they were called
 
 
 _new_thread()

@@ -32,14 +32,26 @@ def resize(maps, size):
     """
     for axis, length in enumerate(size, start=1):
         if maps.shape[axis] != length:
-            weights = tf.constant(interpolation(maps.shape[axis], length), maps.dtype)
-            maps = _along(maps, axis, lambda rows: tf.matmul(rows, weights, transpose_b=True))
+            maps = resample(maps, axis, interpolation(maps.shape[axis], length))
     return maps
 
 
-def interpolation(length, new_length):
-    """Matrix `(new_length, length)` of linear interpolation, clamped at the ends."""
-    centres = np.clip((np.arange(new_length) + 0.5) * length / new_length - 0.5, 0, length - 1)
+def resample(tensor, axis, matrix):
+    """A tensor with a matrix `(new_length, length)` applied along one of its axes."""
+    weights = tf.constant(matrix, tensor.dtype)
+    return _along(tensor, axis, lambda rows: tf.matmul(rows, weights, transpose_b=True))
+
+
+def interpolation(length, new_length, start=0.0, stop=None):
+    """Matrix `(new_length, length)` of linear interpolation between half-pixel centres, clamped at the ends.
+
+    Args:
+        length: Number of values.
+        new_length: Number of positions wanted.
+        start, stop: Where the first value begins and the last one ends among the positions; by default at their ends.
+    """
+    stop = new_length if stop is None else stop
+    centres = np.clip((np.arange(new_length) + 0.5 - start) * length / (stop - start) - 0.5, 0, length - 1)
     lower = np.floor(centres).astype(int)
     upper = np.minimum(lower + 1, length - 1)
     matrix = np.zeros((new_length, length))
@@ -71,8 +83,7 @@ def blur(x):
         positions = np.pad(np.arange(x.shape[axis]), reach, mode="reflect")
         for row in range(x.shape[axis]):
             np.add.at(matrix[row], positions[row : row + len(taps)], taps / taps.sum())
-        weights = tf.constant(matrix, x.dtype)
-        x = _along(x, axis, lambda rows: tf.matmul(rows, weights, transpose_b=True))
+        x = resample(x, axis, matrix)
     return x
 
 

@@ -1,9 +1,13 @@
 """Tables of text: aligned columns on a terminal, HTML in a notebook. What stands in them is told elsewhere."""
 
 import html
+import os
+import shutil
 import sys
+import textwrap
 
 GAP = "  "
+INDENT = "    "
 
 
 class Table(list):
@@ -39,22 +43,39 @@ class Table(list):
             for line in str(self).splitlines():
                 print_fn(line)
         elif _running_cell() is None:
-            print(self)
+            print(self.text(_terminal_width()))
         else:
             self._ipython_display_()
         return self
 
     def __str__(self):
-        rows = [self._headings, *self._cells]
+        return self.text()
+
+    def text(self, width=None):
+        """The table as text.
+
+        Args:
+            width: Where lines would be longer, each row takes two: its name, and below it the rest, wrapped between
+                words. None: as wide as it is.
+        """
+        lines = self._aligned(0, len(self._headings))
+        if width is not None and max(map(len, lines)) > width:
+            named = next(index for index, heading in enumerate(self._headings) if heading) + 1
+            names, rest = self._aligned(0, named), self._aligned(named, len(self._headings))
+            lines = [line for pair in zip(names, (_wrapped(one, width) for one in rest)) for line in pair]
+        return "\n".join([*filter(None, [self._title]), *lines, *filter(None, [self._caption])])
+
+    def _aligned(self, start, stop):
+        """The rows, the headings first, of the columns from `start` to before `stop`."""
+        rows = [row[start:stop] for row in [self._headings, *self._cells]]
         widths = [max(map(len, column)) for column in zip(*rows)]
-        lines = [
+        return [
             GAP.join(
                 cell.rjust(width) if is_number else cell.ljust(width)
-                for cell, width, is_number in zip(row, widths, self._is_number)
+                for cell, width, is_number in zip(row, widths, self._is_number[start:stop])
             ).rstrip()
             for row in rows
         ]
-        return "\n".join([*filter(None, [self._title]), *lines, *filter(None, [self._caption])])
 
     def __repr__(self):  # short: at a prompt it follows the table itself
         return f"<Table of {len(self)} rows>"
@@ -77,6 +98,16 @@ class Table(list):
         if self._shown_in != cell:
             display({"text/plain": str(self), "text/html": self._repr_html_()}, raw=True)
             self._shown_in = cell
+
+
+def _wrapped(line, width):
+    options = {"initial_indent": INDENT, "subsequent_indent": 2 * INDENT, "drop_whitespace": True}
+    return textwrap.fill(line, width, break_long_words=False, break_on_hyphens=False, **options)
+
+
+def _terminal_width():
+    """The width of the terminal; None where the text goes to a file, which may be as wide as it wants."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() or "COLUMNS" in os.environ else None
 
 
 def _html_row(tag, cells, is_number, style=""):

@@ -124,6 +124,24 @@ def test_readme_links_lead_somewhere():
         assert (ROOT / target).exists(), target
 
 
+def examples_in_full():
+    """Every text that shows how the package is used."""
+    files = [ROOT / "README.md", *(ROOT / "docs").glob("*.md"), *(ROOT / "examples").glob("*.py")]
+    return {**EXAMPLES, **{path.name: path.read_text() for path in files}}
+
+
+def test_no_example_stops_a_training_by_its_explanations():
+    monitored = [
+        name for text in examples_in_full().values() for name in re.findall(r'EarlyStopping\(\s*monitor="(\w+)"', text)
+    ]
+    assert monitored and set(monitored) == {"val_loss"}
+
+
+def test_every_example_explains_a_net_that_has_learnt_something():
+    untrained = [path.name for path in (ROOT / "examples").glob("*.py") if ".fit(" not in path.read_text()]
+    assert untrained == []
+
+
 FAST = {
     "evaluating_explanations.py": ("--epochs", "1", "--samples", "20"),
     "lrp_rule_calibration.py": ("--epochs", "1"),

@@ -68,7 +68,7 @@ def of_the_model(model):
         "layer_table": kerasxai.layer_table(model),
         "summary": lrp.summary(),
         "ledger": lrp.ledger(IMAGES),
-        "comparison": kerasxai.evaluate(model, IMAGES, ["grad_cam", "lrp"], "sparseness", controls=["random"]),
+        "comparison": kerasxai.evaluate(model, IMAGES, ["grad_cam", "lrp"], "sparseness"),
     }
 
 
@@ -159,3 +159,22 @@ def test_figures_are_pngs_for_any_frontend():
         assert data.startswith(b"\x89PNG")
         assert size == {"width": round(96 * figure.get_figwidth()), "height": round(96 * figure.get_figheight())}
     assert "IPython" not in sys.modules or sys.modules["IPython"].get_ipython() is None
+
+
+@pytest.mark.parametrize("width", [30, 40, 60])
+def test_a_row_too_wide_takes_two_lines_and_no_word_is_broken(width):
+    rows = [
+        {
+            "name": "a_name_of_many_letters/that_must_be_copied",
+            "said": "some words, twice and more often",
+            "count": "12",
+        },
+        {"name": "short", "said": "", "count": "3"},
+    ]
+    columns = {name: lambda row, name=name: row[name] for name in ("name", "said", "count")}
+    table = Table(rows, columns, numbers=["count"])
+    lines = table.text(width).splitlines()
+    assert [line for line in lines if not line.startswith(" ")] == ["name", rows[0]["name"], "short"]
+    assert " ".join(lines).split() == str(table).split()
+    assert all(len(line) <= width for line in lines if line != rows[0]["name"])
+    assert table.text(200) == str(table) and len(str(table).splitlines()) == 3

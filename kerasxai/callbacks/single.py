@@ -33,6 +33,9 @@ class DropIncrease(_Chosen):
     Writes `val_<explainer>_drop_rate` (lower is better) and `val_<explainer>_increase_rate` (higher is better); with
     `mask="soft"` `average_drop`, `average_increase` and `average_gain`.
 
+    To watch, not to stop by: a net that is sure of nothing has a low drop rate, so that a training stopped at the
+    lowest ends near its beginning.
+
     Args:
         x: Probe samples, as arrays or a dataset.
         y: Labels, for `target="true"`.
@@ -48,7 +51,7 @@ class DropIncrease(_Chosen):
     model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
     model.fit(images, labels, validation_data=(images, labels), epochs=3, callbacks=[
         kerasxai.callbacks.DropIncrease(images, explainer="grad_cam"),
-        keras.callbacks.EarlyStopping(monitor="val_grad_cam_drop_rate", mode="min", patience=3),
+        keras.callbacks.EarlyStopping(monitor="val_loss", patience=3, restore_best_weights=True),
     ])
     ```
     """

@@ -1,6 +1,8 @@
 """The `kerasxai` command: arguments in, exit status out; each command's work is in a file of its own."""
 
 import argparse
+import os
+import re
 import sys
 
 from kerasxai.cli import rules
@@ -12,17 +14,40 @@ def main(arguments=None):
     """Runs the command.
 
     Returns:
-        Exit status: 0; 1 when it fails or is interrupted, with one line on standard error; 2 for a bad command line.
+        Exit status: 0; 1 when it fails, is interrupted, or leaves inputs out, which standard error tells; 2 for a bad
+        command line.
     """
-    options = _parser().parse_args(arguments)
+    options = _parser().parse_args(_with_values(sys.argv[1:] if arguments is None else arguments))
     try:
         with plain_warnings():
-            options.run(options)
+            status = options.run(options)
     except KeyboardInterrupt:
         return _fail("interrupted; nothing half-written is left behind.")
     except (OSError, TypeError, ValueError) as error:
         return _fail(for_the_command_line(" ".join(str(error).split())))
-    return 0
+    return status or 0
+
+
+def _with_values(arguments):
+    """`--preprocess -1-1` as `--preprocess=-1-1`: argparse takes what begins with a minus for a flag."""
+    joined = []
+    for argument in map(str, arguments):
+        if joined and joined[-1] == "--preprocess" and re.match(r"-[\d.]", argument):
+            joined[-1] += f"={argument}"
+        else:
+            joined.append(argument)
+    return joined
+
+
+def command():
+    """Runs the command as a process of its own, and ends it."""
+    status = main()
+    running = sys.modules.get("kerasxai.running")
+    if running is not None and running.is_computing():
+        # Interrupted in the midst of a pass of the model, which may take long and which nobody waits for.
+        sys.stderr.flush()
+        os._exit(status)
+    sys.exit(status)
 
 
 def _fail(message):
@@ -92,7 +117,7 @@ def _add_explain(commands):
     def run(options):
         from kerasxai.cli import explain
 
-        explain.run(options)
+        return explain.run(options)
 
     parser.set_defaults(run=run)
 
@@ -125,7 +150,7 @@ def _add_evaluate(commands):
     def run(options):
         from kerasxai.cli import evaluate
 
-        evaluate.run(options)
+        return evaluate.run(options)
 
     parser.set_defaults(run=run)
 
@@ -153,8 +178,14 @@ def _add_model_and_inputs(parser):
         "--preprocess",
         default="auto",
         metavar="HOW",
-        help="pixels to model input: `auto` (default: what Keras Applications prescribes for this model; arrays as "
-        "they are), a module of Keras Applications such as `vgg16`, `0-1`, or `none`",
+        help="pixels to model input: `auto` (default: what Keras Applications prescribes for this model, or what its "
+        "own Rescaling or Normalization asks for; arrays as they are), `0-1` (pixels / 255), `-1-1` (pixels / 127.5 - "
+        "1), `none`, MEAN/STD of pixels / 255 (`0.5/0.25`, or a number for each channel: "
+        "`0.485,0.456,0.406/0.229,0.224,0.225`), `standardize` (each image less its mean, by its deviation), `caffe`, "
+        "`torch`, or a net of Keras Applications such as `vgg16`",
+    )
+    parser.add_argument(
+        "--strict", action="store_true", help="fail at an input that cannot be read, instead of leaving it out"
     )
     parser.add_argument("--out", required=True, metavar="DIR", help="folder for the results")
     parser.add_argument("--overwrite", action="store_true", help="replace what is in --out")

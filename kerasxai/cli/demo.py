@@ -36,7 +36,7 @@ def run(options):
         facts = [
             "Two convolutional nets, trained on this machine just now: what speaks for the classes they predict.",
             "Rows: true class > predicted class (probability).",
-            "Warm colours in signed maps speak for the class, cold ones against it; every map has a scale of its own.",
+            "Warm colours of signed maps speak for the class, cold ones against it. Each has its own scale, from 0.",
             f"{made}; {time.monotonic() - start:.0f} s in all.",
         ]
         write_page(folder / "index.html", "kerasxai demo", facts, sections)

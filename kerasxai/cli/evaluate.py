@@ -1,9 +1,11 @@
 """`kerasxai evaluate`: a saved model and samples in; how good its explanations are, as table, files and figures."""
 
-import itertools
+from collections import Counter
 
 import numpy as np
 
+from kerasxai.cli.account import account_of, exit_status, facts, left_out_section
+from kerasxai.cli.classes import ClassNames, Predictor
 from kerasxai.cli.gallery import figure, output_folder, versions, write_json, write_page
 from kerasxai.cli.options import explainer_settings, metric_settings
 from kerasxai.cli.quiet import load_tensorflow
@@ -15,7 +17,7 @@ NUMBER_WIDTH = len("-1.23e-05")
 
 
 def run(options):
-    """Carries out the command; `options` are its parsed arguments."""
+    """Carries out the command; `options` are its parsed arguments. Returns the exit status."""
     methods = options.method or list(METHODS)
     settings = explainer_settings(options, methods)
     wanted, metric_options = metric_settings(options, options.metric or METRICS)
@@ -27,12 +29,15 @@ def run(options):
     model, inputs = open_model(options)
     explainers = SeveralExplainers(model, methods, **settings).explainers
     metrics = [_metric(entry, metric_options) for entry in wanted]
-    x = samples_of(inputs, options.samples)
+    samples = samples_of(inputs, options.samples)
+    account = _account(model, inputs, samples, options.batch_size)
+    x = np.stack([sample.x for sample in samples])
     with output_folder(options.out, options.overwrite) as folder:
         comparison = kerasxai.evaluate(model, x, explainers, metrics, batch_size=options.batch_size)
-        _write(folder, comparison, x, options, explainers)
+        _write(folder, comparison, x, options, explainers, account)
     _print(comparison)
-    print(f"{len(x)} samples. Open {options.out}/index.html")
+    print("\n".join([f"{len(x)} samples.", *facts(account), f"Open {options.out}/index.html"]))
+    return exit_status(account)
 
 
 def _metric(entry, options):
@@ -43,13 +48,30 @@ def _metric(entry, options):
 
 
 def samples_of(inputs, count):
-    """Up to `count` samples, evenly spaced, so that every class folder has its share."""
-    chosen = set(np.linspace(0, len(inputs) - 1, min(count, len(inputs))).round().astype(int).tolist())
-    taken = (sample.x for index, sample in enumerate(itertools.islice(inputs, max(chosen) + 1)) if index in chosen)
-    return np.stack(list(taken))
+    """Up to `count` samples, evenly spaced, so that every class folder has its share; all of the commonest shape."""
+    places = np.linspace(0, len(inputs) - 1, min(count, len(inputs))).round().astype(int).tolist()
+    samples = list(inputs.take(places))
+    inputs.refuse_none(len(samples))
+    ((shape, _),) = Counter(sample.x.shape for sample in samples).most_common(1)
+    for sample in samples:
+        if sample.x.shape != shape:
+            inputs.leave_out(sample.name, f"has the shape {sample.x.shape}; most have {shape}, and metrics take one")
+    return [sample for sample in samples if sample.x.shape == shape]
 
 
-def _write(folder, comparison, x, options, explainers):
+def _account(model, inputs, samples, batch_size):
+    predictor = Predictor(model)
+    names = ClassNames(None, inputs, predictor.classes)
+    labelled = [sample for sample in samples if names.label(sample.folder) is not None]
+    hits = []
+    for start in range(0, len(labelled), batch_size):
+        batch = labelled[start : start + batch_size]
+        predicted = predictor(np.stack([sample.x for sample in batch])).argmax(axis=1)
+        hits += [int(best) == names.label(sample.folder) for best, sample in zip(predicted, batch)]
+    return account_of(inputs, hits, predictor.classes)
+
+
+def _write(folder, comparison, x, options, explainers, account):
     comparison.to_csv(folder / "comparison.csv")
     comparison.to_json(folder / "comparison.json")
     comparison.plot().savefig(folder / "comparison.png", dpi=120)
@@ -62,18 +84,20 @@ def _write(folder, comparison, x, options, explainers):
         folder / "report.json",
         {
             "model": str(options.model),
-            "preprocess": options.preprocess,
+            **account,
             "samples": comparison.samples,
             "explainers": [explainer.get_config() for explainer in explainers.values()],
             "versions": made,
         },
     )
-    facts = [
+    lines = [
         f"{comparison.samples} samples; the class predicted is explained and scored.",
+        *facts(account),
         "Controls know nothing of the model: a method that does not beat them says nothing by this metric.",
         ", ".join(f"{name} {version}" for name, version in made.items()) + ".",
     ]
-    write_page(folder / "index.html", f"Explanations of {options.model} evaluated", facts, sections)
+    sections += left_out_section(account)
+    write_page(folder / "index.html", f"Explanations of {options.model} evaluated", lines, sections)
 
 
 def _print(comparison):

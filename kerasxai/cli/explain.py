@@ -2,11 +2,12 @@
 
 import contextlib
 import itertools
-import json
 import re
 
 import numpy as np
 
+from kerasxai.cli.account import account_of, exit_status, facts, left_out_section
+from kerasxai.cli.classes import ClassNames, Predictor
 from kerasxai.cli.gallery import MapArchive, figure, output_folder, sample_section, versions, write_json, write_page
 from kerasxai.cli.options import explainer_settings
 from kerasxai.cli.pictures import save_pictures
@@ -17,7 +18,7 @@ PREDICTIONS_SHOWN = 4
 
 
 def run(options):
-    """Carries out the command; `options` are its parsed arguments."""
+    """Carries out the command; `options` are its parsed arguments. Returns the exit status."""
     methods = options.method or ["grad_cam"]
     settings = explainer_settings(options, methods)
     check_paths(options)
@@ -33,62 +34,7 @@ def run(options):
         report = _explain_all(options, inputs, explainers, predictor, names, target, folder)
         write_json(folder / "report.json", report)
     print(_summary(report, options.out))
-
-
-class Predictor:
-    """The model's probabilities, compiled once."""
-
-    def __init__(self, model):
-        from kerasxai.graph import Score, view
-        from kerasxai.targets import Target
-
-        self._score = score = Score(view(model), "probability")
-        self._target = Target(0, None, score.scale())
-        self._binary = score.is_binary(self._target)
-        self.classes = 2 if self._binary else score.units(0)
-        self._compiled = {}
-
-    def __call__(self, x):
-        """Probabilities `(samples, classes)` of `x`; the value itself for a regression unit."""
-        import tensorflow as tf
-
-        from kerasxai.running import Compiled
-
-        shape = x.shape[1:]
-        if shape not in self._compiled:
-            signature = [tf.TensorSpec([None, *shape], x.dtype)]
-            self._compiled[shape] = Compiled(lambda x: self._score.outputs([x], self._target)[0][0], signature)
-        values = self._compiled[shape](tf.constant(x)).numpy()
-        return np.concatenate([1 - values, values], axis=1) if self._binary else values
-
-
-class ClassNames:
-    """Names of the classes: from a file, from the class sub-folders, or their numbers."""
-
-    def __init__(self, file, inputs, classes):
-        folders = sorted(inputs.folders)
-        self.names = [str(index) for index in range(classes or 0)]
-        self._from_folders = len(folders) == classes
-        if file:
-            self.names = _read_names(file)
-            if len(self.names) != classes:
-                raise ValueError(f"--classes must name {classes} classes. Received: {len(self.names)} in {file}.")
-        elif self._from_folders:
-            self.names = folders
-        self._folders = folders
-
-    def label(self, folder):
-        """The class a sub-folder stands for, None if sub-folders are no classes."""
-        return self._folders.index(folder) if self._from_folders and folder in self._folders else None
-
-    def index(self, name):
-        """The class of a name, of a unique part of it, or of a number."""
-        found = [index for index, one in enumerate(self.names) if one == name] or [
-            index for index, one in enumerate(self.names) if name.lower() in one.lower()
-        ]
-        if len(found) != 1:
-            raise ValueError(f"--target must name one of the classes {', '.join(self.names)}. Received: {name!r}.")
-        return found[0]
+    return exit_status(report)
 
 
 def _explain_all(options, inputs, explainers, predictor, names, target, folder):
@@ -101,7 +47,9 @@ def _explain_all(options, inputs, explainers, predictor, names, target, folder):
         progress = stack.enter_context(_progress(len(inputs)))
         for chunk in _chunks(inputs, options.batch_size):
             x = np.stack([sample.x for sample in chunk])
-            probabilities = predictor(x)
+            probabilities = _predict(predictor, x, chunk, inputs)
+            if probabilities is None:
+                continue
             classes = _explained_classes(target, probabilities)
             with progress.part(len(chunk)):
                 if _is_top(target):
@@ -127,18 +75,35 @@ def _explain_all(options, inputs, explainers, predictor, names, target, folder):
                 figures = [[figure(*picture, wide=wide) for picture in several] for several in pictures.values()]
                 rows = figures if _is_top(target) else [itertools.chain(*figures)]
                 sections.append(sample_section(sample.name, shown, rows))
+    inputs.refuse_none(len(samples))
     report = {
         "model": str(options.model),
         "target": options.target,
-        "preprocess": options.preprocess,
+        **account_of(inputs, hits, predictor.classes),
         "classes": names.names,
         "explainers": [explainer.get_config() for explainer in explainers.explainers.values()],
-        "accuracy": float(np.mean(hits)) if hits else None,
         "versions": versions(),
         "samples": samples,
     }
+    sections += left_out_section(report)
     write_page(folder / "index.html", f"{options.model} explained", _facts(report), sections)
     return report
+
+
+def _predict(predictor, x, chunk, inputs):
+    """Probabilities of samples of one size; None where a model for images of any size cannot take this one."""
+    import tensorflow as tf
+
+    try:
+        return predictor(x)
+    except (ValueError, tf.errors.OpError) as error:
+        if not inputs.takes_any_size:
+            raise
+        reason = re.sub(r"\{\{.*?\}\}|\[Op:.*", "", str(error).splitlines()[0])  # what TensorFlow says of itself
+        for sample in chunk:
+            size = " x ".join(map(str, sample.x.shape[:-1]))
+            inputs.leave_out(sample.name, f"has a size the model cannot take, {size}: {reason}")
+        return None
 
 
 def _draw(sample, maps, explainer, class_names, folder):
@@ -207,17 +172,16 @@ def _target(text, names, classes):
     return names.index(text)
 
 
-def _read_names(file):
-    with open(file, encoding="utf-8") as stream:
-        text = stream.read()
-    if str(file).endswith(".json"):
-        return [str(name) for name in json.loads(text)]
-    return [line.strip() for line in text.splitlines() if line.strip()]
-
-
 def _chunks(samples, size):
-    samples = iter(samples)
-    return iter(lambda: list(itertools.islice(samples, size)), [])
+    """Samples that follow one another and have one shape, up to `size` of them."""
+    chunk = []
+    for sample in samples:
+        if chunk and (len(chunk) == size or sample.x.shape != chunk[0].x.shape):
+            yield chunk
+            chunk = []
+        chunk.append(sample)
+    if chunk:
+        yield chunk
 
 
 @contextlib.contextmanager
@@ -225,21 +189,23 @@ def _progress(total):
     """A `Progress` of the samples explained, drawn on the terminal's standard error."""
     from rich.console import Console
     from rich.progress import Progress as Bar
+    from rich.progress import TextColumn
 
     from kerasxai.progress import Progress
 
     console = Console(stderr=True)
-    with Bar(console=console, disable=not console.is_terminal, transient=True) as bar:
+    columns = (*Bar.get_default_columns(), TextColumn("{task.completed:.2f} of {task.total:.0f} samples"))
+    with Bar(*columns, console=console, disable=not console.is_terminal, transient=True) as bar:
         task = bar.add_task("Explaining", total=total)
         yield Progress(total, verbose=0, draw=lambda done: bar.update(task, completed=done))
 
 
 def _facts(report):
-    accuracy = "" if report["accuracy"] is None else f", {report['accuracy']:.1%} predicted as their folder says"
     methods = ", ".join(config["method"].replace("_", " ") for config in report["explainers"])
     made = ", ".join(f"{name} {version}" for name, version in report["versions"].items())
-    return [f"{len(report['samples'])} samples{accuracy}.", f"Explained: {report['target']} by {methods}.", f"{made}."]
+    explained = f"{len(report['samples'])} samples, explained: {report['target']} by {methods}."
+    return [explained, *facts(report), f"{made}."]
 
 
 def _summary(report, out):
-    return f"{' '.join(_facts(report)[:2])} Open {out}/index.html"
+    return "\n".join([*_facts(report)[:-1], f"Open {out}/index.html"])

@@ -2,10 +2,7 @@
 
 from pathlib import Path
 
-import numpy as np
-
 from kerasxai.cli.gallery import check_free
-from kerasxai.cli.inputs import Inputs
 from kerasxai.model_files import existing_path
 
 
@@ -22,6 +19,8 @@ def open_model(options):
     """The model a command names, and its `Inputs`."""
     import kerasxai
     from kerasxai.graph import ModelGraph
+    from kerasxai.input_files import Inputs
+    from kerasxai.models.pixel_scaling import find_pixel_scaling
 
     model = kerasxai.load_model(options.model, safe_mode=not options.unsafe)
     graph = ModelGraph(model)
@@ -31,19 +30,8 @@ def open_model(options):
             f"{', '.join(graph.input_names)}, outputs {', '.join(graph.output_names)}. "
             "Use kerasxai.explain in Python for this one."
         )
-    inputs = Inputs(options.input, graph.input_shapes[0])
+    inputs = Inputs(options.input, graph.input_shapes[0], strict=options.strict)
     if inputs.has_images or options.preprocess != "auto":
-        inputs.preprocess = _preprocess(options.preprocess, model)
-    inputs.preprocess_arrays = options.preprocess != "auto"
+        inputs.scaling = find_pixel_scaling(options.preprocess, model, option="--preprocess")
+    inputs.scale_arrays = options.preprocess != "auto"
     return model, inputs
-
-
-def _preprocess(choice, model):
-    """The function from pixels to the model's input that --preprocess names."""
-    if choice == "none":
-        return None
-    if choice == "0-1":
-        return lambda pixels: pixels / np.float32(255)
-    from kerasxai.models import find_preprocess_input
-
-    return find_preprocess_input(model if choice == "auto" else choice)

@@ -4,7 +4,6 @@ Reference: Kather et al., 2016, https://doi.org/10.1038/srep27988; data https://
 """
 
 import os
-import re
 import tempfile
 import zipfile
 from pathlib import Path
@@ -12,6 +11,8 @@ from pathlib import Path
 import keras
 import numpy as np
 import tensorflow as tf
+
+from kerasxai.image_files import ImageFile, reason
 
 CLASS_NAMES = (
     *("01_TUMOR", "02_STROMA", "03_COMPLEX", "04_LYMPHO"),
@@ -26,10 +27,8 @@ ADDRESS = f"{RECORD}/files/{ARCHIVE}"
 # As TensorFlow Datasets has it, url_checksums/colorectal_histology.txt; 258,098,431 bytes.
 SHA256 = "936d0b95ae0f04f1f7b18a2b7e8c55776c3e887d102f645bcee752d1a6626a32"
 
-TIFF_SUFFIXES = (".tif", ".tiff")
-SUFFIXES = (*TIFF_SUFFIXES, ".png", ".jpg", ".jpeg")
+SUFFIXES = (".tif", ".tiff", ".png", ".jpg", ".jpeg")
 NO_TILES = ("thumbs.db", "desktop.ini")  # what systems leave in folders, besides hidden files
-EIGHT_BIT_MODES = ("1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "YCbCr")
 
 
 def load_data(directory, subset=None, image_size=(224, 224), batch_size=32, as_arrays=False, shuffle_seed=None):
@@ -234,21 +233,10 @@ def _arrays(paths, labels, size, shuffle_seed):
 def _read(path, size):
     """One image `(*size, 3)`, float32 in 0..1."""
     try:
-        if path.lower().endswith(TIFF_SUFFIXES):
-            pixels = _decode_tiff(path)
-        else:
-            pixels = tf.io.decode_image(tf.io.read_file(path), channels=3, expand_animations=False)
-    except (OSError, SyntaxError, ValueError, tf.errors.OpError) as error:
-        reason = re.sub(r"\{\{.*\}\}|\[Op:.*", "", str(error)).strip()  # what TensorFlow says of itself
-        raise ValueError(f"{path} cannot be read as an image: {reason} Replace it or move it away.") from error
-    return tf.image.resize(pixels, size) / 255.0
-
-
-def _decode_tiff(path):
-    """Pixels `(height, width, 3)` uint8; TensorFlow reads no tif."""
-    from PIL import Image
-
-    with Image.open(path) as picture:
-        if picture.mode not in EIGHT_BIT_MODES:
-            raise ValueError(f"its pixels must have 8 bits a channel, received PIL mode {picture.mode!r}.")
-        return np.asarray(picture.convert("RGB"))
+        with ImageFile(path) as file:
+            if len(file.pages) > 1:
+                raise ValueError(f"it has {len(file.pages)} pages.")
+            pixels, _ = file.read(0, 3, size)
+    except Exception as error:  # decoders raise what they like
+        raise ValueError(f"{path} cannot be read as an image: {reason(error)}. Replace it or move it away.") from error
+    return pixels / np.float32(255)

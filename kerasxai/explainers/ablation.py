@@ -118,7 +118,7 @@ def _by_gradient(explainer, node, activations, crossing, fill, target):
         scores = select(explainer.scorer, outputs, target)
     (gradient,) = explainer.differentiate(tape, scores, [activations])
     fall = tf.reduce_sum(gradient * as_float(activations - fill), axis=spatial.spatial_axes(activations))
-    return as_float(activations), scores, scores[tf.newaxis] - tf.transpose(fall)
+    return as_float(activations), scores, scores[tf.newaxis] - tf.cast(tf.transpose(fall), scores.dtype)
 
 
 def _fill(explainer, node, activations):

@@ -11,6 +11,7 @@ from kerasxai.explainers.origin import Origin
 from kerasxai.graph import ModelGraph, Score, view
 from kerasxai.graph.python_calls import own_errors
 from kerasxai.graph.score import as_float
+from kerasxai.pixel_range import warn_of_pixels
 from kerasxai.progress import Progress
 from kerasxai.registry import Configurable, refuse_unknown_options
 from kerasxai.running import Compiled
@@ -106,6 +107,7 @@ class Explainer(Configurable, metaclass=_Remembering):
             for inputs, labels in batches:
                 if plan is None:
                     self._prepare(inputs, batches.structure)
+                    warn_of_pixels(self.model, self.graph, inputs)
                     plan = TargetPlan(target, self.scorer)
                     if batches.size is not None:
                         plan.check_length(batches.size)

@@ -12,6 +12,7 @@ from kerasxai.explainers.registry import register
 from kerasxai.graph import ModelGraph, default_layer
 from kerasxai.graph.kinds import kind_of, layers
 from kerasxai.graph.linear import activation_of
+from kerasxai.graph.placement import placement
 from kerasxai.graph.score import as_float
 from kerasxai.graph.target_layer import captured_default, has_positions
 
@@ -26,7 +27,9 @@ class CAM(Explainer):
         model: A built Keras model.
         layer: Whose output is read: a path of `kerasxai.layer_table`, a layer, or a list of them, which gives a dict
             path -> maps. None: the last one with more than one position that is no pooling.
-        upsample: Whether maps are resized (linear, half-pixel centres) to the input's size.
+        upsample: Whether maps are put on the input: stretched to its size (linear, half-pixel centres) and back through
+            crops, padding, flips and the like; what the layer cannot see gets 0. Of several inputs with as many
+            axes: the first one that the layer depends on.
         relu: Whether negative values of a map become 0.
         **kwargs: `score`, `batch_size`, `verbose`, see `Explainer`.
     """
@@ -78,22 +81,38 @@ class CAM(Explainer):
         return maps if isinstance(self.layer, list) else next(iter(maps.values()))
 
     def at_input_size(self, path, maps, inputs):
-        """ReLU and resizing, as asked for."""
+        """ReLU and putting on the input, as asked for."""
         maps = tf.nn.relu(maps) if self.relu else maps
-        return spatial.resize(maps, spatial.spatial_size(self.input_of(path, maps, inputs))) if self.upsample else maps
+        if not self.upsample:
+            return maps
+        _, placement = self.placement(path, maps, inputs)
+        return placement.put(maps)
 
-    def input_of(self, path, maps, inputs):
-        """The input whose positions the maps of a layer `(batch, *spatial)` stand for."""
+    def placement(self, path, maps, inputs):
+        """Index of the input whose positions the maps of a layer `(batch, *spatial)` stand for, and their placement."""
+        placements = self.placements(path, maps, inputs)
+        if not placements:
+            raise ValueError(
+                f"The maps of {path} have {maps.shape.rank - 1} spatial axes, and no input of the model has as many. "
+                "Use upsample=False for the layer's own resolution."
+            )
+        index, first = next(iter(placements.items()))
+        if any(other != first for other in placements.values()):
+            names = ", ".join(self.graph.input_names[one] for one in placements)
+            raise ValueError(
+                f"The maps of {path} must stand for the same positions of every input they are made of. Received: the "
+                f"inputs {names}, which were cropped, padded or put side by side before they met. Name a layer that "
+                "depends on one of them with `layer=`, or use upsample=False for the layer's own resolution."
+            )
+        return index, first
+
+    def placements(self, path, maps, inputs):
+        """How maps of a layer `(batch, *spatial)` are put on each input with their axes: a dict index -> placement."""
         reached = range(len(inputs))
         if isinstance(self.graph, ModelGraph):
             reached = self.graph.reached_inputs(self.graph.node(path))
-        for index in reached:
-            if inputs[index].shape.rank == maps.shape.rank + 1:
-                return inputs[index]
-        raise ValueError(
-            f"The maps of {path} have {maps.shape.rank - 1} spatial axes, and no input of the model has as many. "
-            "Use upsample=False for the layer's own resolution."
-        )
+        found = {index: placement(self.graph, path, inputs, index) for index in reached if inputs[index].shape.rank > 2}
+        return {index: one for index, one in found.items() if one.takes(maps)}
 
     def activations_and_gradients(self, inputs, target, paths):
         """A and G of the layers `paths`, in float32; the part of the model before them is not differentiated."""

@@ -1,6 +1,7 @@
 """DeepLIFT: differences to a baseline handed back node by node as multipliers."""
 
 import functools
+import warnings
 
 import numpy as np
 import tensorflow as tf
@@ -17,6 +18,9 @@ from kerasxai.targets import resolve, select
 
 # A smaller difference says nothing of a slope.
 _NO_DIFFERENCE = 1e-10
+
+# What the sum may miss of the change of the score before the user is told.
+_TOLERATED = 0.01
 
 # Points between baseline and sample over which the slope of an operation without a rule of its own is averaged.
 _POINTS = 32
@@ -51,14 +55,14 @@ class DeepLift(BaselineExplainer):
     passes = "2 F + B"
     needs_graph = True
 
-    def attribute(self, inputs, target):
+    def explain_batch(self, inputs, target):
         real_inputs(self, inputs)
         here = Forward(self.graph, inputs, self.scorer.overrides(target))
         if here.is_wider:
             target = self.resolve_target(inputs, target)  # the class the model itself predicts, rounding included
         target = resolve(self.scorer, self.scorer.of_outputs(here.wide(self.graph.outputs), target), target)
         baselines = self.baselines(inputs)
-        totals = [zeros_of(x) for x in inputs]
+        totals, change = [zeros_of(x) for x in inputs], 0.0
         for baseline in baselines:
             there = Forward(self.graph, baseline, self.scorer.overrides(target))
             multipliers = self._walk(here, there, target)
@@ -66,7 +70,21 @@ class DeepLift(BaselineExplainer):
                 total + _product(multipliers.get(tensor), x, start) / len(baselines)
                 for total, tensor, x, start in zip(totals, self.graph.inputs, inputs, baseline)
             ]
-        return totals
+            (score,), (start_score,) = (self._scores(target, ends.wide(self.graph.outputs)) for ends in (here, there))
+            change += (score - start_score) / len(baselines)
+        return totals, _share_missed(totals, change)
+
+    def finish(self, arrays, structure):
+        totals, missed = arrays
+        bad = int((missed > _TOLERATED).sum())
+        if bad:
+            warnings.warn(
+                f"{bad} of {missed.size} {self.name} maps miss up to {100 * missed.max():.0f} % of S(x) - S(baseline), "
+                "which they should sum to: an operation without a rule of its own changes too abruptly on the way from "
+                "the baseline. Another `baseline` may do; `completeness_residual` tells what is missing of each.",
+                stacklevel=3,
+            )
+        return super().finish(totals, structure)
 
     def _walk(self, here, there, target):
         """Multipliers of every tensor: a dict tensor index -> tensor like it."""
@@ -112,6 +130,15 @@ class DeepLift(BaselineExplainer):
         is_product = kind_of(node.operation) in ("Multiply", "ops.Multiply")
         points = (len(xs) + 1) // 2 if is_product else _POINTS
         return _mean_slope(run, starts, xs, given, points)
+
+
+def _share_missed(attributions, change):
+    """What the attributions of each sample lack of the change of its score, as a share of it `(batch,)`."""
+    flat = [tf.reshape(values, [tf.shape(values)[0], -1]) for values in attributions]
+    summed = sum(tf.cast(tf.reduce_sum(rows, axis=1), change.dtype) for rows in flat)
+    size = sum(tf.cast(tf.reduce_sum(tf.abs(rows), axis=1), change.dtype) for rows in flat)
+    # Values that cancel out leave a sum that is rounding.
+    return tf.math.divide_no_nan(tf.abs(summed - change), tf.maximum(tf.abs(change), 1e-3 * size))
 
 
 def _product(multiplier, x, start):

@@ -15,6 +15,7 @@ from kerasxai.explainers.registry import register
 from kerasxai.graph.kinds import kind_of, layers
 from kerasxai.graph.layer_calls import inference_scope
 from kerasxai.graph.linear import activation_of, before_activation, bias_of, is_linear
+from kerasxai.graph.placement import placements
 from kerasxai.graph.score import as_float
 
 _WITH_OFFSET = layers("BatchNormalization", "Rescaling", "Normalization", "LayerNormalization", "GroupNormalization")
@@ -94,12 +95,11 @@ class FullGrad(_Terms):
 
     def explain_batch(self, inputs, target):
         _, (input_term,), bias_terms = self.full_gradient(inputs, target)
-        size = spatial.spatial_size(input_term)
         total = spatial.min_max(tf.reduce_sum(tf.abs(input_term), axis=-1))
-        for _, term in bias_terms:
-            if term.shape.rank == input_term.shape.rank:
-                maps = spatial.resize(tf.reduce_sum(tf.abs(term), axis=-1), size)
-                total += tf.cast(spatial.min_max(maps), total.dtype)
+        on_positions = [(path, term) for path, term in bias_terms if term.shape.rank == input_term.shape.rank]
+        placed = placements(self.graph, [path for path, _ in on_positions], inputs, 0)
+        for placement, (_, term) in zip(placed, on_positions):
+            total += tf.cast(placement.masks(tf.reduce_sum(tf.abs(term), axis=-1)), total.dtype)
         return total
 
     def completeness_residual(self, x, target=None, y=None):
@@ -123,7 +123,7 @@ class _Residual(_Terms):
 class GuidedGradCAM(GradientExplainer):
     """Guided Grad-CAM: the Grad-CAM map at the input's size times Guided Backpropagation, channel by channel.
 
-    Signed `(samples, *input_shape)`.
+    Signed `(samples, *input_shape)`. An input that the layer does not depend on keeps its Guided Backpropagation.
 
     Args:
         model: A built Sequential or functional Keras model.
@@ -143,7 +143,7 @@ class GuidedGradCAM(GradientExplainer):
         super().__init__(model, **kwargs)
         if isinstance(layer, (list, tuple)):
             raise ValueError(f"GuidedGradCAM reads one layer. Received: layer={layer!r}.")
-        self._cam = GradCAM(model, layer=layer, score=self.score)
+        self._cam = GradCAM(model, layer=layer, upsample=False, score=self.score)
         self._guided = GuidedBackprop(model, score=self.score)
         self.layer = self._cam.layer
 
@@ -154,12 +154,11 @@ class GuidedGradCAM(GradientExplainer):
 
     def attribute(self, inputs, target):
         maps = self._cam.explain_batch(inputs, target)
-        return [
-            gradient * tf.cast(spatial.resize(maps, spatial.spatial_size(gradient))[..., tf.newaxis], gradient.dtype)
-            if gradient.shape.rank == maps.shape.rank + 1
-            else gradient
-            for gradient in self._guided.attribute(inputs, target)
-        ]
+        (path,) = self._cam.layers_for(target.output)
+        gradients = self._guided.attribute(inputs, target)
+        for index, placement in self._cam.placements(path, maps, inputs).items():
+            gradients[index] *= tf.cast(placement.put(maps)[..., tf.newaxis], gradients[index].dtype)
+        return gradients
 
 
 def _has_offset(operation):

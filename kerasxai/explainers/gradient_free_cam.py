@@ -45,22 +45,21 @@ class ScoreCAM(CAM):
 
     def _map(self, path, activations, inputs, target):
         activations = self._most_varying(activations)
-        masked_input = self.input_of(path, activations[..., 0], inputs)
-        size = spatial.spatial_size(masked_input)
+        masked, placement = self.placement(path, activations[..., 0], inputs)
         channels = activations.shape[-1]
         by_channel = tf.transpose(activations, [activations.shape.rank - 1, *range(activations.shape.rank - 1)])
 
         def step(state, indices):
             (scores,) = state
             count = tf.size(indices)
-            masks = spatial.min_max(spatial.resize(merge(tf.gather(by_channel, indices)), size))  # (chunk x batch, ...)
+            masks = placement.masks(merge(tf.gather(by_channel, indices)))  # (chunk x batch, *spatial)
             copies = [merge(_repeated(x, count)) for x in inputs]
-            masked = [
-                in_type_of_input(x, as_float(copy) * masks[..., tf.newaxis]) if x is masked_input else copy
-                for copy, x in zip(copies, inputs)
-            ]
-            new, _ = self.scores(masked, target.tile(count))
-            return [tf.tensor_scatter_nd_update(scores, indices[:, tf.newaxis], split(new, count))]
+            copies[masked] = in_type_of_input(
+                inputs[masked], tf.cast(copies[masked], masks.dtype) * masks[..., tf.newaxis]
+            )
+            new, _ = self.scores(copies, target.tile(count))
+            new = tf.cast(split(new, count), scores.dtype)
+            return [tf.tensor_scatter_nd_update(scores, indices[:, tf.newaxis], new)]
 
         start = tf.zeros([channels, tf.shape(activations)[0]], activations.dtype)
         (scores,) = accumulate(channels, self.chunk(inputs), step, [start])
@@ -175,7 +174,7 @@ class _GradientPowers(Explainer):
 def _weighted(activations, weights):
     """`sum_k w_k A_k` for weights `(batch, channels)`."""
     shape = tf.concat([[-1], tf.ones(activations.shape.rank - 2, tf.int32), [activations.shape[-1]]], axis=0)
-    return tf.reduce_sum(tf.reshape(weights, shape) * activations, axis=-1)
+    return tf.reduce_sum(tf.reshape(tf.cast(weights, activations.dtype), shape) * activations, axis=-1)
 
 
 def _repeated(x, count):

@@ -12,6 +12,7 @@ from kerasxai.explainers.perturbation import PerturbationExplainer, in_type_of_i
 from kerasxai.explainers.registry import register
 from kerasxai.explainers.streaming import accumulate
 from kerasxai.graph import block_ends
+from kerasxai.graph.placement import placements
 from kerasxai.graph.score import as_float
 from kerasxai.targets import resolve, select
 
@@ -59,10 +60,11 @@ class SISE(PerturbationExplainer):
     def map(self, inputs, index, target):
         feature_maps, gradients, classes = self._features(inputs, index, target)
         target = replace(target, classes=classes)
+        placed = placements(self.graph, self._block_ends(inputs, index, target.output), inputs, index)
         fused = None
-        for activations, means in zip(feature_maps, gradients):
-            deeper = self._block_map(inputs, index, target, activations, self._is_selected(means))
-            fused = deeper if fused is None else (fused + deeper) * _above_otsu(deeper)
+        for placement, activations, means in zip(placed, feature_maps, gradients):
+            deeper = self._block_map(inputs, index, target, activations, self._is_selected(means), placement)
+            fused = deeper if fused is None else (fused + deeper) * _above_otsu(deeper, placement.seen)
         return fused
 
     def finish(self, arrays, structure):
@@ -114,7 +116,7 @@ class SISE(PerturbationExplainer):
         positive = gradients > 0
         return positive & (gradients > otsu(gradients, positive)[:, tf.newaxis])
 
-    def _block_map(self, inputs, index, target, activations, selected):
+    def _block_map(self, inputs, index, target, activations, selected, placement):
         """`sum_i S(x M_i) M_i / sum M_i` in 0 ... 1, over the channels selected for each sample."""
         x = inputs[index]
         size, batch = spatial.spatial_size(x), tf.shape(x)[0]
@@ -125,7 +127,7 @@ class SISE(PerturbationExplainer):
         def step(state, indices):
             chosen = tf.gather(pairs, indices)
             rows = chosen[:, 0]
-            masks = spatial.min_max(spatial.resize(tf.gather_nd(by_channel, chosen), size))
+            masks = placement.masks(tf.gather_nd(by_channel, chosen))
             copies = [tf.gather(one, rows) for one in inputs]
             copies[index] = in_type_of_input(x, as_float(copies[index]) * masks[..., tf.newaxis])
             scores, _ = self.scores(copies, target.rows(rows))
@@ -136,7 +138,7 @@ class SISE(PerturbationExplainer):
 
         start = tf.zeros([batch, np.prod(size)], activations.dtype)
         (sums,) = accumulate(tf.shape(pairs)[0], self.batch_size, step, [start])
-        return spatial.min_max(tf.reshape(sums, [-1, *size]))
+        return placement.scaled(tf.reshape(sums, [-1, *size]))
 
 
 def otsu(values, counted=None):
@@ -169,7 +171,8 @@ def otsu(values, counted=None):
     return tf.cast(tf.where(high > low, threshold[:, tf.newaxis], 0.0)[:, 0], values.dtype)
 
 
-def _above_otsu(maps):
-    """1 where a map `(batch, *spatial)` is above its own threshold, else 0."""
-    threshold = otsu(tf.reshape(maps, [-1, np.prod(maps.shape[1:])]))
+def _above_otsu(maps, seen):
+    """1 where a map `(batch, *spatial)` is above its own threshold, else 0; only what the layer sees counts."""
+    flat = tf.reshape(maps, [-1, np.prod(maps.shape[1:])])
+    threshold = otsu(flat, None if seen is None else tf.broadcast_to(tf.reshape(seen > 0, [1, -1]), tf.shape(flat)))
     return tf.cast(maps > tf.reshape(threshold, [-1, *[1] * (maps.shape.rank - 1)]), maps.dtype)

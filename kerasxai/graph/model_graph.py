@@ -23,7 +23,8 @@ class Node:
         operation: The Keras layer or operation called; the user's own object.
         inputs: Indices of the tensors it takes, in the order of its arguments.
         outputs: Indices of the tensors it makes.
-        shape, dtype: Symbolic shape of its first output, `(None, *spatial, channels)`, and its type.
+        shapes: Symbolic shape of each output.
+        shape, dtype: That of its first output, `(None, *spatial, channels)`, and its type.
     """
 
     def __init__(self, path, operation, arguments, symbolic_outputs, inputs, outputs):
@@ -31,7 +32,8 @@ class Node:
         self.operation = operation
         self.inputs = tuple(inputs)
         self.outputs = tuple(outputs)
-        self.shape = _with_free_batch(symbolic_outputs[0].shape)
+        self.shapes = [_with_free_batch(symbol.shape) for symbol in symbolic_outputs]
+        self.shape = self.shapes[0]
         self.dtype = symbolic_outputs[0].dtype
         self._arguments = arguments
 

@@ -10,7 +10,7 @@ from kerasxai.tables import Table
 _PASSED_OVER_LAYERS = tuple(
     getattr(keras.layers, name)
     for name in dir(keras.layers)
-    if any(part in name for part in ("Pool", "Reshape", "Permute", "Padding", "Cropping", "Flatten", "UpSampling"))
+    if any(part in name for part in ("Pool", "Reshape", "Permute", "Padding", "Crop", "Flatten", "UpSampling"))
     or name.endswith("Dropout")
     or name in ("Identity", "InputLayer", "RepeatVector", "GaussianNoise", "ActivityRegularization", "Resizing")
 )

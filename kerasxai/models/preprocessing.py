@@ -151,7 +151,7 @@ def _refuse_other_treatment(model, graph, module):
     home = _home_of_application(graph, module)
     convolutions = [node for node in graph.nodes if "Conv" in node.kind and node.path.startswith(home)]
     ancestors = graph.ancestors(convolutions[0]) if convolutions else ()
-    before = [node for node in graph.nodes if node in ancestors and not _leaves_values(node)]
+    before = [node for node in graph.nodes if node in ancestors and not leaves_values(node)]
     if module in PREPROCESSING_INSIDE:
         own = [node for node in before if node.path == home + _name(node) and node.kind in PREPROCESSING_LAYERS]
         if not own:
@@ -173,7 +173,8 @@ def _name(node):
     return node.path.rpartition("/")[2]
 
 
-def _leaves_values(node):
+def leaves_values(node):
+    """Whether a call before the first convolution leaves the range of the values."""
     kind = kind_of(node.operation) or ""
     return kind in WITHOUT_EFFECT or kind.startswith("Random")
 

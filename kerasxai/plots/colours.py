@@ -9,6 +9,7 @@ from kerasxai import heatmap
 
 # Behind a signal the low end must be pale for the line to stay readable.
 IMAGE_SEQUENTIAL, SIGNAL_SEQUENTIAL, DIVERGING = "viridis", "Oranges", "coolwarm"
+PIXELS_SORTED = 4096  # to find an image's shades; more would take longer than to draw it
 COLORMAP_STEPS = 257  # odd: 0 has the exact centre of a diverging colormap
 LUMINANCE = (0.299, 0.587, 0.114)  # ITU-R BT.601
 PALENESS = 0.4  # how far towards white an image under a signed map is drawn
@@ -115,6 +116,7 @@ def pale_grey(picture):
 def shades(pictures, count):
     """So many colours of RGB pictures, from their darkest pixel to their brightest: `(count, 3)`."""
     pixels = np.concatenate([np.reshape(picture, (-1, 3)) for picture in pictures])
+    pixels = pixels[:: max(1, len(pixels) // PIXELS_SORTED)]
     order = np.argsort(pixels @ np.array(LUMINANCE), kind="stable")
     return pixels[order[np.linspace(0, len(order) - 1, count).round().astype(int)]]
 

@@ -214,10 +214,12 @@ def least_width_above_scales(all_limits):
 
 def scale_text(value, limits):
     """A value on a scale; at an end that larger values share, it says so."""
-    text = layout.number_text(value)
+    sign = ""
     if value == limits.high < limits.greatest:
-        return "\N{GREATER-THAN OR EQUAL TO}" + text
-    return "\N{LESS-THAN OR EQUAL TO}" + text if value == limits.low > limits.least else text
+        sign = "\N{GREATER-THAN OR EQUAL TO}"
+    if value == limits.low > limits.least:
+        sign = "\N{LESS-THAN OR EQUAL TO}"
+    return sign + layout.number_text(value)
 
 
 def draw_note(axes, values):
@@ -278,7 +280,8 @@ def _texts_below(limits):
 
 def _text_of_both_ends(limits):
     is_clipped = limits.least < limits.low or limits.greatest > limits.high
-    return "±" + is_clipped * "\N{GREATER-THAN OR EQUAL TO}" + layout.number_text(limits.high)
+    sign = "±\N{GREATER-THAN OR EQUAL TO}" if is_clipped else "±"
+    return sign + layout.number_text(limits.high)
 
 
 def _width_side_by_side(texts):

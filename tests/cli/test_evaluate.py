@@ -101,3 +101,44 @@ def test_bad_command_lines_fail_in_one_line(arguments, message, model, tmp_path,
 def test_list_evaluators(capsys):
     assert cli.main(["list", "evaluators"]) == 0
     assert "aopc" in capsys.readouterr().out
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    """Six pictures of three classes and a net that tells them apart by their colour."""
+    from PIL import Image
+
+    for place, name in enumerate(["a", "b", "c"]):
+        (tmp_path / "images" / name).mkdir(parents=True)
+        for index in range(2):
+            values = np.random.default_rng(index).integers(0, 100, size=(12, 12, 3), dtype="uint8")
+            values[..., place] += 100
+            Image.fromarray(values).save(tmp_path / "images" / name / f"{index}.png")
+    inputs = keras.Input((None, None, 3))
+    outputs = layers.Dense(3, activation="softmax")(layers.GlobalAveragePooling2D()(layers.Conv2D(3, 1)(inputs)))
+    model = keras.Model(inputs, outputs)
+    identity = np.eye(3, dtype="float32")
+    model.set_weights([identity[None, None], np.zeros(3), 9 * identity, np.zeros(3)])
+    model.save(tmp_path / "colours.keras")
+    return tmp_path / "images"
+
+
+def test_accuracy_range_and_what_was_left_out(pictures, tmp_path, capsys):
+    from PIL import Image
+
+    (pictures / "a" / "broken.png").write_bytes(b"no picture")
+    Image.fromarray(np.zeros((9, 9, 3), "uint8")).save(pictures / "b" / "small.png")
+    given = ["evaluate", tmp_path / "colours.keras", pictures, "--preprocess", "0-1", "--out", tmp_path / "out"]
+    given += ["--method", "gradient", "--metric", "deletion"]
+    assert cli.main([str(one) for one in given]) == 1
+    report = json.loads((tmp_path / "out" / "report.json").read_text())
+    page = (tmp_path / "out" / "index.html").read_text()
+    shown = capsys.readouterr()
+    assert report["samples"] == 6 and report["accuracy"] == 1 and report["preprocess"] == "0-1"
+    assert 0 <= report["input_range"][0] < report["input_range"][1] <= 1
+    assert [one["name"] for one in report["left_out"]] == ["a__broken.png", "b__small.png"]
+    for text in ("Accuracy 100.0%", "Preprocessing 0-1 (pixels / 255)", "Left out 2"):
+        assert text in page and text in shown.out
+    assert "left out: b__small.png has the shape (9, 9, 3); most have (12, 12, 3)" in shown.err
+    assert cli.main([str(one) for one in [*given, "--strict", "--overwrite"]]) == 1
+    assert "broken.png is no readable image" in capsys.readouterr().err

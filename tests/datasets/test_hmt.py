@@ -173,9 +173,17 @@ def test_an_unreadable_image_is_named(tiles, suffix, damage):
         all_of(hmt.load_data(tiles, image_size=(4, 4)))
 
 
-def test_deep_pixels_are_refused(tiles):
-    Image.fromarray(np.zeros((4, 4), "uint16")).save(tiles / "01_TUMOR" / "deep.tif")
-    with pytest.raises(ValueError, match=r"deep.tif cannot be read.*8 bits"):
+def test_deep_and_transparent_pixels_are_read(tiles):
+    Image.fromarray(np.full((4, 4), 13107, "uint16")).save(tiles / "08_EMPTY" / "y.tif")
+    Image.fromarray(np.full((4, 4, 4), 0, "uint8")).save(tiles / "08_EMPTY" / "z.png")
+    x, _ = hmt.load_data(tiles, as_arrays=True, image_size=(4, 4))
+    np.testing.assert_allclose(x[-2:], np.broadcast_to(np.reshape([0.2, 1], (2, 1, 1, 1)), (2, 4, 4, 3)), atol=1e-6)
+
+
+def test_several_pages_are_refused(tiles):
+    page = Image.fromarray(np.zeros((4, 4), "uint8"))
+    page.save(tiles / "01_TUMOR" / "scan.tif", save_all=True, append_images=[page])
+    with pytest.raises(ValueError, match=r"scan.tif cannot be read as an image: it has 2 pages. Replace"):
         hmt.load_data(tiles, as_arrays=True)
 
 

@@ -8,7 +8,7 @@ from keras import Input, Sequential, layers, ops
 import kerasxai
 from kerasxai.explainers import DeepLift, IntegratedGradients
 from tests import nets
-from tests.truth import assert_same, clone
+from tests.truth import assert_same, clone, images, randomise
 
 X = nets.images(3)
 TARGETS = {"two_outputs": ("kind", 1), "dict_outputs": ("zebra", 1)}
@@ -261,3 +261,25 @@ def test_the_model_is_explained_by_reference_and_not_touched():
     assert not np.allclose(explainer(X, target=1), before)
     assert_same(explainer(X, target=1), DeepLift(model)(X, target=1))
     assert explainer.trace_count == 1
+
+
+def test_a_sum_that_misses_is_told():
+    """x / |x| jumps at 0, between the points that its slope is averaged over."""
+    model = randomise(
+        keras.Sequential(
+            [
+                keras.Input((6, 5, 2)),
+                keras.layers.Conv2D(4, 3, use_bias=False),
+                keras.layers.UnitNormalization(),
+                keras.layers.Flatten(),
+                keras.layers.Dense(3),
+            ]
+        )
+    )
+    x = images(3, (6, 5, 2))
+    explainer = DeepLift(model)
+    with pytest.warns(UserWarning, match=r"deep_lift maps miss up to \d+ % of S\(x\) - S\(baseline\)"):
+        maps = explainer(x, target=1)
+    assert np.abs(explainer.completeness_residual(x, maps, target=1)).max() > 0.01
+    with pytest.warns(UserWarning, match="miss"):
+        kerasxai.explain(model, x, "smooth_grad", explainer="deep_lift", n_samples=2)

@@ -69,3 +69,22 @@ def test_mixed_float16_gradients_do_not_underflow():
         maps = nets.quick(method, model)(x, target=1)
         expected = nets.quick(method, nets.in_float32(model))(x, target=1)
         assert np.linalg.norm(maps - expected) < 0.1 * np.linalg.norm(expected)
+
+
+def two_types(body, head):
+    """A net whose features and whose classes are computed in different types."""
+    stack = [
+        layers.Conv2D(4, 3, activation="relu", dtype=body),
+        layers.GlobalAveragePooling2D(dtype=body),
+        layers.Dense(3, activation="softmax", dtype=head),
+    ]
+    return nets.randomised(Sequential([Input((8, 10, 3)), *stack]))
+
+
+@pytest.mark.parametrize("types", [("float32", "float64"), ("float64", "float32")], ids="-".join)
+@pytest.mark.parametrize("method", explainers.names())
+def test_features_and_classes_of_different_types(method, types):
+    x = nets.images(2, (8, 10, 3))
+    expected = nets.quick(method, two_types("float32", "float32"))(x, target=1)
+    maps = nets.quick(method, two_types(*types))(x, target=1)
+    np.testing.assert_allclose(maps, expected, atol=1e-4 * np.abs(expected).max())
