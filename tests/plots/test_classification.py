@@ -198,7 +198,7 @@ def test_the_model_is_traced_a_fixed_number_of_times_and_left_alone():
     classifier = Classifier(model)
     for count in (4, 4, 3, 1, 2):
         classifier([tf.constant(images(count))], None)
-    assert classifier._run.experimental_get_tracing_count() <= 2
+    assert len(classifier._compiled) == 1  # whatever the size of the batch
     assert not model.compiled and all(len(layer._inbound_nodes) == 1 for layer in model.layers)
     for weight, kept in zip(model.get_weights(), before, strict=True):
         np.testing.assert_array_equal(weight, kept)
