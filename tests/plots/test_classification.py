@@ -248,3 +248,18 @@ def test_no_examples_are_kept_when_none_are_wanted():
     examples = Examples(0)
     offer(examples, [0, 1], [0, 0], [0.5, 0.5], batch=2)
     assert examples.right == examples.wrong == []
+
+
+def test_several_units_of_a_regression_are_no_classes():
+    model = network(keras.layers.Dense(4))
+    assert Classifier(model).classes == 4
+    model.compile("sgd", "mse")
+    with pytest.raises(ValueError, match=r"must be a classifier.*4 linear outputs, as of a regression"):
+        Classifier(model)
+
+
+def test_units_of_labels_trained_from_logits_are_sigmoids():
+    model = network(keras.layers.Dense(3))
+    model.compile("sgd", keras.losses.BinaryCrossentropy(from_logits=True))
+    _, probabilities, _ = judge(model, images(), np.zeros(10), None, 4, 0, 0)
+    np.testing.assert_allclose(probabilities, 1 / (1 + np.exp(-model.predict(images(), verbose=0))), atol=1e-6)
