@@ -121,7 +121,7 @@ class _Look:
         self.marks[id(owner)] = marks = {}
         inside = []
         for name, value in attributes.items():
-            if is_layer and (name in _bookkeeping() or (id(owner), name) in self._written):
+            if (is_layer and name in _bookkeeping()) or (id(owner), name) in self._written:
                 continue
             marks[name] = mark = _mark(value, self._kept)
             if mark != id(value) and not _cannot_change(value):

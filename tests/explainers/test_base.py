@@ -293,7 +293,8 @@ def test_a_callable_that_picks_a_class_is_that_class(method, model, shared):
         return tf.gather(outputs, column, batch_dims=1)
 
     explainer = nets.quick(method, model, batch_size=2)
-    by_function = explainer(x, target=(pick, columns))
+    function = pick if explainer.score == "probability" else kerasxai.of_logits(pick)
+    by_function = explainer(x, target=(function, columns))
     assert_same(by_function, shared(method)(x, target=columns), rtol=1e-5)
-    np.testing.assert_array_equal(explainer(x, target=(pick, columns)), by_function)
+    np.testing.assert_array_equal(explainer(x, target=(function, columns)), by_function)
     assert explainer.trace_count == 1

@@ -166,7 +166,7 @@ def test_every_kind_of_model(kind):
 @pytest.mark.parametrize("value", [300, -1, 127.6])
 def test_what_the_type_of_the_input_does_not_have_is_refused(value):
     inputs = keras.Input((6, 5, 1), dtype="uint8")
-    x = keras.layers.Flatten()(keras.layers.Rescaling(1 / 255)(inputs))
+    x = keras.layers.Flatten()(keras.layers.Lambda(lambda pixels: keras.ops.cast(pixels, "float32") / 255)(inputs))
     model = keras.Model(inputs, keras.layers.Dense(1)(x))
     x = np.random.default_rng(0).integers(0, 256, (2, 6, 5, 1)).astype("uint8")
     with pytest.raises(ValueError, match="`baseline` must be made of values that the input's type uint8 has"):

@@ -352,7 +352,8 @@ def test_rules_are_equal_by_what_they_do():
 # The summary
 
 
-def test_summary_lines(net, capsys):
+def test_summary_lines(net, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")  # a narrower terminal folds them
     explainer = LRP(net, rules="epsilon_gamma_box")
     lines = []
     explainer.summary(print_fn=lines.append)
