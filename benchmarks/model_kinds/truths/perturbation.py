@@ -151,6 +151,7 @@ def sise(kind, explainer, found):
             # Rounding decides on which side of the threshold a position in its bin of the histogram is.
             doubtful |= np.abs(block - thresholds) < max(2 / 256, kind.tolerance)
             fused = (fused + block) * (block > thresholds)
+    assert doubtful.mean() < 0.5, "too few positions are left to tell right from wrong"
     yield "loop over masks and blocks", np.where(doubtful, fused, found[0]), fused
 
 
@@ -165,7 +166,8 @@ def _contrast(kind, logits):
     classes = np.resize(kind.classes, len(logits))
     if kind.link == "sigmoid" and logits.shape[-1] == 1:
         return (2.0 * classes - 1.0) * logits[:, 0]
-    own = tf.gather(logits, classes, batch_dims=1)
+    values = tf.nn.log_softmax(logits) if kind.link == "log_softmax" else logits
+    own = tf.gather(values, classes, batch_dims=1)
     if kind.link != "softmax" and not kind.classifies:
         return own
     others = tf.where(tf.one_hot(classes, logits.shape[-1]) > 0, -np.inf, logits)
