@@ -37,7 +37,7 @@ def warn_of_pixels(model, graph, inputs):
     moved = np.abs(divided - black).sum(axis=-1).mean() / 2
     if given.max(axis=-1).mean() > _SURE and moved > _FAR * (1 - 1 / given.shape[-1]):
         warnings.warn(
-            f"`x` holds whole numbers up to {float(tf.reduce_max(x)):.0f}, of which the model {model.name!r} is "
+            f"`x` holds values up to {float(tf.reduce_max(x)):.0f}, of which the model {model.name!r} is "
             f"{given.max(axis=-1).mean():.1%} sure on average, and it tells them apart when divided by 255. Was it "
             "trained on values in 0..1 or -1..1? Then scale `x` likewise; "
             "kerasxai.load_images(paths, model, preprocess) does.",
@@ -51,7 +51,7 @@ def _are_pixels(tensor):
         return False
     x = tf.cast(tensor[:_LOOKED_AT], tf.float32)
     low, high = float(tf.reduce_min(x)), float(tf.reduce_max(x))
-    return low >= 0 and 100 < high <= 255 and bool(tf.reduce_all(x == tf.round(x)))
+    return low >= 0 and 100 < high <= 255
 
 
 def _probabilities(graph, x):

@@ -46,7 +46,7 @@ def said(model, x, method="gradient"):
 def test_warned_once_of_pixels_a_net_was_not_trained_on(on, count, digits):
     model = trained(digits, on)
     (message,) = said(model, digits[0][:count])
-    assert "whole numbers up to 2" in message and "0..1 or -1..1" in message and "load_images" in message
+    assert "holds values up to 2" in message and "0..1 or -1..1" in message and "load_images" in message
     assert said(model, digits[0][:count].astype("uint8")) == []  # said before
 
 
@@ -77,9 +77,9 @@ def test_several_methods_warn_once(digits):
 def test_nothing_is_said_of_other_values(digits):
     model = trained(digits, "0-1")
     pixels = digits[0][:12]
-    for x in (pixels / 255, pixels / 127.5 - 1, pixels - 100, pixels + 0.5, np.rint(pixels / 255), pixels * 2):
+    for x in (pixels / 255, pixels / 127.5 - 1, pixels - 100, np.rint(pixels / 255), pixels * 2):
         assert said(model, x) == []
-    assert len(said(model, pixels)) == 1
+    assert len(said(model, pixels * 0.99)) == 1  # resized ones are no whole numbers
 
 
 def test_nothing_is_said_of_signals():
