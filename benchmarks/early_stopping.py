@@ -1,6 +1,6 @@
 """When to stop a training: by its validation loss, or by how good its explanations are.
 
-    python benchmarks/early_stopping.py                     # ten seeds, about ten minutes
+    python benchmarks/early_stopping.py                     # ten seeds
     python benchmarks/early_stopping.py --seeds 3 --training 500 --csv curves.csv
 
 MNIST-1D with few training samples. For each seed the net is trained once, without stopping, and everything is measured

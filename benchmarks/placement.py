@@ -16,7 +16,7 @@ import keras
 import numpy as np
 
 from kerasxai.graph import ModelGraph, default_layer
-from kerasxai.graph.placement import Positions
+from kerasxai.graph.positions import Positions
 
 SIDES = {
     "VGG16": 224,

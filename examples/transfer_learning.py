@@ -37,7 +37,7 @@ def main():
     x, present = pairs_of(range(5, 10), 2500)
     model = with_head(base, x[:2000], present[:2000])
     right = (model.predict(x[2000:], verbose=0) > 0.5) == present[2000:]
-    print(f"Digits 5 to 9 found, or found missing, in images not seen: {right.mean():.1%}")
+    print(f"Digits 5 to 9 found, or found missing, in new pairs: {right.mean():.1%}")
 
     kerasxai.layer_table(model)  # names the layers inside the base: base/conv1 ...
     images = x[2000:2004]

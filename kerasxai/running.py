@@ -45,6 +45,7 @@ class Compiled:
             self.stop = tf.Variable(False, trainable=False)
             # For each loop the share that is done, and the share of the step under way.
             self.places = tf.Variable(np.zeros([0, 2]), shape=[None, 2], trainable=False)
+            self.turn = tf.Variable(False, trainable=False)  # see `in_turn`
         self._runs, self._state = threading.Lock(), threading.Lock()
         self._running, self._seconds = None, None  # the call under way; how long the last one took
         token = _compiling.set(self)
@@ -166,6 +167,26 @@ class Loop:
         place = tf.math.divide_no_nan(tf.stack([done, tf.minimum(chunk, count - done)]), count)
         places = tf.concat([place[tf.newaxis], tf.zeros([len(loops) - 1, 2], tf.float64)], axis=0)
         self._run.places.scatter_nd_update([[loop] for loop in loops], places)
+
+
+def in_turn(call):
+    """What `call()` makes, a Python call inside a compiled function: such calls run one after the other.
+
+    A call keeps one of TensorFlow's threads, and a model that runs inside it needs another: two calls at once leave
+    none on a machine of two cores, and wait for ever.
+
+    Args:
+        call: Function without arguments that returns a tensor or a list of tensors.
+    """
+    run = _compiling.get()
+    if run is None:
+        return call()
+    # TensorFlow orders what reads and writes a variable, through loops and conditions too.
+    with tf.control_dependencies([run.turn.read_value()]):
+        made = call()
+    with tf.control_dependencies(tf.nest.flatten(made)):
+        run.turn.assign(False)
+    return made
 
 
 def stop_check():

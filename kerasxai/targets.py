@@ -274,9 +274,9 @@ class TargetPlan:
             score.say_once(
                 "softmax",
                 f"The model ends in {score.units(target.output)} linear units, and no compiled loss says whether they "
-                f"are logits or values. target={_shown(given)} speaks of classes, so their softmax is taken for the "
-                "probability. If they are values, give the index of one as an int, or a callable; a model compiled "
-                'with its loss tells by itself (from_logits=True, or one of quantities such as "mse").',
+                f"are logits or values. `target`, {_shown(given)}, speaks of classes, so the probability is their "
+                "softmax. If they are values, give the index of one as an int, or a callable; a model compiled with "
+                'its loss tells by itself (from_logits=True, or one of quantities such as "mse").',
             )
 
     def _true_classes(self, labels):

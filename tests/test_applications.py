@@ -11,6 +11,8 @@ import pytest
 
 from kerasxai import explainers
 from kerasxai.graph import ModelGraph, default_layer
+from kerasxai.graph.positions import Positions
+from kerasxai.graph.target_layer import has_positions
 
 SIDES = {"InceptionV3": 160, "InceptionResNetV2": 160}  # their last maps have one position at 96
 METHODS = {"grad_cam": {}, "gradient": {}, "guided_backprop": {}}
@@ -51,6 +53,7 @@ def test_family(application):
     name, model = application
     default_path, preset, last = FAMILIES[name]
     check_graph(model, default_path)
+    check_placement(model)
     model = beginning(model, last) if last else model
     check_maps(model, METHODS)
     check_relevance(model, [preset])
@@ -71,6 +74,17 @@ def beginning(model, last):
     """The net up to a layer, with a head of its own."""
     pooled = keras.layers.GlobalAveragePooling2D()(model.get_layer(last).output)
     return keras.Model(model.inputs, keras.layers.Dense(5, activation="softmax")(pooled))
+
+
+def check_placement(model):
+    """Padding that serves the windows is no move: maps are stretched, where paths join and at the default layer."""
+    graph = ModelGraph(model)
+    positions = Positions(graph)
+    size = graph.input_shapes[0][1:-1]
+    joins = [node for node in graph.nodes if node.kind in ("Add", "Concatenate") and has_positions(node.shape, {4})]
+    for node in [default_layer(graph), *joins]:
+        axes = positions.place(node).axes
+        assert [(axis.start, axis.stop) for axis in axes] == [(0, length) for length in size], node
 
 
 def check_graph(model, default_path):

@@ -78,7 +78,9 @@ def test_docstring_example_runs(name, namespace, capsys):
 
 
 def test_readme_snippets_run_in_order(namespace, monkeypatch):
-    namespace["model"].save("HMT.h5")  # the first snippet loads a file of this name
+    namespace["model"].save("HMT.h5")  # the first snippet loads a file of this name, and a folder of tiles
+    Path("tiles").mkdir()
+    keras.utils.save_img("tiles/0.png", 255 * namespace["images"][0])
     for code in blocks((ROOT / "README.md").read_text()):
         exec(code, namespace)
     assert namespace["maps"].shape == (4, 40)

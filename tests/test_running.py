@@ -11,6 +11,7 @@ import kerasxai
 from kerasxai import progress, running
 from kerasxai.evaluators import Deletion
 from kerasxai.explainers.streaming import accumulate
+from kerasxai.graph.python_calls import numpy_call
 from kerasxai.running import Compiled
 from tests import nets
 
@@ -235,3 +236,31 @@ def test_errors_are_those_of_the_function():
 
     with pytest.raises(tf.errors.OpError, match="mine"):
         Compiled(function, VECTOR)(tf.zeros([2]))
+
+
+def test_python_calls_run_one_after_the_other():
+    """Each keeps one of TensorFlow's threads, and a model inside it needs another: of two cores, two leave none."""
+    inside, most = [], []
+
+    def call(x):
+        inside.append(x)
+        most.append(len(inside))
+        threading.Event().wait(0.05)  # long enough for another one to come in, if it may
+        inside.pop()
+        return x
+
+    def called(x):
+        return tf.ensure_shape(numpy_call(call, [x], tf.float32), [None])
+
+    def several(x):
+        def looped(state, indices):
+            return [state[0] + called(x)]
+
+        before = called(x)
+        inner = tf.cond(x[0] > 0, lambda: called(x), lambda: x)
+        (sums,) = accumulate(3, 1, looped, [tf.zeros_like(x)])
+        return before + inner + sums + called(x)
+
+    result = Compiled(several, VECTOR)(tf.ones([2]))
+    np.testing.assert_array_equal(result, [6, 6])
+    assert len(most) == 6 and max(most) == 1

@@ -68,7 +68,7 @@ def of_the_model(model):
         "layer_table": kerasxai.layer_table(model),
         "summary": lrp.summary(),
         "ledger": lrp.ledger(IMAGES),
-        "comparison": kerasxai.evaluate(model, IMAGES, ["grad_cam", "lrp"], "sparseness"),
+        "comparison": kerasxai.evaluate(model, IMAGES, ["grad_cam", "lrp"], "sparseness", controls=True),
     }
 
 

@@ -7,9 +7,9 @@ tell where they stood. Only the layers that crop and pad, which stand in every o
 import keras
 import numpy as np
 
+from kerasxai.graph.axes import Run, Window
 from kerasxai.graph.kinds import kind_of, layers, operations
 from kerasxai.graph.linear import CONVOLUTION
-from kerasxai.graph.positions import Run, Window
 
 _POOLING = layers("MaxPooling*", "AveragePooling*") | operations("MaxPool", "AveragePool")
 _UPSAMPLING = layers("UpSampling*")
@@ -24,11 +24,13 @@ _MOVING = (
     | layers("Flatten", "Permute", "Reshape")
     | operations(
         *("GetItem", "Slice", "Split", "ArraySplit", "Hsplit", "Vsplit", "Dsplit", "Unstack", "Take", "CropImages"),
-        *("Transpose", "Moveaxis", "Swapaxes", "Rot90", "Flip", "Fliplr", "Flipud", "Roll", "Einsum"),
+        *("Transpose", "Moveaxis", "Swapaxes", "Rot90", "Flip", "Fliplr", "Flipud", "Roll"),
         *("Reshape", "Ravel", "View", "Squeeze", "ExpandDims", "DepthToSpace", "SpaceToDepth"),
         *("Pad", "PadImages", "Repeat", "Tile", "BroadcastTo"),
     )
 )
+# They may mix positions, or turn axes round.
+PRODUCTS = layers("Dot") | operations("Matmul", "Einsum", "Dot", "Tensordot", "Inner", "Outer")
 # They crop, resize a crop to their size, or, out of training, do nothing: by the sizes and by Keras' version.
 _CROPPING_TO_SIZE = layers("CenterCrop", "RandomCrop")
 _RESIZING = layers("Resizing") | operations("Resize")
@@ -52,9 +54,8 @@ def moves_surely(operation):
 
 def moves_perhaps(operation):
     """Whether an operation without weights may turn out to do nothing but move values."""
-    if is_builtin(operation):
-        is_wrapper = kind_of(operation) == "TimeDistributed"
-        return kind_of(operation) in _CROPPING_TO_SIZE or (is_wrapper and not operation.weights)
+    if is_builtin(operation) and kind_of(operation) != "TimeDistributed":
+        return kind_of(operation) in _CROPPING_TO_SIZE | PRODUCTS
     return not getattr(operation, "weights", None)
 
 
@@ -174,28 +175,27 @@ def decoded_positions(coded, sizes):
         Int array `(axes, *shape)` of the positions the values come from, and where they come from any, bool `shape`;
         None for what does more than move values.
     """
-    zero, scale = (np.asarray(one, np.float64) for one in (coded[0], coded[1] - coded[0]))
+    zero, scale = coded[0], coded[1] - coded[0]
     if not np.isfinite(scale).all():
         return None
     shown = np.abs(scale) > 1e-6 * np.abs(scale).max(initial=0)
     if not shown.any():
         return None
-    scale = np.where(shown, scale, 1.0)
-    positions = []
+    scale = np.where(shown, scale, np.float32(1))
+    positions = np.empty((len(sizes), *shown.shape), np.int32)
     for axis, length in enumerate(sizes):
-        read = []
         for code, order in enumerate(_orders(length)):
             value = (coded[2 + axis * _CODES + code] - zero) / scale * length
             if not np.isfinite(value).all():
                 return None
-            rank = np.rint(value).astype(int)
-            if not ((np.abs(value - rank) < 0.1) & (rank >= 0) & (rank < length))[shown].all():
+            place = np.clip(np.rint(value), 0, length - 1).astype(np.int32)
+            if (np.abs(value - place) > 0.1)[shown].any():
                 return None
-            read.append(np.argsort(order)[np.clip(rank, 0, length - 1)])
-        if any((other != read[0])[shown].any() for other in read[1:]):
-            return None
-        positions.append(read[0])
-    return np.reshape(positions, (len(sizes), *shown.shape)), shown
+            read = np.argsort(order).astype(np.int32)[place]
+            if code and (read != positions[axis])[shown].any():
+                return None
+            positions[axis] = read
+    return positions, shown
 
 
 def _orders(length):

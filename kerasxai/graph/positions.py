@@ -1,259 +1,375 @@
-"""Where the units along an axis of a tensor lie on the model's input: exact arithmetic, which knows no layers.
+"""Where tensors lie on the model's input: the path from the input to them is followed move by move.
 
-Two descriptions travel side by side. The place a map is shown at follows the field's convention: what a convolution or
-pooling makes is stretched over what it was made of. The centres of the receptive fields are where it truly belongs.
+What slides windows is stretched over what it slides on, as the field does; crops, padding, slices, flips, permutations
+and resizings that keep an aspect ratio are undone; a path that cannot be undone is refused.
 """
 
 import dataclasses
-from fractions import Fraction
 
+import keras
 import numpy as np
+import tensorflow as tf
+
+from kerasxai.graph.axes import Axis, Run, joined, side_by_side
+from kerasxai.graph.kinds import kind_of, layers, operations
+from kerasxai.graph.linear import CONVOLUTION, LINEAR
+from kerasxai.graph.moves import (
+    PRODUCTS,
+    aspect_runs,
+    border_runs,
+    coded_positions,
+    decoded_positions,
+    is_aspect_resizing,
+    is_builtin,
+    moves_beyond_undoing,
+    moves_perhaps,
+    moves_surely,
+    windows,
+)
+
+# Their output has the positions of the first tensor they take; the others are looked at from everywhere.
+_ATTENTION = layers("MultiHeadAttention", "GroupedQueryAttention", "GroupQueryAttention", "Attention")
+_ATTENTION |= layers("AdditiveAttention") | operations("DotProductAttention")
+_CONCATENATION = layers("Concatenate") | operations("Concatenate")
 
 
 @dataclasses.dataclass(frozen=True)
-class Axis:
-    """The units along one axis of a tensor, in pixels of an axis of the input, whose first pixel is 0 ... 1.
+class Place:
+    """Where a tensor lies: an `Axis` for each of its spatial axes, None for an added one of size 1.
 
     Attributes:
-        source: Index of the input's spatial axis.
-        length: Number of units.
-        start, stop: Where the first unit begins and the last one ends; start > stop where the axis is turned round.
-        low, high: The part of the input that was not cropped away.
-        first, stride: Centre of the first unit's receptive field, and from one centre to the next.
+        axes: One entry per spatial axis of the tensor.
+        spare: Axes of the input that the tensor has no longer, e.g. squeezed away.
     """
 
-    source: int
-    length: int
-    start: Fraction
-    stop: Fraction
-    low: Fraction
-    high: Fraction
-    first: Fraction
-    stride: Fraction
+    axes: tuple
+    spare: tuple = ()
 
-    @classmethod
-    def of_input(cls, source, length):
-        """The axis of the input itself."""
-        zero, end = Fraction(0), Fraction(length)
-        return cls(source, length, zero, end, zero, end, Fraction(1, 2), Fraction(1))
+
+@dataclasses.dataclass(frozen=True)
+class _InFlight:
+    """A tensor whose values were moved so that it has no place, e.g. flattened; a later move may give it one.
+
+    Attributes:
+        by: The last move.
+        anchor: The `Place` the moves began at.
+        sizes: The spatial sizes there.
+        coded: What the moves made of `coded_positions`, an array `(2 + codes, *shape)`.
+        shown: What `decoded_positions` reads in it.
+    """
+
+    by: object
+    anchor: Place
+    sizes: tuple
+    coded: np.ndarray
+    shown: tuple
 
     @property
-    def unit(self):
-        """Width of a unit in pixels, negative where the axis is turned round."""
-        return (self.stop - self.start) / self.length
+    def positions_in_channels(self):
+        """Whether the last axis holds values of different positions."""
+        positions, shown = self.shown
+        return bool(((positions != positions[..., :1]) & shown & shown[..., :1]).any())
 
-    @property
-    def last(self):
-        """Centre of the last unit's receptive field."""
-        return self.first + (self.length - 1) * self.stride
+    def with_channels(self, count):
+        """The same positions with another number of channels."""
+        if count == self.coded.shape[-1]:
+            return self
+        coded, *shown = (np.repeat(one[..., :1], count, axis=-1) for one in (self.coded, *self.shown))
+        return dataclasses.replace(self, coded=coded, shown=tuple(shown))
 
-    def covers(self, size):
-        """Whether the units are stretched over all pixels of an axis of this size, in order."""
-        return self.start == 0 and self.stop == size and self.low <= 0 and self.high >= size
+    def lost(self):
+        """What it is where nothing gives it a place any more."""
+        return _Lost(f"{_named(self.by)} rearranges values so that they do not lie on it in order")
 
-    def under(self, window, length):
-        """The axis of what a layer makes by sliding a window over this one."""
-        start, stop = self._less_padding(window.border)
-        first = self.first + window.offset * self.stride
-        stride = window.step * self.stride
-        return dataclasses.replace(self, length=length, start=start, stop=stop, first=first, stride=stride)
+    def same_as(self, other):
+        """Whether another tensor lies as this one does, whatever its channels."""
+        first, second = self.with_channels(1), other.with_channels(1)
+        return self.anchor == other.anchor and np.array_equal(first.coded, second.coded)
 
-    def stretched(self, length):
-        """The axis of what a layer of another size makes of which no more is known."""
-        return self if length == self.length else self.under(Window.stretch(self.length, length), length)
 
-    def moved(self, run, length):
-        """The axis of what a crop, a padding, a slice or a flip makes."""
-        step, unit = Fraction(run.step), self.unit
-        edge = self.start + unit * (run.source + Fraction(1, 2) - step / 2)  # where the first unit of the run begins
-        ends = sorted([edge, edge + unit * step * run.length])
-        start = edge - unit * step * run.begin
-        return dataclasses.replace(
-            self,
-            length=length,
-            start=start,
-            stop=start + unit * step * length,
-            low=max(self.low, ends[0]),
-            high=min(self.high, ends[1]),
-            first=self.first + self.stride * (run.source - step * run.begin),
-            stride=self.stride * step,
-        )
+@dataclasses.dataclass(frozen=True)
+class _Lost:
+    """A tensor whose positions cannot be followed.
 
-    def _less_padding(self, border):
-        """Start and stop without the padding that a window takes up at the borders, as much on either side as it can.
+    Attributes:
+        reason: Why.
+        mixed: Whether a layer has mixed all positions, so that a path beside it says where the positions are.
+    """
 
-        Padding before a window without padding of its own is how "same" is often written: it belongs to the window.
+    reason: str
+    mixed: bool = False
+
+
+class Positions:
+    """Where every tensor of a graph lies on one of its inputs.
+
+    Args:
+        graph: A ModelGraph.
+        index: Index of the input.
+        inputs: Flat list of tensors the model is run on; only for graphs whose inputs leave sizes open.
+        nodes: Nodes to follow, their ancestors among them; by default all.
+    """
+
+    def __init__(self, graph, index=0, inputs=None, nodes=None):
+        self._graph = graph
+        self._shapes = _shapes(graph, inputs)
+        tensor = graph.inputs[index]
+        size = self._size(tensor)
+        self._states = {tensor: Place(tuple(Axis.of_input(axis, length) for axis, length in enumerate(size)))}
+        for node in graph.nodes:
+            if nodes is not None and node not in nodes:
+                continue
+            states = [self._states.get(tensor) for tensor in node.inputs]
+            if any(state is not None for state in states):
+                made = self._made(node, states)
+                self._states.update((tensor, state) for tensor, state in zip(node.outputs, made))
+
+    def place(self, node):
+        """The `Place` of a node's first output, None where its positions were made anew, as by a Dense layer.
+
+        Raises:
+            ValueError: The moves before it cannot be undone.
         """
-        sign = 1 if self.unit > 0 else -1
-        lead, trail = (self.low, self.high) if sign > 0 else (self.high, self.low)
-        before, after = max(0, sign * (lead - self.start)), max(0, sign * (self.stop - trail))
-        border = border * abs(self.unit)
-        from_start = min(before, border - min(after, border / 2))
-        from_stop = min(after, border - min(before, border / 2))
-        return self.start + sign * from_start, self.stop - sign * from_stop
+        state = self._states.get(node.outputs[0])
+        if isinstance(state, _InFlight):
+            state = state.lost()
+        if isinstance(state, _Lost):
+            raise ValueError(
+                f"The maps of {node.path} cannot be put back on the input: {state.reason}. Name a layer before it "
+                "with `layer=`, use upsample=False for the layer's own resolution where the method has it, or use a "
+                "gradient method (gradient_x_input, integrated_gradients)."
+            )
+        return state
 
-
-@dataclasses.dataclass(frozen=True)
-class Window:
-    """How a layer slides along an axis, in units of its input.
-
-    Attributes:
-        offset: Centre of the first window, from the centre of the first unit.
-        step: From one window to the next.
-        border: How many units at the two ends together overlapping windows use up.
-    """
-
-    offset: Fraction
-    step: Fraction
-    border: int = 0
-
-    @classmethod
-    def stretch(cls, length, new_length):
-        """Of a layer of which only the sizes are known."""
-        step = Fraction(length, new_length)
-        return cls((step - 1) / 2, step)
-
-    @classmethod
-    def convolution(cls, length, new_length, reach, stride, padding):
-        """Of a convolution or pooling whose window reaches over `reach` units; None where its size is another."""
-        if padding == "same":
-            needed, added = -(-length // stride), max((new_length - 1) * stride + reach - length, 0)
-            before, border = added // 2, 0
-        elif padding == "causal":
-            needed, before, border = (length - 1) // stride + 1, reach - 1, 0
+    def _made(self, node, states):
+        """The states of a node's outputs."""
+        if not all(state is None or _is_mixed(state) for state in states):
+            states = [None if _is_mixed(state) else state for state in states]
+        operation, lost = node.operation, next((one for one in states if isinstance(one, _Lost)), None)
+        if lost is not None:
+            made = lost
+        elif _spatial_concatenation(node):
+            made = self._concatenated(node, states)
+        elif moves_beyond_undoing(operation):
+            made = _Lost(f"{_named(node)} moves positions, and there is no way back through it")
+        elif moves_surely(operation) or (len(states) == 1 and moves_perhaps(operation)):
+            return self._moved(node, states)
         else:
-            needed, before = (length - reach) // stride + 1, 0
-            border = reach - 1 if reach > stride else 0  # windows that do not overlap lie in a row without one
-        return cls(Fraction(reach - 1, 2) - before, Fraction(stride), border) if needed == new_length else None
+            return [self._ordinary(node, states, tensor) for tensor in node.outputs]
+        return [made if self._has_positions(tensor) else None for tensor in node.outputs]
 
-    @classmethod
-    def transposed(cls, length, new_length, reach, stride):
-        """Of a transposed convolution."""
-        cut = max((length - 1) * stride + reach - new_length, 0)
-        return cls((cut // 2 - Fraction(reach - 1, 2)) / stride, Fraction(1, stride))
+    def _moved(self, node, states):
+        """Runs a move, or what may be one, on coded positions."""
+        runs = border_runs(node.operation, self._size(node.inputs[0]))
+        if runs is not None and isinstance(states[0], Place):
+            return [_after_runs(states[0], runs, self._size(node.outputs[0]))]
+        flights = [self._in_flight(node, tensor, state) for tensor, state in zip(node.inputs, states)]
+        made = self._run_on_codes(node, flights, states[0]) if len(flights) == 1 else None
+        if made is None and moves_surely(node.operation):
+            return [_Lost(f"what {_named(node)} does with positions is not known")] * len(node.outputs)
+        return made or [self._ordinary(node, states, tensor) for tensor in node.outputs]
 
-
-@dataclasses.dataclass(frozen=True)
-class Run:
-    """The units of a moved axis that show units of the axis before, evenly; the others are padding.
-
-    Attributes:
-        begin, length: The first of them and their number.
-        source: What the first of them shows: the position of a unit of the axis before.
-        step: From one to the next, in units of the axis before.
-    """
-
-    begin: int
-    length: int
-    source: Fraction
-    step: Fraction
-
-    @classmethod
-    def find(cls, positions):
-        """The run in the positions that the units of a moved axis show, NaN for padding; None where there is no one.
-
-        Padding that repeats or mirrors what the run shows is padding too.
-        """
-        repeats = _repeats(positions)
-        if repeats > 1:
-            run = cls.find(positions[::repeats])
-            if run is None:
+    def _run_on_codes(self, node, flights, unmoved=None):
+        """The states a move leads to, `unmoved` where it moves nothing; None where it does more than move values."""
+        known = next(flight for flight in flights if flight is not None)
+        coded = [
+            np.zeros([len(known.coded), *self._shapes[tensor][1:]]) if flight is None else flight.coded
+            for tensor, flight in zip(node.inputs, flights)
+        ]
+        try:
+            with tf.init_scope():
+                tensors = [tf.constant(array, tf.float32) for array in coded]
+                results = [np.asarray(result) for result in self._graph.call(node, tensors)]
+        except Exception:
+            if is_builtin(node.operation):
+                raise
+            return None  # a user's layer that takes nothing but its own data
+        made = []
+        for result in results:
+            if unmoved is not None and np.array_equal(result, known.coded):
+                made.append(unmoved)
+                continue
+            shown = decoded_positions(result, known.sizes)
+            if shown is None:
                 return None
-            step = run.step / repeats
-            source = run.source - (repeats - 1) * step / 2
-            return cls(run.begin * repeats, run.length * repeats, source, step)
-        begin, end = _longest_even(positions)
-        shown = positions[begin:end]
-        beside = np.concatenate([positions[:begin], positions[end:]])
-        beside = beside[~np.isnan(beside)]
-        if len(beside) and (beside.min() < shown.min() or beside.max() > shown.max() or len(beside) >= len(shown)):
+            flight = dataclasses.replace(known, by=node, coded=result, shown=shown)
+            made.append(_landed(flight) or flight)
+        return made
+
+    def _in_flight(self, node, tensor, state):
+        if state is None or isinstance(state, _InFlight):
+            return state
+        shape = tuple(self._shapes[tensor][1:])
+        coded = coded_positions(shape)
+        return _InFlight(node, state, shape[:-1], coded, decoded_positions(coded, shape[:-1]))
+
+    def _resized(self, node, place):
+        """Cropped or padded to an aspect ratio, and then resized."""
+        runs, lengths = aspect_runs(node.operation, self._size(node.inputs[0]))
+        return _under(_after_runs(place, runs, lengths), None, self._size(node.outputs[0]))
+
+    def _concatenated(self, node, states):
+        """Parts put one after the other along a spatial axis."""
+        tracked = [state for state in states if state is not None]
+        apart = _Lost(f"{_named(node)} puts parts in a row that do not lie side by side on the input")
+        if any(isinstance(state, _InFlight) for state in tracked):
+            together = all(isinstance(state, _InFlight) and state.anchor == tracked[0].anchor for state in tracked)
+            made = self._run_on_codes(node, states) if together else None
+            return made[0] if made else apart
+        along = node.operation.axis % len(node.shape) - 1
+        parts = [
+            self._size(tensor)[along] if state is None else state.axes[along]
+            for tensor, state in zip(node.inputs, states)
+        ]
+        axes = None if None in parts else _joined_axes([_without(state, along) for state in tracked])
+        axis = None if axes is None else side_by_side(parts)
+        if axis is None:
+            return apart
+        return dataclasses.replace(tracked[0], axes=(*axes[:along], axis, *axes[along:]))
+
+    def _ordinary(self, node, states, tensor):
+        """What is made of positions without moving them: windows slide over them, or they stay."""
+        sizes = [self._size(one) for one in node.inputs]
+        given = [(state, size) for state, size in zip(states, sizes) if state is not None]
+        if kind_of(node.operation) in _ATTENTION and states[0] is not None:
+            given = given[:1]
+        if any(isinstance(state, _InFlight) for state, _ in given):
+            return self._in_passing(node, [state for state, _ in given], tensor)
+        if not self._has_positions(tensor):
             return None
-        step = _fraction(shown[1] - shown[0]) if len(shown) > 1 else Fraction(1)
-        return cls(begin, len(shown), _fraction(shown[0]), step)
-
-
-def joined(axes):
-    """The axis of what several paths make together, None where they disagree.
-
-    Paths agree whose units are shown within one unit of one another: then the one counts that comes nearest to being
-    stretched over all that is seen. Failing that, those agree whose receptive fields do, as a cropped skip connection
-    and the unpadded convolutions beside it: then the one counts that is shown nearest to them.
-    """
-    one = axes[0]
-    if all(other == one for other in axes[1:]):
-        return one
-    if len({(other.source, other.unit > 0) for other in axes}) > 1:
-        return None
-    shown = [(other.start, other.stop) for other in axes]
-    fields = [(other.first - other.stride / 2, other.last + other.stride / 2) for other in axes]
-    largest = max(abs(other.unit) for other in axes)
-    low, high = min(other.low for other in axes), max(other.high for other in axes)
-    if _spread(shown) <= largest:
-        wanted = (low, high) if one.unit > 0 else (high, low)
-    elif _spread(fields) <= largest:
-        wanted = [sum(ends) / len(axes) for ends in zip(*fields)]
-    else:
-        return None
-    nearest = min(axes, key=lambda other: abs(other.start - wanted[0]) + abs(other.stop - wanted[1]))
-    return dataclasses.replace(
-        nearest,
-        low=low,
-        high=high,
-        first=sum(other.first for other in axes) / len(axes),
-        stride=sum(other.stride for other in axes) / len(axes),
-    )
-
-
-def side_by_side(parts):
-    """The axis of parts put one after the other, each an Axis or the number of units that show nothing of the input.
-
-    None where they do not lie side by side on the input in this order.
-    """
-    lengths = [part.length if isinstance(part, Axis) else part for part in parts]
-    begins = [sum(lengths[:index]) for index in range(len(parts))]
-    known = [(begin, part) for begin, part in zip(begins, parts) if isinstance(part, Axis)]
-    begin, one = known[0]
-    start = one.start - one.unit * begin
-    for place, part in known:
-        if (part.source, part.unit, part.start) != (one.source, one.unit, start + one.unit * place):
+        if is_aspect_resizing(node.operation):
+            return self._resized(node, given[0][0])
+        new_size = self._size(tensor)
+        given = [(state, size) for state, size in given if len(size) == len(new_size)]
+        same = [(state, size) for state, size in given if size == new_size]  # others are spread over them
+        slides = windows(node, given[0][1], new_size) if len(given) == 1 else None
+        places = [_under(state, slides, new_size) for state, _ in same or given]
+        if not places:
             return None
-    return dataclasses.replace(
-        one,
-        length=sum(lengths),
-        start=start,
-        stop=start + one.unit * sum(lengths),
-        low=min(part.low for _, part in known),
-        high=max(part.high for _, part in known),
-        first=one.first - one.stride * begin,
-    )
+        axes, spare = (_joined_axes([getattr(place, name) for place in places]) for name in ("axes", "spare"))
+        if axes is None or spare is None:
+            return _Lost(f"the paths that meet in {_named(node)} moved positions differently")
+        return Place(axes, spare)
+
+    def _in_passing(self, node, states, tensor):
+        """What becomes of values in flight where nothing moves them."""
+        shape = tuple(self._shapes[tensor][1:])
+        flight = next(state for state in states if isinstance(state, _InFlight))
+        mixes = not is_builtin(node.operation) or isinstance(node.operation, LINEAR)
+        in_channels = flight.positions_in_channels and (mixes or shape != tuple(flight.coded.shape[1:]))
+        if in_channels or (kind_of(node.operation) in PRODUCTS and len(states) > 1):
+            mixed = _Lost(f"{_named(node)} mixes the positions that {_named(flight.by)} moved", mixed=True)
+            return mixed if self._has_positions(tensor) else None
+        slides = isinstance(node.operation, CONVOLUTION) and any(taps > 1 for taps in node.operation.kernel_size)
+        if shape[:-1] != tuple(flight.coded.shape[1:-1]) or slides:
+            return flight.lost() if self._has_positions(tensor) else None
+        if not all(isinstance(state, _InFlight) and flight.same_as(state) for state in states):
+            return _Lost(f"the paths that meet in {_named(node)} moved positions differently")
+        return flight.with_channels(shape[-1])
+
+    def _size(self, tensor):
+        return tuple(self._shapes[tensor][1:-1])
+
+    def _has_positions(self, tensor):
+        return any(length != 1 for length in self._size(tensor))
 
 
-def _spread(ends):
-    return max(max(values) - min(values) for values in zip(*ends))
+def may_move(node):
+    """Whether a node may do anything to positions but slide windows over them."""
+    operation = node.operation
+    moves = moves_surely(operation) or moves_perhaps(operation) or moves_beyond_undoing(operation)
+    return moves or is_aspect_resizing(operation) or _spatial_concatenation(node)
 
 
-def _repeats(positions):
-    """How often each position is repeated in a row, 1 where that differs."""
-    changes = np.flatnonzero(~np.isclose(positions[1:], positions[:-1], equal_nan=True)) + 1
-    if not len(changes) or np.isnan(positions).any():
-        return 1
-    counts = np.diff([0, *changes, len(positions)])
-    return int(counts[0]) if (counts == counts[0]).all() else 1
+def _spatial_concatenation(node):
+    return kind_of(node.operation) in _CONCATENATION and node.operation.axis % len(node.shape) != len(node.shape) - 1
 
 
-def _longest_even(positions):
-    """Begin and end of the longest piece whose positions are evenly spaced and not all one."""
-    known = np.flatnonzero(~np.isnan(positions))
-    best = (int(known[0]), int(known[0]) + 1)
-    steps = np.diff(positions)
-    begin = 0
-    for index in range(1, len(steps) + 1):
-        if index == len(steps) or not np.isclose(steps[index], steps[begin]):
-            if not np.isnan(steps[begin]) and steps[begin] != 0 and index - begin + 1 > best[1] - best[0]:
-                best = (begin, index + 1)
-            begin = index
-    return best
+def _landed(flight):
+    """The place of values in flight, None where they lie on the input in no order."""
+    positions, shown = flight.shown
+    size = shown.shape[:-1]
+    found, picked, spare = {}, [], list(flight.anchor.spare)
+    for axis, along in zip(flight.anchor.axes, positions):
+        if axis is None:
+            continue
+        if np.ptp(along[shown]) == 0:
+            picked.append(axis.moved(Run(0, 1, int(along[shown][0]), 1), 1))
+            continue
+        profiles = [_profile(along, shown, place) for place in range(along.ndim)]
+        place = int(np.argmax([np.nanmax(profile) - np.nanmin(profile) for profile in profiles]))
+        run = None if place == len(size) or place in found else Run.find(profiles[place])
+        if run is None or not _is_even(along, shown, place, run):
+            return None
+        found[place] = axis.moved(run, size[place])
+    for place, length in enumerate(size):
+        if place not in found:
+            if length != 1:
+                return None
+            found[place] = picked.pop(0) if picked else None
+    return Place(tuple(found[place] for place in range(len(size))), (*spare, *picked))
 
 
-def _fraction(value):
-    return Fraction(float(value)).limit_denominator(1 << 20)
+def _profile(positions, shown, place):
+    """The mean position along one axis, NaN where nothing is shown."""
+    others = tuple(axis for axis in range(positions.ndim) if axis != place)
+    counts = shown.sum(axis=others)
+    sums = np.where(shown, positions, 0).sum(axis=others)
+    return np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)
+
+
+def _is_even(positions, shown, place, run):
+    """Whether the positions depend on one axis alone, but for what lies within one unit."""
+    steps = run.source + run.step * (np.arange(positions.shape[place]) - run.begin)
+    shape = [1] * positions.ndim
+    shape[place] = -1
+    inside = np.zeros(positions.shape[place], bool)
+    inside[run.begin : run.begin + run.length] = True
+    off = np.abs(positions - steps.astype(float).reshape(shape)) > max(abs(run.step), 1) / 2
+    return not (off & shown & inside.reshape(shape)).any()
+
+
+def _after_runs(place, runs, size):
+    axes = [axis and axis.moved(run, length) for axis, run, length in zip(place.axes, runs, size)]
+    return dataclasses.replace(place, axes=tuple(axes))
+
+
+def _under(place, slides, new_size):
+    axes = [
+        axis if axis is None else axis.stretched(length) if slides is None else axis.under(slides[index], length)
+        for index, (axis, length) in enumerate(zip(place.axes, new_size))
+    ]
+    return dataclasses.replace(place, axes=tuple(axes))
+
+
+def _without(place, along):
+    return place.axes[:along] + place.axes[along + 1 :]
+
+
+def _joined_axes(paths):
+    """The axes of what several paths make together, one tuple of axes for each; None where they disagree."""
+    if len({tuple(axis is None for axis in axes) for axes in paths}) > 1:
+        return None
+    together = [None if axes[0] is None else joined(axes) for axes in zip(*paths)]
+    lost = any(axis is None and given is not None for axis, given in zip(together, paths[0]))
+    return None if lost else tuple(together)
+
+
+def _shapes(graph, inputs):
+    """Shape of every tensor, as the model tells it or, where it leaves sizes open, as it is for `inputs`."""
+    shapes = dict(zip(graph.inputs, graph.input_shapes))
+    for node in graph.nodes:
+        shapes.update(zip(node.outputs, node.shapes))
+    # Out of training RandomCrop leaves images as they are, whatever the model says of their size.
+    unsure = any(isinstance(node.operation, keras.layers.RandomCrop) for node in graph.nodes)
+    if inputs is not None and (unsure or any(None in shape[1:] for shape in shapes.values())):
+        shapes = {tensor: tuple(value.shape) for tensor, value in graph.values(inputs).items()}
+    return shapes
+
+
+def _is_mixed(state):
+    return isinstance(state, _Lost) and state.mixed
+
+
+def _named(node):
+    return f"{node.path} ({node.kind})"

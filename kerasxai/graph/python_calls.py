@@ -6,7 +6,7 @@ import itertools
 import numpy as np
 import tensorflow as tf
 
-from kerasxai.running import Stopped, stop_check
+from kerasxai.running import Stopped, in_turn, stop_check
 
 # TensorFlow reports an error in a Python function as a text; the number in it tells which error that was.
 _numbers = itertools.count()
@@ -35,7 +35,7 @@ def numpy_call(function, tensors, types):
             _raised[mark] = error
             raise RuntimeError(mark) from error
 
-    return tf.numpy_function(call, tensors, types)
+    return in_turn(lambda: tf.numpy_function(call, tensors, types))
 
 
 @contextlib.contextmanager

@@ -116,7 +116,8 @@ def pale_grey(picture):
 def shades(pictures, count):
     """So many colours of RGB pictures, from their darkest pixel to their brightest: `(count, 3)`."""
     pixels = np.concatenate([np.reshape(picture, (-1, 3)) for picture in pictures])
-    pixels = pixels[:: max(1, len(pixels) // PIXELS_SORTED)]
+    if len(pixels) > PIXELS_SORTED:  # drawn at random: even steps would miss the shades of a regular pattern
+        pixels = pixels[np.random.default_rng(0).integers(len(pixels), size=PIXELS_SORTED)]
     order = np.argsort(pixels @ np.array(LUMINANCE), kind="stable")
     return pixels[order[np.linspace(0, len(order) - 1, count).round().astype(int)]]
 

@@ -63,6 +63,13 @@ def test_titles_give_class_and_probability(tmp_path):
     assert [float(title.split(", ")[1].strip("<>")) for title in titles] == pytest.approx(scores, abs=0.011)
 
 
+@pytest.mark.parametrize("target", [lambda outputs: outputs[:, 0], (lambda outputs, rows: outputs[:, 0], np.zeros(3))])
+def test_a_function_has_no_class_to_name(target, tmp_path):
+    callback = Heatmaps(X[:3], target=target, directory=tmp_path)
+    training.fit(callback, epochs=1)
+    assert callback._titles(callback.samples()) is None
+
+
 def test_signals(tmp_path):
     x = np.random.default_rng(0).normal(size=(16, 40, 1)).astype("float32")
     layers = keras.layers

@@ -167,6 +167,21 @@ def test_signals(kind, tmp_path, signal_model):
     assert len(list((out / "pictures").glob("*.png"))) == 3
 
 
+@pytest.mark.filterwarnings("ignore:The model ends in 2 linear units")
+def test_the_class_predicted_by_linear_units_is_explained_as_one(tmp_path, signal_model):
+    """Nothing declares them to be logits; what is predicted is a class, and a number on the command line a unit."""
+    x = np.random.default_rng(0).normal(size=(3, 12, 1)).astype("float32")
+    np.save(tmp_path / "data.npy", x)
+    given = (tmp_path / "signal.keras", tmp_path / "data.npy", "--method", "occlusion", "--option", "window=3")
+    for target, meant in (("predicted", None), ("top2", "top2"), ("1", 1)):
+        out = tmp_path / target
+        assert run(*given, "--target", target, "--out", out) == 0
+        with np.load(out / "occlusion.npz") as archive:
+            found = np.stack([archive[name] for name in archive.files])
+        expected = kerasxai.explain(signal_model, x, "occlusion", target=meant, window=3)
+        np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-5)
+
+
 BAD = {
     "no such model": (["missing.keras", "images"], "missing.keras"),
     "no such input": (["net.keras", "nothing.png"], "nothing.png does not exist"),

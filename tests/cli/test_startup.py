@@ -78,7 +78,7 @@ def test_nothing_of_tensorflow_is_shown(folder):
     done = run(["-m", "kerasxai"], folder, "", "explain", "net.keras", "x.npy", "--out", "out", "--method", "gradient")
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
-    assert done.stdout.startswith("2 samples.") and done.stdout.count("\n") == 1
+    assert done.stdout.startswith("2 samples, explained") and done.stdout.count("\n") == 3
 
 
 def test_what_tensorflow_writes_is_shown_where_it_cannot_be_loaded(tmp_path):

@@ -268,11 +268,11 @@ def test_cam_reaches_the_pooling_past_dropout_and_softmax(head, x):
 
 @pytest.mark.parametrize("head", ["softmax", None])
 def test_probability(head, x):
-    """A linear head of several units gets its softmax."""
+    """A linear head of several units gets its softmax where the target speaks of classes, as one-hot rows do."""
     model = conv_net(head=head)
     probabilities = conv_net(head="softmax")
     A, G = truth.activations_and_gradients(probabilities, "late", x, CLASSES)
-    options = {"target": CLASSES, "upsample": False, "relu": False, "score": "probability"}
+    options = {"target": np.eye(4)[CLASSES], "upsample": False, "relu": False, "score": "probability"}
     maps = kerasxai.explain(model, x, ["grad_cam", "hires_cam", "score_cam"], **options)
     assert_same(maps["grad_cam"], grad_cam(A, G))
     assert_same(maps["hires_cam"], hires_cam(A, G))

@@ -163,7 +163,7 @@ def test_without_a_loss_an_index_means_the_value(kind):
 def test_top_classes_mean_a_softmax():
     model = net()
     explainer = explainers.Occlusion(model, window=3, stride=3)
-    with pytest.warns(UserWarning, match="target='top2' speaks of classes"):
+    with pytest.warns(UserWarning, match="`target`, 'top2', speaks of classes"):
         several = explainer(X, target="top2")
     best = np.argsort(-model(X).numpy(), axis=1)
     np.testing.assert_allclose(several[:, 1], explainer(X, target=np.eye(3)[best[:, 1]]), rtol=1e-4, atol=1e-6)

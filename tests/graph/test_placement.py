@@ -7,7 +7,8 @@ import tensorflow as tf
 from keras import layers, ops
 
 from kerasxai.graph import ModelGraph
-from kerasxai.graph.placement import Placement, Positions, placement
+from kerasxai.graph.placement import Placement, placement
+from kerasxai.graph.positions import Positions
 
 
 def chain(shape, *steps):
@@ -98,6 +99,13 @@ def pad(amount):
     return layers.ZeroPadding2D(amount)
 
 
+def heads(x):
+    """Attention of two heads, of operations; without a skip connection."""
+    query, key, value = (ops.transpose(layers.Reshape((56, 2, 2))(layers.Dense(4)(x)), (0, 2, 1, 3)) for _ in range(3))
+    weights = ops.softmax(ops.matmul(query, ops.transpose(key, (0, 1, 3, 2))))
+    return layers.Reshape((56, 4))(ops.transpose(ops.matmul(weights, value), (0, 2, 1, 3)))
+
+
 ORDINARY = {
     "resnet": [
         pad(3),
@@ -127,6 +135,19 @@ ORDINARY = {
         lambda x: x + layers.Permute((2, 1))(layers.Dense(56)(layers.Permute((2, 1))(x))),
         layers.Reshape((8, 7, 4)),
     ],
+    "attention": [
+        layers.Conv2D(4, 4, strides=4),
+        layers.Reshape((56, 4)),
+        lambda x: heads(x),
+        layers.Reshape((8, 7, 4)),
+    ],
+    "attention layer": [
+        layers.Conv2D(4, 4, strides=4),
+        layers.Reshape((56, 4)),
+        lambda x: layers.LayerNormalization()(x + layers.MultiHeadAttention(2, 2)(x, x)),
+        layers.Reshape((8, 7, 4)),
+    ],
+    "einsum": [lambda x: ops.einsum("bhwc,cd->bhwd", x, np.ones((1, 3), "float32")), layers.Conv2D(1, 1)],
     "doubled and halved": [lambda x: ops.repeat(x, 2, 1), layers.MaxPooling2D((2, 1))],
     "decoder": [layers.Flatten(), layers.Dense(24), layers.Reshape((4, 3, 2)), layers.UpSampling2D(2)],
 }
@@ -169,6 +190,7 @@ MOVES = {
     "backwards": (lambda x: x[:, ::-1, 15:3:-3], (0, 11, 0), (1, 15, 6)),
     "flip": (lambda x: ops.flip(x, 2), (0, 0, 11), (1, 19, 0)),
     "transpose": (lambda x: ops.transpose(x, (0, 2, 1, 3)), (1, 0, 19), (0, 0, 11)),
+    "einsum": (lambda x: ops.einsum("bhwc,cd->bwhd", x, np.ones((1, 3), "float32")), (1, 0, 19), (0, 0, 11)),
     "turn": (lambda x: ops.rot90(x, axes=(1, 2)), (1, 19, 0), (0, 0, 11)),
     "reflect": (lambda x: ops.pad(x, ((0, 0), (3, 3), (0, 2), (0, 0)), "reflect"), (0, -3, 14), (1, 0, 21)),
     "edge": (lambda x: ops.pad(x, ((0, 0), (3, 3), (0, 2), (0, 0)), "symmetric"), (0, -3, 14), (1, 0, 21)),

@@ -192,13 +192,15 @@ def test_data_of_any_form_is_judged_alike(data):
             np.testing.assert_allclose(one.sample, x[one.index])
 
 
-def test_the_model_is_traced_a_fixed_number_of_times_and_left_alone():
+def test_the_model_is_traced_once_and_left_alone(monkeypatch):
+    traces, trace = [], Classifier._probabilities
+    monkeypatch.setattr(Classifier, "_probabilities", lambda self, x: traces.append(x) or trace(self, x))
     model = network(keras.layers.Dense(3, activation="softmax"))
     before = [weight.copy() for weight in model.get_weights()]
     classifier = Classifier(model)
     for count in (4, 4, 3, 1, 2):
         classifier([tf.constant(images(count))], None)
-    assert classifier._run.experimental_get_tracing_count() <= 2
+    assert len(traces) == 1
     assert not model.compiled and all(len(layer._inbound_nodes) == 1 for layer in model.layers)
     for weight, kept in zip(model.get_weights(), before, strict=True):
         np.testing.assert_array_equal(weight, kept)
@@ -246,3 +248,18 @@ def test_no_examples_are_kept_when_none_are_wanted():
     examples = Examples(0)
     offer(examples, [0, 1], [0, 0], [0.5, 0.5], batch=2)
     assert examples.right == examples.wrong == []
+
+
+def test_several_units_of_a_regression_are_no_classes():
+    model = network(keras.layers.Dense(4))
+    assert Classifier(model).classes == 4
+    model.compile("sgd", "mse")
+    with pytest.raises(ValueError, match=r"must be a classifier.*4 linear outputs, as of a regression"):
+        Classifier(model)
+
+
+def test_units_of_labels_trained_from_logits_are_sigmoids():
+    model = network(keras.layers.Dense(3))
+    model.compile("sgd", keras.losses.BinaryCrossentropy(from_logits=True))
+    _, probabilities, _ = judge(model, images(), np.zeros(10), None, 4, 0, 0)
+    np.testing.assert_allclose(probabilities, 1 / (1 + np.exp(-model.predict(images(), verbose=0))), atol=1e-6)

@@ -273,7 +273,7 @@ X, Y = labelled()
 @pytest.mark.parametrize(
     "model, data, options, parts",
     [
-        (other_model(units=1), (X, Y), {"explainer": "gradient"}, ["classifier", "one linear unit", "regression"]),
+        (other_model(units=1), (X, Y), {"explainer": "gradient"}, ["classifier", "1 linear output", "regression"]),
         (other_model(outputs=2), (X, Y), {"explainer": "gradient"}, ["one output", "keras.Model(model.inputs"]),
         (other_model(flat=False), (X, Y), {"explainer": "gradient"}, ["(batch, classes)"]),
         (brightest_third(), (X,), {}, ["`y`", "without labels"]),
