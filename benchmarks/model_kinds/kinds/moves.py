@@ -45,7 +45,8 @@ def random_crop():
 def late_cropping():
     """Cropping2D after pooling"""
     steps = [conv(4), pool(), layers.Cropping2D(((1, 0), (0, 2))), conv(5, name="late"), gap(), dense()]
-    return chain(steps, place=lambda maps: resized(put_back(maps, (4, 5), (1, 0)), (8, 10)))
+    place = lambda maps: put_back(resized(maps, (6, 6)), (8, 10), (2, 0))
+    return chain(steps, place=place, twins=("lrp", "rescale", "full_grad", "guided"))
 
 
 @kind
@@ -105,7 +106,8 @@ def up_sampling():
 def conv1d_cropped():
     """Cropping1D, ZeroPadding1D of a signal"""
     steps = [layers.Cropping1D((3, 1)), conv(4, rank=1), layers.ZeroPadding1D((1, 2)), conv(5, rank=1, name="late")]
-    return chain([*steps, gap(1), dense()], SIGNAL, place=lambda maps: put_back(maps[:, 1:9], (12,), (3,)))
+    place = lambda maps: put_back(maps[:, 1:9], (12,), (3,))
+    return chain([*steps, gap(1), dense()], SIGNAL, place=place, twins=("lrp", "rescale", "full_grad", "guided"))
 
 
 def by_operation(move, plainly, place, shape=IMAGE):
@@ -137,7 +139,9 @@ def flipped():
 @kind
 def every_second():
     """every second row"""
-    return by_operation(lambda x: x[:, ::2], lambda x: x[:, ::2], None)
+    rows = lambda column: np.interp(np.arange(8), [0, 2, 4, 6], column)
+    place = lambda maps: np.apply_along_axis(rows, 1, maps)
+    return by_operation(lambda x: x[:, ::2], lambda x: x[:, ::2], place)
 
 
 @kind
@@ -178,12 +182,30 @@ def halves_stacked():
     return by_operation(move, move, lambda maps: np.roll(maps, 4, axis=1))
 
 
+class Turn(layers.Layer):
+    """Mirrors an image."""
+
+    def call(self, x):
+        return ops.flip(x, axis=2)
+
+
+@kind
+def own_move():
+    """an own layer that mirrors the image"""
+    return moved(Turn(), lambda maps: maps[:, :, ::-1], twins=("guided", "sise"))
+
+
 @kind
 def patches():
     """patches as tokens (a vision transformer's stem)"""
-    cut, late = conv(4, 2, strides=2, padding="valid"), conv(4, rank=1, name="late")
-    return chain(
-        [cut, layers.Reshape((20, 4)), late, gap(1), dense()],
-        twins=("lrp", "rescale", "guided"),
-        place=lambda maps: resized(maps.reshape(-1, 4, 5), (8, 10)),
-    )
+    cut, tokens = conv(4, 2, strides=2, padding="valid", name="late"), layers.Reshape((20, 4))
+    return chain([cut, tokens, conv(4, rank=1), gap(1), dense()], twins=("lrp", "rescale", "guided"))
+
+
+@kind
+def tokens():
+    """tokens, read where they are a line"""
+    made = patches()
+    made.layer = made.model.layers[2].name
+    made.twins = ()
+    return made

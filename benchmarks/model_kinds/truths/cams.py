@@ -44,6 +44,18 @@ def placed(kind, maps):
     return kind.place(maps) if kind.place else resized(maps, kind.x[kind.input_of_layer].shape[1:-1])
 
 
+def seen(kind, maps):
+    """Where on the input the layer sees anything, bool `(*spatial)`."""
+    return placed(kind, np.ones(maps.shape))[0] > 0
+
+
+def scaled(maps, where):
+    """Each map of the input's size in 0 ... 1 over the positions seen, 0 elsewhere."""
+    whole = np.zeros(maps.shape)
+    whole[:, where] = min_max(maps[:, where])
+    return whole
+
+
 def weighted(activations, weights):
     """`sum_k w_k A_k`, weights `(samples, channels)`."""
     return np.einsum("n...k,nk->n...", activations, weights)
@@ -152,7 +164,9 @@ def score_cam(kind, explainer, found):
     walk = Walk()
     kind.logit(kind.tensors(), walk)
     A = np.asarray(walk.activations, np.float64)
-    scores = np.stack([masked_score(kind, min_max(placed(kind, A[..., k]))) for k in range(A.shape[-1])], axis=1)
+    where = seen(kind, A[..., 0])
+    masks = [scaled(placed(kind, A[..., k]), where) for k in range(A.shape[-1])]
+    scores = np.stack([masked_score(kind, mask) for mask in masks], axis=1)
     weights = np.exp(scores - scores.max(axis=1, keepdims=True))
     yield "loop over masks", found[0], placed(kind, weighted(A, weights / weights.sum(axis=1, keepdims=True)))
 

@@ -8,7 +8,7 @@ import tensorflow as tf
 from sklearn.linear_model import Ridge
 
 from benchmarks.model_kinds.kind import LINKS
-from benchmarks.model_kinds.truths.cams import masked_score, min_max, placed
+from benchmarks.model_kinds.truths.cams import masked_score, placed, scaled, seen
 from benchmarks.model_kinds.truths.registry import truth
 from benchmarks.model_kinds.walk import Walk
 
@@ -136,17 +136,18 @@ def sise(kind, explainer, found):
         means = np.asarray(tape.gradient(scores, activations), np.float64)
         means = means.mean(axis=tuple(range(1, means.ndim - 1)))
         A, total = np.asarray(activations, np.float64), np.zeros(x.shape[:-1])
+        where = seen(kind, A[..., 0])
         for channel in range(A.shape[-1]):
-            masks = min_max(placed(kind, A[..., channel]))
+            masks = scaled(placed(kind, A[..., channel]), where)
             sums = masks.reshape(len(masks), -1).sum(axis=1)
             weights = masked_score(kind, masks, kind.probability) / np.where(sums > 0, sums, 1)
             weights = np.where((sums > 0) & (means[:, channel] > 0), weights, 0)
             total += weights.reshape(-1, *[1] * (masks.ndim - 1)) * masks
-        block = min_max(total)
+        block = scaled(total, where)
         if fused is None:
             fused = block
         else:
-            thresholds = [threshold_otsu(one, nbins=256) if np.ptp(one) else 0.0 for one in block]
+            thresholds = [threshold_otsu(one, nbins=256) if np.ptp(one) else 0.0 for one in block[:, where]]
             thresholds = np.reshape(thresholds, [-1, *[1] * (block.ndim - 1)])
             # Rounding decides on which side of the threshold a position in its bin of the histogram is.
             doubtful |= np.abs(block - thresholds) < max(2 / 256, kind.tolerance)
