@@ -37,6 +37,7 @@ class Kind:
         target: `target=` of kerasxai, None where it is `classes`.
         pack: How the model takes the list `x`.
         unpack: What lists a result that comes packed like the inputs.
+        streams: Place of each of `x` among the model's inputs, which numbers its noise; None: in order.
         output: Which of the model's outputs is explained, a function of what it returns.
         value: None, or the function of the outputs that is explained in the place of a class.
         classifies: Whether linear outputs are logits, whose probability is their softmax.
@@ -56,6 +57,7 @@ class Kind:
     target: Any = None
     pack: Callable | None = None
     unpack: Callable = keras.tree.flatten
+    streams: tuple | None = None
     output: Callable = lambda outputs: outputs
     value: Callable | None = None
     classifies: bool = False
@@ -68,6 +70,7 @@ class Kind:
     name: str = ""
 
     def __post_init__(self):
+        self.streams = self.streams or tuple(range(len(self.x)))
         if self.target is None and self.value is None:
             self.target = list(self.classes)
 

@@ -97,7 +97,7 @@ def smooth_plus_plus(kind, explainer, found):
     A, _ = activations_and_gradients(kind, kind.x)
     draws = []
     for draw in range(_DRAWS):
-        noisy = [with_noise(x, draw, stream) for stream, x in enumerate(kind.x)]
+        noisy = [with_noise(x, draw, stream) for stream, x in zip(kind.streams, kind.x)]
         draws.append(activations_and_gradients(kind, noisy)[1])
     G = np.stack(draws)
     expected = plus_plus(A, G.mean(axis=0), (G**2).mean(axis=0), (G**3).mean(axis=0))
@@ -192,7 +192,7 @@ def guided_grad_cam(kind, explainer, found):
     A, G = activations_and_gradients(kind, kind.x)
     maps = placed(kind, np.maximum(FORMULAS["grad_cam"](A, G), 0))
     expected = [
-        one * maps[..., np.newaxis] if one.ndim == maps.ndim + 1 else one for one in gradients(kind, kind.x, Guided)
+        one * maps[..., np.newaxis] if one.shape[:-1] == maps.shape else one for one in gradients(kind, kind.x, Guided)
     ]
     yield from each("Grad-CAM x guided, both looped", found, expected)
 

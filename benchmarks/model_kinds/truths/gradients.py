@@ -121,6 +121,8 @@ def xrai(kind, explainer, found):
         for index, share in enumerate(path_sum(kind, starts, *gauss_legendre(_STEPS))):
             total[index] += share / 2
     for maps, attributions in zip(found, total):
+        if attributions.ndim < 3:  # without positions there are no regions
+            continue
         means, values = np.zeros(maps.shape), attributions.sum(axis=-1)
         for sample, (one, own) in enumerate(zip(maps, values)):
             for level in np.unique(one):
@@ -132,7 +134,7 @@ def noisy_gradients(kind, walk=Walk, times_input=False, draws=_DRAWS):
     """Gradients at noisy copies: a list, one for each input, of arrays `(draws, ...)`."""
     found = []
     for draw in range(draws):
-        inputs = [with_noise(x, draw, stream) for stream, x in enumerate(kind.x)]
+        inputs = [with_noise(x, draw, stream) for stream, x in zip(kind.streams, kind.x)]
         slopes = gradients(kind, inputs, walk)
         found.append([g * np.asarray(x, np.float64) for g, x in zip(slopes, inputs)] if times_input else slopes)
     return [np.stack(of_input) for of_input in zip(*found)]
