@@ -18,6 +18,7 @@ from tf_keras_vis.activation_maximization import ActivationMaximization
 from tf_keras_vis.activation_maximization.regularizers import TotalVariation2D
 
 import kerasxai
+from kerasxai.targets import Target
 
 matplotlib.use("Agg")
 
@@ -48,7 +49,8 @@ def as_model(graph, run, shape):
 def logits(graph):
     """The model without its final softmax."""
     score = kerasxai.graph.Score(graph, "logit")
-    return as_model(graph, lambda inputs: score.outputs(inputs)[0][0], graph.output_node().shape)
+    target = Target(output=0, function=None, scale=score.scale())
+    return as_model(graph, lambda inputs: score.outputs(inputs, target)[0][0], graph.output_node().shape)
 
 
 def layer_output(graph, path):
