@@ -263,7 +263,7 @@ def functional_with_subclassed():
     inner = Layers(steps)
     inner(data(IMAGE))
     model = as_functional([inner, *head])
-    return chain([*steps, *head], model=model, layer=inner.name, twins=("lrp", "full_grad", "guided"))
+    return chain([*steps, *head], model=model, layer=inner.name, twins=("lrp", "guided"))
 
 
 @kind

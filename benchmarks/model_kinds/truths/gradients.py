@@ -204,7 +204,8 @@ def full_grad(kind, explainer, found):
         sums = sums + per_sample(term)
         if term.ndim == kind.x[0].ndim:
             total = total + min_max(resized(np.abs(term).sum(axis=-1), kind.x[0].shape[1:-1]))
-    yield "terms from the biases met on the walk", found[0], total
+    if kind.place is None:  # behind a move each term lies elsewhere: what is left is that they add up
+        yield "terms from the biases met on the walk", found[0], total
     residual = explainer.completeness_residual(kind.given, target=kind.target)
     yield "completeness residual", scores.numpy() - residual, sums
 
