@@ -33,7 +33,9 @@ ALONE = "one by one"
 def counted(cells):
     """How many cells are what, in words."""
     counts = Counter(cell.status for cell in cells)
-    return ", ".join(f"{counts[status]} {status}" for status in ("right", "refused", "WRONG", "LEAK") if counts[status])
+    return ", ".join(
+        f"{counts[status]} {status}" for status in ("right", "refused", "warned", "WRONG", "LEAK") if counts[status]
+    )
 
 
 def page(rows):
@@ -50,7 +52,8 @@ def page(rows):
         "*right*: all methods of the column agree with a truth written from the definition in loops over the net's "
         "layers, not with the package's code; the number is the largest error, as a share of the truth's largest "
         "value. °: no truth of its own for some method here, only that samples explained one by one give the same. "
-        "*refused*: with the words of the note. A method that differs from its column is named.",
+        "*refused*: with the words of the note; *warned*: incomplete, and said so. A method that differs from its "
+        "column is named.",
         "",
         "| kind of model | " + " | ".join(FAMILIES) + " |",
         "|" + "---|" * (len(FAMILIES) + 1),
