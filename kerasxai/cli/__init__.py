@@ -42,8 +42,8 @@ def _with_values(arguments):
 def command():
     """Runs the command as a process of its own, and ends it."""
     status = main()
-    running = sys.modules.get("kerasxai.running")
-    if running is not None and running.is_computing():
+    compiled = sys.modules.get("kerasxai.compiled")
+    if compiled is not None and compiled.is_computing():
         # Interrupted in the midst of a pass of the model, which may take long and which nobody waits for.
         sys.stderr.flush()
         os._exit(status)

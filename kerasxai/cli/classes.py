@@ -11,26 +11,26 @@ class Predictor:
     def __init__(self, model):
         from kerasxai.graph import Score, view
         from kerasxai.images import number_of_classes
+        from kerasxai.running import Runner
         from kerasxai.targets import Target
 
         self._score = score = Score(view(model), "probability")
         self._target = Target(0, None, score.scale())
         self._binary = score.is_binary(self._target)
         self.classes = number_of_classes(score)
-        self._compiled = {}
+        self._runner = Runner(score)
 
     def __call__(self, x):
         """Probabilities `(samples, classes)` of `x`; the value itself for a regression unit."""
         import tensorflow as tf
 
-        from kerasxai.running import Compiled
+        from kerasxai.running import Batch
 
-        shape = x.shape[1:]
-        if shape not in self._compiled:
-            signature = [tf.TensorSpec([None, *shape], x.dtype)]
-            self._compiled[shape] = Compiled(lambda x: self._score.outputs([x], self._target)[0][0], signature)
-        values = self._compiled[shape](tf.constant(x)).numpy()
+        values = self._runner.call(self._outputs, Batch([tf.constant(x)]), self._target).numpy()
         return np.concatenate([1 - values, values], axis=1) if self._binary else values
+
+    def _outputs(self, inputs, target):
+        return self._score.outputs(inputs, target)[0][0]
 
 
 class ClassNames:

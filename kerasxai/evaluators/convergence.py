@@ -1,5 +1,7 @@
 """Does relevance forget where it started? Rules whose matrices multiply towards rank one explain every class alike."""
 
+import functools
+
 import numpy as np
 import tensorflow as tf
 
@@ -45,7 +47,6 @@ class CosineSimilarityConvergence(Evaluator):
     def __init__(self, draws=10, **kwargs):
         super().__init__(**kwargs)
         self.draws = positive_integer("draws", draws)
-        self._cosines = None
 
     def measure(self, case):
         if not isinstance(case.explainer, LRP):
@@ -53,57 +54,51 @@ class CosineSimilarityConvergence(Evaluator):
                 f"{self.name} follows relevance through the layers, so `explainer` must be an LRP. "
                 f'Received: {case.explainer.name}. Give "lrp", or kerasxai.explainers.LRP(model, rules=...).'
             )
-        if self._cosines is None or self._cosines[0] is not case.explainer:
-            self._cosines = (case.explainer, _Cosines(case.explainer, self.draws, self.seed))
-        inputs = case.samples.inputs
-        found = self._cosines[1](inputs[0] if len(inputs) == 1 else inputs, target=case.samples.target)
+        lrp, inputs = case.explainer, case.samples.inputs
+        layers = list(reversed(lrp.plan.linear))
+        cosines = functools.partial(_cosines, lrp, layers, self.draws, self.seed)
+        found, _ = lrp.run(
+            cosines,
+            inputs[0] if len(inputs) == 1 else inputs,
+            case.samples.target,
+            one_class=True,
+            key=(self.name, self.draws, self.seed),
+        )
         curve = _median_of_known(found.astype(np.float64))
         return {
             self.name: curve[:, -1],
             "cosine_curve": curve[:, :-1],
-            "layers": np.array(["", *self._cosines[1].paths]),
+            "layers": np.array(["", *(node.path for node in layers)]),
         }
 
 
-class _Cosines(LRP):
-    """An LRP that returns the absolute cosine of two random relevances: `(samples, draws, 1 + layers + 1)`.
+def _cosines(lrp, layers, draws, seed, inputs, target):
+    """The absolute cosines of two random relevances: `(samples, draws, 1 + layers + 1)`.
 
     Args:
         lrp: The explainer whose rules are followed.
+        layers: Nodes at whose inputs they are compared, besides the output and the model's inputs.
         draws, seed: See `CosineSimilarityConvergence`.
+        inputs, target: See `Explainer.explain_batch`.
     """
+    forward = Forward(lrp.graph, inputs, lrp.scorer.overrides(target))
+    walk = Propagation(lrp.plan, forward, inputs, copies=2)
+    output = lrp.graph.outputs[target.output]
+    logits = forward.wide([output])[0]
+    stops = [[output], *([node.inputs[0]] for node in layers), lrp.graph.inputs]
 
-    takes_all_ranks = False
+    def draw(cosines, indices):
+        index = indices[0]
+        pair = tf.random.stateless_normal([2, *logits.shape[1:]], [seed, index], dtype=logits.dtype)
+        start = tf.repeat(pair, tf.shape(logits)[0], axis=0)  # one copy of the batch after the other
+        relevance = walk.back({output: start})
+        arrived = [[relevance[tensor] for tensor in stop if tensor in relevance] for stop in stops]
+        of_draw = tf.stack([_cosine(tensors, logits) for tensors in arrived], axis=1)
+        return [tf.tensor_scatter_nd_update(cosines[0], [[index]], of_draw[tf.newaxis])]
 
-    def __init__(self, lrp, draws, seed):
-        config = lrp.get_config()
-        super().__init__(lrp.model, **{name: value for name, value in config.items() if name != "method"})
-        self.draws, self.seed = draws, seed
-        self._layers = list(reversed(self.plan.linear))
-        self.paths = [node.path for node in self._layers]
-
-    def explain_batch(self, inputs, target):
-        forward = Forward(self.graph, inputs, self.scorer.overrides(target))
-        walk = Propagation(self.plan, forward, inputs, copies=2)
-        output = self.graph.outputs[target.output]
-        logits = forward.wide([output])[0]
-        stops = [[output], *([node.inputs[0]] for node in self._layers), self.graph.inputs]
-
-        def draw(cosines, indices):
-            index = indices[0]
-            pair = tf.random.stateless_normal([2, *logits.shape[1:]], [self.seed, index], dtype=logits.dtype)
-            start = tf.repeat(pair, tf.shape(logits)[0], axis=0)  # one copy of the batch after the other
-            relevance = walk.back({output: start})
-            arrived = [[relevance[tensor] for tensor in stop if tensor in relevance] for stop in stops]
-            of_draw = tf.stack([_cosine(tensors, logits) for tensors in arrived], axis=1)
-            return [tf.tensor_scatter_nd_update(cosines[0], [[index]], of_draw[tf.newaxis])]
-
-        zeros = tf.zeros([self.draws, tf.shape(logits)[0], len(stops)], logits.dtype)
-        (cosines,) = accumulate(self.draws, 1, draw, [zeros])
-        return tf.transpose(cosines, [1, 0, 2])
-
-    def finish(self, arrays, structure):
-        return arrays
+    zeros = tf.zeros([draws, tf.shape(logits)[0], len(stops)], logits.dtype)
+    (cosines,) = accumulate(draws, 1, draw, [zeros])
+    return tf.transpose(cosines, [1, 0, 2])
 
 
 def _cosine(relevances, logits):

@@ -76,7 +76,7 @@ class PerturbationCurve(Evaluator):
             steps = np.asarray(sorted(set(inner)), np.int32)
             size, values = samples.batch_size, samples.scored.values
             key = ("curve", size, tuple(steps.tolist()))
-            made = samples.run(key, lambda: _engine(values, steps, size), [below, above, place])
+            made = samples.run(key, _engine(values, steps, size), [below, above, place])
             scores = made[:, np.searchsorted(steps, inner)]
         start = [first()[:, np.newaxis] for k in thresholds if k <= 0]
         end = [last()[:, np.newaxis] for k in thresholds if k >= count]

@@ -1,24 +1,17 @@
 """The classes a model predicts for changed inputs, for the metrics that ask whether a prediction held."""
 
-import numpy as np
-import tensorflow as tf
-
 from kerasxai.targets import ranked_classes, select
 
 
 def predicted_classes(samples, inputs):
     """The class predicted for other inputs of the same samples: int32 `(samples,)`."""
+    score = samples.scored.score
 
-    def make():
-        score = samples.scored.score
+    def predict(inputs, target):
+        outputs, _ = score.outputs(inputs, target)
+        return ranked_classes(score, outputs, target, 1)[:, 0]
 
-        def predict(inputs, target):
-            outputs, _ = score.outputs(list(inputs), target)
-            return ranked_classes(score, outputs, target, 1)[:, 0]
-
-        return predict
-
-    return samples.run("predicted classes", make, inputs)
+    return samples.run("predicted classes", predict, inputs)
 
 
 def scores_and_classes(samples, inputs):
@@ -29,17 +22,10 @@ def scores_and_classes(samples, inputs):
     """
     if not samples.have_classes:
         return samples.scores(inputs), None
+    score = samples.scored.score
 
-    def make():
-        score = samples.scored.score
+    def run(inputs, target):
+        outputs, _ = score.outputs(inputs, target)
+        return select(score, outputs, target), ranked_classes(score, outputs, target, 1)[:, 0]
 
-        def run(inputs, target):
-            outputs, _ = score.outputs(list(inputs), target)
-            predicted = ranked_classes(score, outputs, target, 1)[:, 0]
-            scores = select(score, outputs, target)
-            return tf.stack([scores, tf.cast(predicted, scores.dtype)], axis=1)
-
-        return run
-
-    scores, predicted = samples.run("scores and classes", make, inputs).T
-    return scores, predicted.astype(np.int32)
+    return samples.run("scores and classes", run, inputs)

@@ -7,12 +7,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kerasxai.batches import Batches
 from kerasxai.graph import ModelGraph
 from kerasxai.graph.kinds import is_quantised
-from kerasxai.graph.python_calls import own_errors
-from kerasxai.running import Compiled
-from kerasxai.targets import TargetPlan
+from kerasxai.running import Runner
 
 # What `enable_lora` draws its matrices by; no layer keeps it.
 _LORA = {"lora_kernel_a": keras.initializers.HeUniform(), "lora_kernel_b": keras.initializers.Zeros()}
@@ -30,16 +27,19 @@ class ReweightedExplainer:
 
     def __init__(self, explainer, variables):
         self.explainer, self.variables = explainer, variables
-        self.trace_count = 0
-        self._functions = {}
+        self.runner = Runner(explainer.scorer, explainer.was_run)
         self._generation = explainer.generation
+
+    @property
+    def trace_count(self):
+        """How many times the explainer was traced for other weights."""
+        return self.runner.trace_count
 
     def serves(self, explainer, variables):
         """Whether it is for these, and they are what they were."""
         same = [id(one) for one in variables] == [id(one) for one in self.variables]
         return same and explainer is self.explainer and explainer.generation == self._generation
 
-    @own_errors()
     def __call__(self, inputs, target, values):
         """Raw attributions.
 
@@ -48,37 +48,21 @@ class ReweightedExplainer:
             target: See `Explainer.__call__`; one class a sample.
             values: One array per variable.
         """
-        explainer = self.explainer
-        batches = Batches(inputs[0] if len(inputs) == 1 else inputs, None, explainer.batch_size, explainer.graph)
         values = [tf.convert_to_tensor(value, variable.dtype) for value, variable in zip(values, self.variables)]
-        plan, parts, start = None, [], 0
-        for tensors, _ in batches:
-            if plan is None:
-                explainer._prepare(tensors, batches.structure)
-                plan = TargetPlan(target, explainer.scorer)
-            count = int(tensors[0].shape[0])
-            classes, data = plan.batch(start, count, None)
-            rows = [] if data is None else [tf.convert_to_tensor(data)]
-            parts.append(self._function(tensors, plan, rows)(tensors, tf.constant(classes), rows, values))
-            start += count
-        arrays = keras.tree.map_structure(lambda *leaves: np.concatenate([leaf.numpy() for leaf in leaves]), *parts)
-        return explainer.finish(arrays, batches.structure)
+        ran = self.runner.run(
+            self._explain,
+            inputs[0] if len(inputs) == 1 else inputs,
+            target,
+            batch_size=self.explainer.batch_size,
+            prepare=self.explainer.prepare,
+            constants=values,
+            one_class=True,
+        )
+        return self.explainer.finish(ran.results, ran.structure)
 
-    def _function(self, tensors, plan, rows):
-        target = plan.target
-        key = (target, tuple((tuple(one.shape[1:]), one.dtype.name) for one in [*tensors, *rows]))
-        if key not in self._functions:
-
-            def explain(inputs, classes, rows, values):
-                self.trace_count += 1
-                with keras.StatelessScope(state_mapping=list(zip(self.variables, values))):
-                    return self.explainer.explain_batch(list(inputs), target.of_batch(classes, *rows))
-
-            free = [[tf.TensorSpec([None, *one.shape[1:]], one.dtype) for one in group] for group in (tensors, rows)]
-            weights = [tf.TensorSpec(variable.shape, variable.dtype) for variable in self.variables]
-            signature = (free[0], tf.TensorSpec([None], tf.int32), free[1], weights)
-            self._functions[key] = Compiled(explain, signature, self.explainer.was_run)
-        return self._functions[key]
+    def _explain(self, inputs, target, *values):
+        with keras.StatelessScope(state_mapping=list(zip(self.variables, values))):
+            return self.explainer.explain_batch(inputs, target)
 
 
 def weighted_layers(graph, inputs):

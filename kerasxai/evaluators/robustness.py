@@ -48,7 +48,7 @@ class Infidelity(Evaluator):
         spread = (self.noise_level * value_range(_floating(samples))).astype(samples.x.dtype)
         key = ("infidelity", self.draws, self.seed, self.batch_size)
         arrays = [samples.x, np.nan_to_num(attributions), spread]
-        after, promised = np.moveaxis(samples.run(key, lambda: self._engine(samples.scored), arrays), -1, 0)
+        after, promised = np.moveaxis(samples.run(key, self._engine(samples.scored), arrays), -1, 0)
         change = samples.originals[:, np.newaxis].astype(np.float64) - after  # (samples, draws)
         weight = np.square(promised).sum(axis=1)
         scale = (promised * change).sum(axis=1) / np.where(weight > 0, weight, np.inf)

@@ -1,14 +1,13 @@
 """The probability of the target that evaluators score with, compiled once per model."""
 
+import keras
 import numpy as np
 import tensorflow as tf
 
-from kerasxai.batches import Batches
 from kerasxai.graph import Score, view
 from kerasxai.graph.fingerprint import Fingerprint
-from kerasxai.graph.python_calls import own_errors
-from kerasxai.running import Compiled
-from kerasxai.targets import Classes, TargetPlan, check_labels, resolve, select
+from kerasxai.running import Batch, Runner
+from kerasxai.targets import Classes, resolve, select
 
 # How one says that linear units are logits of classes.
 OF_CLASSES = (
@@ -29,7 +28,7 @@ class ScoredModel:
     """
 
     def __init__(self, model):
-        self.trace_count = 0
+        self._traced_before = 0
         self._look_at(model)
 
     def samples(self, x, y=None, target=None, batch_size=32):
@@ -44,31 +43,15 @@ class ScoredModel:
         Returns:
             `Samples`.
         """
-        check_labels(y, target)
         if self._fingerprint.has_changed():
+            self._traced_before = self.trace_count
             self._look_at(self.graph.model)
-        batches = Batches(x, y, batch_size, self.graph)
-        parts, classes, rows, originals, plan = [], [], [], [], None
-        for inputs, labels in batches:
-            if plan is None:
-                if not self.score.is_ready:
-                    self.score.inspect(inputs, batches.structure)
-                plan = TargetPlan(target, self.score)
-                if plan.count is not None:
-                    raise ValueError(f"An evaluator scores one class of a sample. Received: target={target!r}.")
-            given, data = plan.batch(sum(map(len, classes)), int(inputs[0].shape[0]), labels)
-            if plan.target.function is None:
-                given, scores = self._resolved(inputs, plan, given)
-                originals.append(scores)
-            parts.append([tensor.numpy() for tensor in inputs])
-            classes.append(given)
-            rows.append(data)
-        plan.check_length(sum(map(len, classes)))
-        inputs = [np.concatenate(of_input) for of_input in zip(*parts)]
-        data = None if rows[0] is None else np.concatenate(rows)
-        samples = Samples(self, inputs, np.concatenate(classes), data, plan, batch_size)
-        if originals and batches.size is not None:  # a dataset's batches are not those that perturbed samples run in
-            samples.keep("originals", lambda: np.concatenate(originals))
+        ran = self.runner.run(self._resolved, x, target, y, batch_size=batch_size, one_class=True)
+        found = ran.results
+        samples = Samples(self, found["inputs"], found["classes"], found.get("data"), ran.plan, batch_size)
+        is_array = not isinstance(x, (tf.data.Dataset, keras.utils.PyDataset))
+        if "scores" in found and is_array:  # a dataset's batches are not those that perturbed samples run in
+            samples.keep("originals", lambda: found["scores"])
         return samples
 
     def values(self, inputs, target):
@@ -76,41 +59,25 @@ class ScoredModel:
         outputs, _ = self.score.outputs(inputs, target)
         return select(self.score, outputs, target)
 
-    def compiled(self, key, make, signature):
-        """A compiled function made once per key: `make()` gives the Python function."""
-        if key not in self._functions:
-            function = make()
-
-            def traced(*arguments):
-                self.trace_count += 1
-                return function(*arguments)
-
-            self._functions[key] = Compiled(traced, signature, self._fingerprint.leave_out_what_a_run_writes)
-        return self._functions[key]
+    @property
+    def trace_count(self):
+        """How many times functions of the model were traced so far."""
+        return self._traced_before + self.runner.trace_count
 
     def _look_at(self, model):
         self.graph = view(model)
-        self.score = Score(self.graph, "probability")
         self._fingerprint = Fingerprint(model)
-        self._functions = {}
+        self.score = Score(self.graph, "probability")
+        self.runner = Runner(self.score, self._fingerprint.leave_out_what_a_run_writes)
 
-    @own_errors()
-    def _resolved(self, inputs, plan, classes):
-        """The classes of a batch, the predicted ones filled in, and their scores: one run of the model for both."""
-
-        asked = plan.target  # what is compiled must not hold the plan, whose targets may be as many as the samples
-
-        def make():
-            def run(inputs, classes):
-                outputs, _ = self.score.outputs(list(inputs), asked)
-                target = resolve(self.score, outputs, asked.of_batch(classes))
-                return target.classes, select(self.score, outputs, target)
-
-            return run
-
-        signature = ([free(tensor) for tensor in inputs], tf.TensorSpec([None], tf.int32))
-        function = self.compiled(("classes", plan.target, shapes(inputs)), make, signature)
-        return [found.numpy() for found in function(inputs, tf.constant(classes))]
+    def _resolved(self, inputs, target):
+        """The samples themselves with their fixed targets, and their scores where these need no data."""
+        if target.function is not None:
+            data = {} if target.data is None else {"data": target.data}
+            return {"inputs": list(inputs), "classes": target.classes, **data}
+        outputs, _ = self.score.outputs(inputs, target)
+        target = resolve(self.score, outputs, target)
+        return {"inputs": list(inputs), "classes": target.classes, "scores": select(self.score, outputs, target)}
 
 
 class Samples:
@@ -119,12 +86,13 @@ class Samples:
     Attributes:
         inputs: Flat list of arrays.
         classes: int32 array `(samples,)`.
+        plan: The `TargetPlan`.
     """
 
     def __init__(self, scored, inputs, classes, data, plan, batch_size):
         self.scored, self.inputs, self.classes = scored, inputs, classes
         self.batch_size = batch_size
-        self._data, self._plan = data, plan
+        self.plan, self._data = plan, data
         self._kept = {}
 
     def __len__(self):
@@ -134,7 +102,7 @@ class Samples:
         """The first samples only, nothing kept."""
         data = None if self._data is None else self._data[:count]
         inputs = [array[:count] for array in self.inputs]
-        return Samples(self.scored, inputs, self.classes[:count], data, self._plan, self.batch_size)
+        return Samples(self.scored, inputs, self.classes[:count], data, self.plan, self.batch_size)
 
     @property
     def x(self):
@@ -161,31 +129,31 @@ class Samples:
     @property
     def target(self):
         """The target in the form explainers take: the classes of the original input, or the user's function."""
-        function = self._plan.target.function
+        function = self.plan.target.function
         if function is not None:
             return function if self._data is None else (function, self._data)
         return self.target_of(self.classes)
 
     def target_of(self, classes):
         """Other classes of the same output, or other indices of its values, in the form explainers take."""
-        names, given = self.scored.graph.output_names, Classes(classes) if self._plan.of_classes else classes
-        return given if len(names or ()) < 2 else (names[self._plan.target.output], given)
+        names, given = self.scored.graph.output_names, Classes(classes) if self.plan.of_classes else classes
+        return given if len(names or ()) < 2 else (names[self.plan.target.output], given)
 
     @property
     def are_values(self):
         """Whether the scores are values, as those of a regression, rather than probabilities of classes."""
-        target = self._plan.target
+        target = self.plan.target
         return target.function is None and self.scored.score.is_value(target)
 
     @property
     def have_classes(self):
         """Whether what is scored is a class, so that a prediction can hold or not."""
-        return self._plan.target.function is None and not self.are_values
+        return self.plan.target.function is None and not self.are_values
 
     @property
     def class_count(self):
         """Number of classes of the scored output."""
-        score, target = self.scored.score, self._plan.target
+        score, target = self.scored.score, self.plan.target
         return 2 if score.is_binary(target) else score.units(target.output)
 
     @property
@@ -201,51 +169,36 @@ class Samples:
 
     def scores(self, inputs):
         """Scores of other inputs of the same samples, see `run`, under the same targets, float32 `(samples,)`."""
-        values = self.scored.values  # what is compiled must not hold the samples
+        return self.run("scores", self.scored.values, inputs)
 
-        def make():
-            return lambda inputs, target: values(list(inputs), target)
-
-        return self.run("scores", make, inputs)
-
-    @own_errors()
-    def run(self, purpose, make, arrays):
-        """Runs a compiled function batch by batch.
+    def run(self, purpose, function, arrays):
+        """Runs a function over the samples, under their targets.
 
         Args:
             purpose: What the function is, hashable; it is compiled once per purpose and shape.
-            make: Gives the function `(tensors, target) -> tensor with a leading batch axis`.
+            function: Function `(tensors, target)`, see `Runner`; it must not hold the samples.
             arrays: List of arrays with a leading axis of samples, or of functions that give a slice of them.
 
         Returns:
             Array with a leading axis of samples.
         """
-        plan, results = self._plan, []
-        for start in range(0, len(self), self.batch_size):
-            piece = slice(start, start + self.batch_size)
-            parts = [array(piece) if callable(array) else array[piece] for array in arrays]
-            tensors = [tf.convert_to_tensor(part) for part in parts]
-            rows = [] if self._data is None else [tf.convert_to_tensor(self._data[piece])]
-            classes = tf.constant(self.classes[piece])
-            key = (purpose, plan.target, shapes([*tensors, *rows]))
-            signature = ([free(t) for t in tensors], tf.TensorSpec([None], tf.int32), *map(free, rows))
-            function = self.scored.compiled(key, lambda: _with_target(make(), plan.target), signature)
-            results.append(function(tensors, classes, *rows).numpy())
-        return np.concatenate(results)
+        return self.scored.runner.collect(function, _Slices(self, arrays), key=purpose)
+
+    def batch(self, piece, arrays):
+        """The samples of a slice, with these arrays in the place of their inputs, as a `Batch`."""
+        parts = [array(piece) if callable(array) else array[piece] for array in arrays]
+        data = None if self._data is None else self._data[piece]
+        return Batch([tf.convert_to_tensor(part) for part in parts], self.classes[piece], data)
 
 
-def free(tensor):
-    """The specification of a tensor with a free batch axis."""
-    return tf.TensorSpec([None, *tensor.shape[1:]], tensor.dtype)
+class _Slices:
+    """Arrays, one entry for each of `Samples`, batch by batch."""
 
+    def __init__(self, samples, arrays):
+        self._samples, self._arrays = samples, arrays
+        self.plan, self.room = samples.plan, len(samples)
 
-def shapes(tensors):
-    """What tells two signatures apart."""
-    return tuple((tuple(tensor.shape[1:]), tensor.dtype.name) for tensor in tensors)
-
-
-def _with_target(function, target):
-    def run(tensors, classes, *rows):
-        return function(list(tensors), target.of_batch(classes, *rows))
-
-    return run
+    def __iter__(self):
+        size = self._samples.batch_size
+        for start in range(0, len(self._samples), size):
+            yield self._samples.batch(slice(start, start + size), self._arrays)

@@ -7,16 +7,17 @@ from kerasxai.explainers.cam import (
     ActivationGradientCAM,
     ClassActivationMapping,
     GradCAM,
-    GradCAMPlusPlus,
     HiResCAM,
     LayerCAM,
     XGradCAM,
 )
 from kerasxai.explainers.deep_lift import DeepLift
 from kerasxai.explainers.eigen_cam import EigenCAM, EigenGradCAM
-from kerasxai.explainers.full_grad import FullGrad, GuidedGradCAM
+from kerasxai.explainers.full_grad import FullGrad
+from kerasxai.explainers.grad_cam_plus_plus import GradCAMPlusPlus, SmoothGradCAMPlusPlus
 from kerasxai.explainers.gradient import Gradient, GradientExplainer, GradientXInput, Sensitivity
-from kerasxai.explainers.gradient_free_cam import AblationCAM, ScoreCAM, SmoothGradCAMPlusPlus
+from kerasxai.explainers.gradient_free_cam import AblationCAM, ScoreCAM
+from kerasxai.explainers.guided_grad_cam import GuidedGradCAM
 from kerasxai.explainers.guided_ig import GuidedIG
 from kerasxai.explainers.integrated_gradients import ExpectedGradients, IntegratedGradients
 from kerasxai.explainers.lrp import LRP, BayesianLRP, RelevanceCAM

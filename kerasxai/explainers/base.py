@@ -2,20 +2,16 @@
 
 import abc
 
-import keras
 import tensorflow as tf
 
-from kerasxai.batches import Batches, Collector
 from kerasxai.explainers.options import check_one_of, positive_integer
 from kerasxai.explainers.origin import Origin
 from kerasxai.graph import ModelGraph, Score, view
-from kerasxai.graph.python_calls import own_errors
 from kerasxai.graph.score import as_float
 from kerasxai.pixel_range import warn_of_pixels
-from kerasxai.progress import Progress
 from kerasxai.registry import Configurable, refuse_unknown_options
-from kerasxai.running import Compiled
-from kerasxai.targets import TargetPlan, check_labels, ranked_classes, resolve, select
+from kerasxai.running import Runner
+from kerasxai.targets import resolve, select
 
 # Lifts float16 gradients out of the range where they become 0; divided out again in float32.
 _HALF_PRECISION_SCALE = 1024.0
@@ -56,7 +52,7 @@ class Explainer(Configurable, metaclass=_Remembering):
         needs_graph: Whether the method needs a Sequential or functional model.
         takes_all_ranks: Whether `explain_batch` explains several classes of a sample in one pass: it then gets
             `target.classes` of shape `(batch, count)` and returns `(batch, count, ...)`.
-        trace_count: How many times the method was traced so far.
+        parts: The explainers it is made of.
     """
 
     config_key = "method"
@@ -66,6 +62,7 @@ class Explainer(Configurable, metaclass=_Remembering):
     signed = True
     needs_graph = False
     takes_all_ranks = False
+    parts = ()
     _origin = None  # until it is made
 
     def __init__(self, model, *, score="logit", batch_size=32, verbose="auto", **unknown):
@@ -77,8 +74,7 @@ class Explainer(Configurable, metaclass=_Remembering):
         self.graph = ModelGraph(model) if self.needs_graph else view(model)
         self.scorer = Score(self.graph, score)
         self.score = score
-        self.trace_count = 0
-        self._compiled = {}
+        self.runner = Runner(self.scorer, self.was_run)
 
     def __call__(self, x, target=None, y=None):
         """Explains every sample of `x`.
@@ -99,30 +95,29 @@ class Explainer(Configurable, metaclass=_Remembering):
         Raises:
             ValueError: `x` or `target` does not fit the model, is empty, or holds NaN.
         """
-        check_labels(y, target)
+        return self.finish(*self.run(self.explain_batch, x, target, y, takes_all_ranks=self.takes_all_ranks))
+
+    def run(self, function, x, target=None, y=None, **how):
+        """Runs a function of this explainer over data, as `explain_batch` is run.
+
+        Args:
+            function: Function `(inputs, target)`, see `explain_batch`.
+            x, target, y: See `Explainer.__call__`.
+            **how: `one_class`, `takes_all_ranks`, `key`, see `Runner.run`.
+
+        Returns:
+            What the function returns, as arrays, and how several inputs were packed.
+        """
         self.refresh()
-        batches = Batches(x, y, self.batch_size, self.graph)
-        plan, progress, collectors, start = None, Progress(batches.size, self.verbose), None, 0
-        with own_errors():
-            for inputs, labels in batches:
-                if plan is None:
-                    self._prepare(inputs, batches.structure)
-                    warn_of_pixels(self.model, self.graph, inputs)
-                    plan = TargetPlan(target, self.scorer)
-                    if batches.size is not None:
-                        plan.check_length(batches.size)
-                count = int(inputs[0].shape[0])
-                with progress.part(count):
-                    result = self._explain(inputs, plan, start, count, labels)
-                flat = keras.tree.flatten(result)
-                collectors = collectors or [Collector(batches.room) for _ in flat]
-                for collector, tensor in zip(collectors, flat):
-                    collector.add(tensor)
-                start += count
-        progress.close()
-        plan.check_length(start)
-        arrays = keras.tree.pack_sequence_as(result, [collector.array() for collector in collectors])
-        return self.finish(arrays, batches.structure)
+
+        def prepare(inputs, structure, target):
+            warn_of_pixels(self.model, self.graph, inputs)
+            self.prepare(inputs, structure, target)
+
+        ran = self.runner.run(
+            function, x, target, y, batch_size=self.batch_size, verbose=self.verbose, prepare=prepare, **how
+        )
+        return ran.results, ran.structure
 
     def refresh(self):
         """Makes everything anew that was made from the model or from options, if these have changed since.
@@ -144,6 +139,11 @@ class Explainer(Configurable, metaclass=_Remembering):
         """Called after a compiled function first ran: what the model then wrote on its layers is no constant."""
         self._origin.was_run()
 
+    @property
+    def trace_count(self):
+        """How many times the explainer's functions were traced so far."""
+        return self.runner.trace_count
+
     @abc.abstractmethod
     def explain_batch(self, inputs, target):
         """Explains one batch, in TensorFlow operations only.
@@ -155,6 +155,19 @@ class Explainer(Configurable, metaclass=_Remembering):
         Returns:
             Tensor with a leading batch axis, or a structure of such tensors.
         """
+
+    def prepare(self, inputs, structure, target):
+        """Learns what can be known only with the first batch at hand, before anything is compiled.
+
+        Args:
+            inputs: Flat list of tensors.
+            structure: How several inputs were packed.
+            target: The `Target`, without a batch.
+        """
+        if not self.scorer.is_ready:
+            self.scorer.inspect(inputs, structure)
+        for part in self.parts:
+            part.prepare(inputs, structure, target)
 
     def finish(self, arrays, structure):
         """Turns the collected arrays into what the user gets; `structure` is how several inputs were packed."""
@@ -198,56 +211,3 @@ class Explainer(Configurable, metaclass=_Remembering):
         nodes = self.graph.nodes if isinstance(self.graph, ModelGraph) else ()
         layers = [node.operation for node in nodes] or [self.model]
         return any(getattr(layer, "compute_dtype", None) == "float16" for layer in layers)
-
-    def _prepare(self, inputs, structure):
-        """What can be known only with the first batch at hand: the outputs of an opaque model."""
-        if not self.scorer.is_ready:
-            self.scorer.inspect(inputs, structure)
-
-    def _explain(self, inputs, plan, start, count, labels):
-        classes, data = plan.batch(start, count, labels)
-        if plan.count is None:
-            return self._run(inputs, plan, classes, data)
-        ranked = self._function(inputs, plan, [], "ranking")(inputs, classes)
-        if self.takes_all_ranks:
-            return self._run(inputs, plan, ranked, data)
-        each, progress = [], Progress(plan.count, verbose=0)
-        for rank in range(plan.count):
-            with progress.part(1):
-                each.append(self._run(inputs, plan, ranked[:, rank], data))
-        return keras.tree.map_structure(lambda *maps: tf.stack(maps, axis=1), *each)
-
-    def _run(self, inputs, plan, classes, data):
-        rows = [] if data is None else [tf.convert_to_tensor(data)]
-        return self._function(inputs, plan, rows, "explanation")(inputs, tf.convert_to_tensor(classes), *rows)
-
-    def _function(self, inputs, plan, rows, purpose):
-        """The compiled function for inputs of this shape; batches of any size share one."""
-        shapes = tuple((tuple(tensor.shape[1:]), tensor.dtype.name) for tensor in [*inputs, *rows])
-        key = (purpose, plan.count, plan.target, shapes)
-        if key not in self._compiled:
-            self._compiled[key] = self._compile(inputs, plan, rows, purpose)
-        return self._compiled[key]
-
-    def _compile(self, inputs, plan, rows, purpose):
-        target, count = plan.target, plan.count  # what is compiled must not hold the plan and its samples
-
-        def explain(inputs, classes, *rows):
-            self.trace_count += 1
-            return self.explain_batch(list(inputs), target.of_batch(classes, *rows))
-
-        def rank(inputs, classes):
-            outputs, _ = self.scorer.outputs(list(inputs), target)
-            return ranked_classes(self.scorer, outputs, target, count)
-
-        all_ranks = purpose == "explanation" and self.takes_all_ranks and plan.count is not None
-        signature = [
-            [_free_batch(tensor) for tensor in inputs],
-            tf.TensorSpec([None, plan.count] if all_ranks else [None], tf.int32),
-            *map(_free_batch, rows),
-        ]
-        return Compiled(rank if purpose == "ranking" else explain, signature, self.was_run)
-
-
-def _free_batch(tensor):
-    return tf.TensorSpec([None, *tensor.shape[1:]], tensor.dtype)

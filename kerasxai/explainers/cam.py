@@ -164,8 +164,8 @@ class CAM(Explainer):
             )
         return node.path
 
-    def _prepare(self, inputs, structure):
-        super()._prepare(inputs, structure)
+    def prepare(self, inputs, structure, target):
+        super().prepare(inputs, structure, target)
         if self.layer is None and not isinstance(self.graph, ModelGraph) and self._captured_default is None:
             calls = self.graph.layer_calls(inputs, structure)
             self._captured_default = captured_default(self.graph, calls, inputs[0].shape.rank)
@@ -225,18 +225,6 @@ class GradCAM(ActivationGradientCAM):
         return -maps if self.counterfactual else maps
 
 
-@register("grad_cam_plus_plus")
-class GradCAMPlusPlus(ActivationGradientCAM):
-    """Grad-CAM++: channels weighted by their positive gradients, each position by its share in the score's curvature.
-
-    Reference:
-        Chattopadhay et al., 2018, https://arxiv.org/abs/1710.11063
-    """
-
-    def combine(self, activations, gradients):
-        return plus_plus(activations, gradients, tf.square(gradients), gradients**3)
-
-
 @register("hires_cam")
 class HiResCAM(ActivationGradientCAM):
     """HiResCAM: activation times gradient, summed over channels; faithful where the head is linear.
@@ -293,38 +281,34 @@ class LayerCAM(ActivationGradientCAM):
         return tf.reduce_max(tf.stack(list(maps.values())), axis=0)
 
 
-class SharedCAM(CAM):
-    """Several CAMs of the same layers and score, from one forward and one backward pass: a dict name -> maps."""
+class SharedCAM:
+    """Several CAMs of the same layers and score, from one forward and one backward pass: a dict name -> maps.
 
-    name = "shared_cam"
+    Args:
+        explainers: List of `ActivationGradientCAM`s.
+    """
 
     def __init__(self, explainers):
-        first = explainers[0]
-        super().__init__(
-            first.model, layer=first.layer, score=first.score, batch_size=first.batch_size, verbose=first.verbose
-        )
         self.explainers = explainers
 
-    def maps(self, inputs, target):
-        raise TypeError("SharedCAM has no maps of its own.")
+    def __call__(self, x, target=None, y=None):
+        for explainer in self.explainers:
+            explainer.refresh()
+        generations = tuple(explainer.generation for explainer in self.explainers)
+        first = self.explainers[0]
+        arrays, structure = first.run(self._maps, x, target, y, key=(self._maps, generations))
+        return {explainer.name: explainer.finish(arrays[explainer.name], structure) for explainer in self.explainers}
 
-    def explain_batch(self, inputs, target):
-        paths = self.layers_for(target.output)
-        shared = self.explainers[0].activations_and_gradients(inputs, target, paths)
+    def _maps(self, inputs, target):
+        first = self.explainers[0]
+        paths = first.layers_for(target.output)
+        shared = first.activations_and_gradients(inputs, target, paths)
         results = {}
         for explainer in self.explainers:
             maps = explainer.maps_of(*shared, paths)
             sized = {path: explainer.at_input_size(path, one, inputs) for path, one in maps.items()}
             results[explainer.name] = explainer.combine_layers(sized)
         return results
-
-    def finish(self, arrays, structure):
-        return {explainer.name: explainer.finish(arrays[explainer.name], structure) for explainer in self.explainers}
-
-    def _prepare(self, inputs, structure):
-        for explainer in self.explainers:
-            explainer._prepare(inputs, structure)
-        self.scorer, self._captured_default = self.explainers[0].scorer, self.explainers[0]._captured_default
 
 
 def shared_groups(explainers):
@@ -335,15 +319,6 @@ def shared_groups(explainers):
             key = (str(explainer.layer), explainer.score, explainer.batch_size)
             groups.setdefault(key, []).append(explainer)
     return [group for group in groups.values() if len(group) > 1]
-
-
-def plus_plus(activations, first, second, third):
-    """The Grad-CAM++ map of activations and of the gradient to the powers 1, 2 and 3."""
-    axes = spatial.spatial_axes(activations)
-    total = tf.reduce_sum(activations, axis=axes, keepdims=True)
-    shares = tf.math.divide_no_nan(second, 2.0 * second + total * third)
-    weights = tf.reduce_sum(shares * tf.nn.relu(first), axis=axes, keepdims=True)
-    return tf.reduce_sum(weights * activations, axis=-1)
 
 
 @register("cam")

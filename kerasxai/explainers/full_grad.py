@@ -1,4 +1,4 @@
-"""FullGrad and Guided Grad-CAM: maps that join the gradient at the input with evidence from inside the model."""
+"""FullGrad: the gradient at the input and that of every bias, in one map."""
 
 import warnings
 
@@ -8,9 +8,7 @@ import tensorflow as tf
 
 from kerasxai import spatial
 from kerasxai.explainers.base import Explainer
-from kerasxai.explainers.cam import GradCAM
-from kerasxai.explainers.gradient import GradientExplainer, real_inputs
-from kerasxai.explainers.rectified import GuidedBackprop
+from kerasxai.explainers.gradient import real_inputs
 from kerasxai.explainers.registry import register
 from kerasxai.graph.kinds import kind_of, layers
 from kerasxai.graph.layer_calls import inference_scope
@@ -22,13 +20,56 @@ _WITH_OFFSET = layers("BatchNormalization", "Rescaling", "Normalization", "Layer
 _WITH_WEIGHTS_ONLY = layers("PReLU", "Embedding", "RMSNormalization", "LayerScale")
 
 
-class _Terms(Explainer):
-    """The terms of the full gradient: the input's `x dS/dx`, and `b dS/db` for every bias of the graph."""
+@register("full_grad")
+class FullGrad(Explainer):
+    """FullGrad: the input's gradient x input and every layer's bias x gradient, each as a min-max scaled map, summed.
 
+    Implicit biases of normalisation layers are included; layers whose biases are out of reach (a `call` of the user's
+    own, recurrent and attention layers) are left out with a warning. Not negative, `(samples, *spatial)`.
+
+    Args:
+        model: A built Sequential or functional Keras model with one input.
+        **kwargs: `score`, `batch_size`, `verbose`, see `Explainer`.
+
+    Reference:
+        Srinivas & Fleuret, 2019, https://arxiv.org/abs/1905.00780
+    """
+
+    family = "gradient"
+    passes = "F + B"
+    signed = False
     needs_graph = True
 
+    def __init__(self, model, **kwargs):
+        super().__init__(model, **kwargs)
+        if len(self.graph.input_names) > 1 or len(self.graph.input_shapes[0]) < 3:
+            raise ValueError(
+                "FullGrad needs a model with one input of shape (samples, *spatial, channels). Received: "
+                f"{', '.join(f'{n} {s}' for n, s in zip(self.graph.input_names, self.graph.input_shapes))}."
+            )
+        closed = [node.path for node in self.graph.nodes if _may_hide_a_bias(node.operation)]
+        if closed:
+            warnings.warn(
+                f"FullGrad leaves out the biases of {', '.join(closed)}, which it cannot tell from the other weights "
+                "there. The shares left out are in completeness_residual(x).",
+                stacklevel=2,
+            )
+
+    def explain_batch(self, inputs, target):
+        _, (input_term,), bias_terms = self.full_gradient(inputs, target)
+        total = spatial.min_max(tf.reduce_sum(tf.abs(input_term), axis=-1))
+        on_positions = [(path, term) for path, term in bias_terms if term.shape.rank == input_term.shape.rank]
+        placed = placements(self.graph, [path for path, _ in on_positions], inputs, 0)
+        for placement, (_, term) in zip(placed, on_positions):
+            total += tf.cast(placement.masks(tf.reduce_sum(tf.abs(term), axis=-1)), total.dtype)
+        return total
+
     def full_gradient(self, inputs, target):
-        """Scores, the input terms, and a list of (path, term shaped like the layer's output)."""
+        """The terms of the full gradient: the input's `x dS/dx`, and `b dS/db` for every bias of the graph.
+
+        Returns:
+            Scores, the input terms, and a list of (path, term shaped like the layer's output).
+        """
         real_inputs(self, inputs)
         biased, left_out = {}, self.scorer.left_out(target)
         opened = set(self.scorer.overrides(target)) - left_out  # run in another way, for the logits inside
@@ -58,107 +99,20 @@ class _Terms(Explainer):
         ]
         return scores, input_terms, bias_terms
 
-
-@register("full_grad")
-class FullGrad(_Terms):
-    """FullGrad: the input's gradient x input and every layer's bias x gradient, each as a min-max scaled map, summed.
-
-    Implicit biases of normalisation layers are included; layers whose biases are out of reach (a `call` of the user's
-    own, recurrent and attention layers) are left out with a warning. Not negative, `(samples, *spatial)`.
-
-    Args:
-        model: A built Sequential or functional Keras model with one input.
-        **kwargs: `score`, `batch_size`, `verbose`, see `Explainer`.
-
-    Reference:
-        Srinivas & Fleuret, 2019, https://arxiv.org/abs/1905.00780
-    """
-
-    family = "gradient"
-    passes = "F + B"
-    signed = False
-
-    def __init__(self, model, **kwargs):
-        super().__init__(model, **kwargs)
-        if len(self.graph.input_names) > 1 or len(self.graph.input_shapes[0]) < 3:
-            raise ValueError(
-                "FullGrad needs a model with one input of shape (samples, *spatial, channels). Received: "
-                f"{', '.join(f'{n} {s}' for n, s in zip(self.graph.input_names, self.graph.input_shapes))}."
-            )
-        closed = [node.path for node in self.graph.nodes if _may_hide_a_bias(node.operation)]
-        if closed:
-            warnings.warn(
-                f"FullGrad leaves out the biases of {', '.join(closed)}, which it cannot tell from the other weights "
-                "there. The shares left out are in completeness_residual(x).",
-                stacklevel=2,
-            )
-
-    def explain_batch(self, inputs, target):
-        _, (input_term,), bias_terms = self.full_gradient(inputs, target)
-        total = spatial.min_max(tf.reduce_sum(tf.abs(input_term), axis=-1))
-        on_positions = [(path, term) for path, term in bias_terms if term.shape.rank == input_term.shape.rank]
-        placed = placements(self.graph, [path for path, _ in on_positions], inputs, 0)
-        for placement, (_, term) in zip(placed, on_positions):
-            total += tf.cast(placement.masks(tf.reduce_sum(tf.abs(term), axis=-1)), total.dtype)
-        return total
-
     def completeness_residual(self, x, target=None, y=None):
         """`S(x)` minus the sum of all unscaled terms: 0 for nets of affine layers, ReLUs and max pooling.
 
         Returns:
             Array `(samples,)`.
         """
-        return np.asarray(_Residual(self.model, score=self.score, batch_size=self.batch_size)(x, target, y), np.float64)
+        residual, _ = self.run(self._residual, x, target, y)
+        return residual.astype(np.float64)
 
-
-class _Residual(_Terms):
-    def explain_batch(self, inputs, target):
+    def _residual(self, inputs, target):
         scores, input_terms, bias_terms = self.full_gradient(inputs, target)
         terms = [*input_terms, *(term for _, term in bias_terms)]
         sums = [tf.reduce_sum(term, axis=list(range(1, term.shape.rank))) for term in terms]
         return scores - sum(tf.cast(one, scores.dtype) for one in sums)
-
-
-@register("guided_grad_cam")
-class GuidedGradCAM(GradientExplainer):
-    """Guided Grad-CAM: the Grad-CAM map at the input's size times Guided Backpropagation, channel by channel.
-
-    Signed `(samples, *input_shape)`. An input that the layer does not depend on keeps its Guided Backpropagation.
-
-    Args:
-        model: A built Sequential or functional Keras model.
-        layer: The layer Grad-CAM reads, see `CAM`.
-        **kwargs: `score`, `batch_size`, `verbose`, see `Explainer`.
-
-    Reference:
-        Selvaraju et al., 2017, https://arxiv.org/abs/1610.02391
-    """
-
-    passes = "2 F + B + b"
-
-    reduce = "abs_sum"
-    needs_graph = True
-
-    def __init__(self, model, layer=None, **kwargs):
-        super().__init__(model, **kwargs)
-        if isinstance(layer, (list, tuple)):
-            raise ValueError(f"GuidedGradCAM reads one layer. Received: layer={layer!r}.")
-        self._cam = GradCAM(model, layer=layer, upsample=False, score=self.score)
-        self._guided = GuidedBackprop(model, score=self.score)
-        self.layer = self._cam.layer
-
-    def _prepare(self, inputs, structure):
-        super()._prepare(inputs, structure)
-        self._cam._prepare(inputs, structure)
-        self._guided._prepare(inputs, structure)
-
-    def attribute(self, inputs, target):
-        maps = self._cam.explain_batch(inputs, target)
-        (path,) = self._cam.layers_for(target.output)
-        gradients = self._guided.attribute(inputs, target)
-        for index, placement in self._cam.placements(path, maps, inputs).items():
-            gradients[index] *= tf.cast(placement.put(maps)[..., tf.newaxis], gradients[index].dtype)
-        return gradients
 
 
 def _has_offset(operation):

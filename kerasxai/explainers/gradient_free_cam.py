@@ -4,9 +4,7 @@ import tensorflow as tf
 
 from kerasxai import spatial
 from kerasxai.explainers.ablation import ablation_scores
-from kerasxai.explainers.base import Explainer
-from kerasxai.explainers.cam import CAM, plus_plus
-from kerasxai.explainers.noise import SmoothGrad
+from kerasxai.explainers.cam import CAM
 from kerasxai.explainers.options import check_one_of, flag, positive_integer
 from kerasxai.explainers.perturbation import in_type_of_input
 from kerasxai.explainers.registry import register
@@ -124,51 +122,6 @@ class AblationCAM(CAM):
                 f'`ablation="kernel"` needs a layer with a kernel. Received: {node.path!r} ({node.kind}). '
                 'Name a convolution with `layer=`, or use ablation="activation".'
             )
-
-
-@register("smooth_grad_cam_plus_plus")
-class SmoothGradCAMPlusPlus(CAM):
-    """Smooth Grad-CAM++: Grad-CAM++ with its gradients averaged over noisy copies of the input.
-
-    Args:
-        model: A built Keras model.
-        n_samples: Number of noisy copies.
-        noise_level: Standard deviation of the noise as a share of each sample's range.
-        seed: Seed of the noise.
-        **kwargs: `layer`, `upsample`, `relu`, see `CAM`; `score`, `batch_size`, `verbose`, see `Explainer`.
-
-    Reference:
-        Omeiza et al., 2019, https://arxiv.org/abs/1908.01224
-    """
-
-    passes = "F + n_samples (F + b)"
-
-    def __init__(self, model, n_samples=50, noise_level=0.15, seed=0, **kwargs):
-        super().__init__(model, **kwargs)
-        powers = _GradientPowers(self)
-        self._smooth = SmoothGrad(model, powers, n_samples, noise_level, seed, batch_size=self.batch_size)
-        self._smooth.scorer = self.scorer
-        self.n_samples, self.noise_level, self.seed = n_samples, self._smooth.noise_level, self._smooth.seed
-
-    def maps(self, inputs, target):
-        paths = self.layers_for(target.output)
-        outputs, tapped = self.scorer.outputs(inputs, target, taps=paths)
-        target = resolve(self.scorer, outputs, target)
-        powers = self._smooth.explain_batch(inputs, target)
-        return {path: plus_plus(as_float(a), *power) for path, a, power in zip(paths, tapped, powers)}
-
-
-class _GradientPowers(Explainer):
-    """The gradient at the layers of a CAM to the powers 1, 2 and 3, as the maps that SmoothGrad averages."""
-
-    def __init__(self, cam):
-        super().__init__(cam.model, score=cam.score, batch_size=cam.batch_size)
-        self._cam = cam
-        self.scorer = cam.scorer
-
-    def explain_batch(self, inputs, target):
-        _, gradients = self._cam.activations_and_gradients(inputs, target, self._cam.layers_for(target.output))
-        return [[gradient, tf.square(gradient), gradient**3] for gradient in gradients]
 
 
 def _weighted(activations, weights):

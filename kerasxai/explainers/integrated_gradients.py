@@ -10,7 +10,6 @@ import numpy as np
 import tensorflow as tf
 
 from kerasxai import spatial
-from kerasxai.explainers.base import Explainer
 from kerasxai.explainers.gradient import GradientExplainer, in_type_of, is_real, zeros_of
 from kerasxai.explainers.options import check_broadcast, check_finite, check_one_of, positive_integer, seed_number
 from kerasxai.explainers.registry import register
@@ -32,13 +31,20 @@ class PathExplainer(GradientExplainer):
         Returns:
             Array `(samples,)`.
         """
-        differences = _ScoreDifference(self)(x, target, y)
+        differences, _ = self.run(self._score_difference, x, target, y)
         parts = [np.asarray(part, np.float64) for part in keras.tree.flatten(attributions)]
         return differences - sum(part.reshape(len(part), -1).sum(axis=1) for part in parts)
 
     @abc.abstractmethod
     def baselines(self, inputs):
         """Where the path starts: one list of tensors shaped like `inputs` for every path."""
+
+    def _score_difference(self, inputs, target):
+        """`S(x) - S(baseline)`, averaged over the baselines."""
+        target = self.resolve_target(inputs, target)
+        scores, _ = self.scores(inputs, target)
+        starts = [self.scores(baseline, target)[0] for baseline in self.baselines(inputs)]
+        return scores - sum(starts) / len(starts)
 
 
 class BaselineExplainer(PathExplainer):
@@ -150,20 +156,6 @@ class IntegratedGradients(BaselineExplainer):
             ]
 
         return accumulate(pairs, self.chunk(inputs), step, [zeros_of(x) for x in inputs])
-
-
-class _ScoreDifference(Explainer):
-    """`S(x) - S(baseline)` of a PathExplainer, averaged over its baselines."""
-
-    def __init__(self, explainer):
-        super().__init__(explainer.model, score=explainer.score, batch_size=explainer.batch_size)
-        self._explainer = explainer
-
-    def explain_batch(self, inputs, target):
-        target = self.resolve_target(inputs, target)
-        scores, _ = self.scores(inputs, target)
-        starts = [self.scores(baseline, target)[0] for baseline in self._explainer.baselines(inputs)]
-        return scores - sum(starts) / len(starts)
 
 
 @register("expected_gradients")

@@ -5,11 +5,11 @@ import abc
 import numpy as np
 import tensorflow as tf
 
+from kerasxai.compiled import shape_of
 from kerasxai.explainers.base import Explainer
 from kerasxai.explainers.options import number, positive_integer, seed_number, several_numbers
 from kerasxai.explainers.registry import build, get, register
 from kerasxai.explainers.streaming import accumulate, merge, split
-from kerasxai.running import shape_of
 
 
 class NoiseExplainer(Explainer):
@@ -39,7 +39,7 @@ class NoiseExplainer(Explainer):
         self.explainer = build(explainer, model)
         self.needs_graph = self.explainer.needs_graph
         super().__init__(model, **{**kwargs, "score": self.explainer.score})
-        self.scorer = self.explainer.scorer
+        self.parts = (self.explainer,)
         self.n_samples = positive_integer("n_samples", n_samples)
         self.noise_level = number("noise_level", noise_level, least=0)
         self.seed = seed_number(seed)
@@ -48,10 +48,9 @@ class NoiseExplainer(Explainer):
 
     def explain_batch(self, inputs, target):
         target = self.resolve_target(inputs, target)
-        maps = shape_of(lambda: self.explainer.explain_batch(inputs, target))
-        samples = tf.shape(inputs[0])[0]
-        zeros = [tf.zeros([samples, *leaf.shape[1:]], leaf.dtype) for leaf in tf.nest.flatten(maps)]
-        return tf.nest.pack_sequence_as(maps, self.summarise(inputs, target, zeros))
+        zeros = zeros_like_results(lambda: self.explainer.explain_batch(inputs, target), inputs)
+        summary = self.summarise(inputs, target, tf.nest.flatten(zeros))
+        return tf.nest.pack_sequence_as(zeros, summary)
 
     @abc.abstractmethod
     def summarise(self, inputs, target, zeros):
@@ -62,25 +61,58 @@ class NoiseExplainer(Explainer):
 
     def noisy_maps(self, inputs, target, indices):
         """The explainer's maps of the draws `indices`: a flat list of tensors `(draws, batch, ...)`."""
-        noisy = [merge(self._with_noise(x, stream, indices)) for stream, x in enumerate(inputs)]
+        noisy = noisy_copies(inputs, indices, self.noise_level, self.seed)
         maps = self.explainer.explain_batch(noisy, target.tile(tf.size(indices)))
         return [split(leaf, tf.size(indices)) for leaf in tf.nest.flatten(maps)]
 
-    def _prepare(self, inputs, structure):
-        super()._prepare(inputs, structure)
-        self.explainer._prepare(inputs, structure)
 
-    def _with_noise(self, x, stream, indices):
-        if not x.dtype.is_floating:
-            return tf.tile(x[tf.newaxis], tf.concat([[tf.size(indices)], tf.ones(x.shape.rank, tf.int32)], axis=0))
-        axes = list(range(1, x.shape.rank))
-        spread = tf.reduce_max(x, axes, keepdims=True) - tf.reduce_min(x, axes, keepdims=True)
+def noisy_copies(inputs, indices, level, seed):
+    """The batch once for each draw, one after the other, with the draw's noise: tensors `(draws * batch, ...)`.
 
-        def draw(index):
-            return tf.random.stateless_normal(x.shape[1:], [self.seed, index * 16 + stream], dtype=x.dtype)
+    The noise of a draw is the same for all samples up to its scale, and depends on `seed` and the draw's index alone.
 
-        noise = tf.map_fn(draw, indices, fn_output_signature=tf.TensorSpec(x.shape[1:], x.dtype))
-        return x + tf.constant(self.noise_level, x.dtype) * spread * noise[:, tf.newaxis]
+    Args:
+        inputs: Flat list of tensors `(batch, ...)`; what holds no real numbers stays as it is.
+        indices: int32 tensor, the draws.
+        level: Standard deviation as a share of each sample's range.
+        seed: Seed of the noise.
+    """
+    return [merge(_with_noise(x, indices, level, seed, stream)) for stream, x in enumerate(inputs)]
+
+
+def mean_of_draws(maps_of, count, chunk, zeros):
+    """Means over draws.
+
+    Args:
+        maps_of: Function of the indices of some draws that gives a flat list of tensors `(draws, ...)`.
+        count: Number of draws.
+        chunk: How many are made at once.
+        zeros: Flat list of tensors shaped like one draw's.
+    """
+
+    def step(sums, indices):
+        return [total + tf.reduce_sum(maps, axis=0) for total, maps in zip(sums, maps_of(indices))]
+
+    return [total / count for total in accumulate(count, chunk, step, zeros)]
+
+
+def zeros_like_results(function, inputs):
+    """Zeros of the structure, shapes and types of what `function()` would return for the batch `inputs`."""
+    batch = tf.shape(inputs[0])[0]
+    return tf.nest.map_structure(lambda leaf: tf.zeros([batch, *leaf.shape[1:]], leaf.dtype), shape_of(function))
+
+
+def _with_noise(x, indices, level, seed, stream):
+    if not x.dtype.is_floating:
+        return tf.tile(x[tf.newaxis], tf.concat([[tf.size(indices)], tf.ones(x.shape.rank, tf.int32)], axis=0))
+    axes = list(range(1, x.shape.rank))
+    spread = tf.reduce_max(x, axes, keepdims=True) - tf.reduce_min(x, axes, keepdims=True)
+
+    def draw(index):
+        return tf.random.stateless_normal(x.shape[1:], [seed, index * 16 + stream], dtype=x.dtype)
+
+    noise = tf.map_fn(draw, indices, fn_output_signature=tf.TensorSpec(x.shape[1:], x.dtype))
+    return x + tf.constant(level, x.dtype) * spread * noise[:, tf.newaxis]
 
 
 @register("smooth_grad")
@@ -98,12 +130,10 @@ class SmoothGrad(NoiseExplainer):
     """
 
     def summarise(self, inputs, target, zeros):
-        def step(sums, indices):
-            maps = self.noisy_maps(inputs, target, indices)
-            return [total + tf.reduce_sum(self.statistic(one), axis=0) for total, one in zip(sums, maps)]
+        def maps_of(indices):
+            return [self.statistic(maps) for maps in self.noisy_maps(inputs, target, indices)]
 
-        sums = accumulate(self.n_samples, self.chunk(inputs), step, zeros)
-        return [total / self.n_samples for total in sums]
+        return mean_of_draws(maps_of, self.n_samples, self.chunk(inputs), zeros)
 
     def statistic(self, maps):
         """What is averaged."""

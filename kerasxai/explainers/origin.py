@@ -54,7 +54,8 @@ class Origin:
             raise
         finally:
             self._is_being_made = False
-        explainer.verbose, explainer.trace_count = before["verbose"], before["trace_count"]
+        explainer.verbose = before["verbose"]
+        explainer.runner.trace_count = before["runner"].trace_count
         self._arguments, self._options = bound.args, bound.kwargs
         self.generation += 1
         self._remember(explainer)

@@ -7,7 +7,6 @@ import numpy as np
 import tensorflow as tf
 
 from kerasxai import spatial
-from kerasxai.explainers.base import Explainer
 from kerasxai.explainers.options import number, positive_integer, seed_number
 from kerasxai.explainers.perturbation import PerturbationExplainer, in_type_of_input, packed, spatial_inputs
 from kerasxai.explainers.registry import register
@@ -64,7 +63,6 @@ class RISE(PerturbationExplainer):
         self.probability = number("probability", probability, above=0, most=1)
         self.tolerance = None if tolerance is None else number("tolerance", tolerance, above=0, alternative="None")
         self.seed = seed_number(seed)
-        self._with_error = None
         self.signed = self.score == "logit"
         if self.scorer.is_ready:
             self._tell_sign(Target(0, None, self.scorer.scale()))
@@ -80,8 +78,9 @@ class RISE(PerturbationExplainer):
             map's values (root mean square over positions) as a share of the map's range; `n_masks`, `(samples,)`,
             how many masks were used. For several inputs each of the three is packed like the maps.
         """
-        self._with_error = self._with_error or _WithError(self)
-        return self._with_error(x, target, y)
+        found, structure = self.run(self.explain_batch, x, target, y)
+        fields = ({index: of_input[name] for index, of_input in found.items()} for name in RISEResult._fields)
+        return RISEResult(*(packed(field, structure) for field in fields))
 
     def map(self, inputs, index, target):
         return self.estimate(inputs, index, target).maps
@@ -153,9 +152,9 @@ class RISE(PerturbationExplainer):
             masks = tf.einsum("na...,nia->n...i", masks, rows)
         return tf.reshape(masks, [-1, *size])
 
-    def _run(self, inputs, plan, classes, data):
-        self._tell_sign(plan.target)
-        return super()._run(inputs, plan, classes, data)
+    def prepare(self, inputs, structure, target):
+        super().prepare(inputs, structure, target)
+        self._tell_sign(target)
 
     def _tell_sign(self, target):
         """A probability is not negative; a logit, a regression's value and what a function makes of outputs may be."""
@@ -187,19 +186,3 @@ class RISEResult(NamedTuple):
     maps: Any
     error: Any
     n_masks: Any
-
-
-class _WithError(Explainer):
-    """RISE that returns the error and the number of masks beside the maps."""
-
-    def __init__(self, rise):
-        super().__init__(rise.model, score=rise.score, batch_size=rise.batch_size, verbose=rise.verbose)
-        self._rise = rise
-        self.graph, self.scorer = rise.graph, rise.scorer
-
-    def explain_batch(self, inputs, target):
-        return self._rise.explain_batch(inputs, target)
-
-    def finish(self, arrays, structure):
-        fields = ({index: found[name] for index, found in arrays.items()} for name in RISEResult._fields)
-        return RISEResult(*(packed(field, structure) for field in fields))

@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from kerasxai.running import Loop
+from kerasxai.compiled import Loop
 
 _PHILOX = 1
 _NUMBERS_A_COUNTER = 4  # what Philox makes at each value of its counter

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kerasxai.explainers.base import Explainer
+from kerasxai.compiled import stop_check
 from kerasxai.explainers.coalitions import FairCoins, ShapleyKernel
 from kerasxai.explainers.least_squares import Sums, solved
 from kerasxai.explainers.options import check_broadcast, check_finite, positive_integer, seed_number
@@ -18,7 +18,6 @@ from kerasxai.explainers.segments import check_fits, check_segmentation, segment
 from kerasxai.explainers.streaming import accumulate
 from kerasxai.graph.python_calls import numpy_call
 from kerasxai.graph.score import as_float
-from kerasxai.running import stop_check
 from kerasxai.targets import resolve, select
 
 POOR_FIT = 0.5
@@ -97,7 +96,6 @@ class SurrogateExplainer(PerturbationExplainer):
             check_finite("fill", fill)
         self.fill, self.seed = fill, seed_number(seed)
         self._segment_seed = self.seed
-        self._fits = None
         super().__init__(model, **kwargs)
         if not isinstance(fill, str):
             for index in spatial_inputs(getattr(self.graph, "input_shapes", [])):
@@ -133,8 +131,11 @@ class SurrogateExplainer(PerturbationExplainer):
         Returns:
             A `Fit`.
         """
-        self._fits = self._fits or _Fits(self)
-        return self._fits(x, target, y)
+        fit, _ = self.run(self._only_fit, x, target, y)
+        segments = fit.segments.reshape(*fit.quality.shape, -1).max(axis=-1) + 1
+        for doubt in self.doubts(fit.quality.ravel(), segments.ravel()):
+            warnings.warn(doubt, stacklevel=2)
+        return fit
 
     def stability(self, x, target=None, y=None, seeds=5):
         """How far the weights depend on the draws: the fit repeated under other seeds, the segments staying.
@@ -167,6 +168,11 @@ class SurrogateExplainer(PerturbationExplainer):
 
     def map(self, inputs, index, target):
         return self.fitted(inputs, index, target).maps
+
+    def _only_fit(self, inputs, target):
+        if len(inputs) != 1:
+            raise ValueError(f"A fit is that of a model with one input. Received: {len(inputs)} inputs.")
+        return self.fitted(inputs, 0, target)
 
     def explain_batch(self, inputs, target):
         places = spatial_inputs([x.shape for x in inputs])
@@ -363,28 +369,6 @@ class KernelSHAP(SurrogateExplainer):
         excess = tf.reduce_sum(free, axis=1) - change
         weights = free - ones * tf.math.divide_no_nan(excess, tf.reduce_sum(ones, axis=1))[:, tf.newaxis]
         return tf.where(exists, weights, 0.0), tf.zeros_like(change)
-
-
-class _Fits(Explainer):
-    """A surrogate that returns its whole `Fit`."""
-
-    def __init__(self, surrogate):
-        super().__init__(
-            surrogate.model, score=surrogate.score, batch_size=surrogate.batch_size, verbose=surrogate.verbose
-        )
-        self._surrogate = surrogate
-        self.graph, self.scorer = surrogate.graph, surrogate.scorer
-
-    def explain_batch(self, inputs, target):
-        if len(inputs) != 1:
-            raise ValueError(f"A fit is that of a model with one input. Received: {len(inputs)} inputs.")
-        return self._surrogate.fitted(inputs, 0, target)
-
-    def finish(self, arrays, structure):
-        segments = arrays.segments.reshape(*arrays.quality.shape, -1).max(axis=-1) + 1
-        for doubt in self._surrogate.doubts(arrays.quality.ravel(), segments.ravel()):
-            warnings.warn(doubt, stacklevel=4)
-        return arrays
 
 
 def _number_of_segments(labels):

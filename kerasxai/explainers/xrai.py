@@ -7,11 +7,11 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import tensorflow as tf
 
+from kerasxai.compiled import stop_check
 from kerasxai.explainers.integrated_gradients import IntegratedGradients
 from kerasxai.explainers.regions import grow, segments
 from kerasxai.explainers.registry import register
 from kerasxai.graph.python_calls import numpy_call
-from kerasxai.running import stop_check
 from kerasxai.spatial import spatial_size
 
 

@@ -35,12 +35,18 @@ def kind_of(operation):
     parent = next((one for one in classes if one.__module__.split(".")[0] == "keras"), None)
     if parent is None:
         return None
-    own = classes[: classes.index(parent)]
-    overridden = {name for one in own for name in vars(one)}.union(getattr(operation, "__dict__", ()))
-    if any(_computes(name, parent) for name in overridden):
+    if not computes_like(operation, parent):
         return None
     # An operation may have the name of a layer and do something else, as `Average` does.
     return parent.__name__ if issubclass(parent, keras.Layer) else f"ops.{parent.__name__}"
+
+
+def computes_like(operation, parent):
+    """Whether an operation computes what a class it is made from does: nothing that may change it is overridden."""
+    classes = type(operation).__mro__
+    own = classes[: classes.index(parent)]
+    overridden = {name for one in own for name in vars(one)}.union(getattr(operation, "__dict__", ()))
+    return not any(_computes(name, parent) for name in overridden)
 
 
 def layers(*names):

@@ -6,7 +6,7 @@ import itertools
 import numpy as np
 import tensorflow as tf
 
-from kerasxai.running import Stopped, in_turn, stop_check
+from kerasxai.compiled import Stopped, in_turn, stop_check
 
 # TensorFlow reports an error in a Python function as a text; the number in it tells which error that was.
 _numbers = itertools.count()

@@ -40,10 +40,11 @@ class Classifier:
 
     def __init__(self, model):
         from kerasxai.graph import Score, view
+        from kerasxai.running import Runner
 
         self.graph = view(model)
         self.scorer = Score(self.graph, "probability")
-        self._compiled = {}
+        self._runner = Runner(self.scorer)
         if self.scorer.is_ready:
             self._check_output()
 
@@ -56,18 +57,12 @@ class Classifier:
 
     def __call__(self, inputs, structure):
         """Probabilities `(batch, classes)` in float64 of a flat list of input tensors."""
-        import tensorflow as tf
-
-        from kerasxai.running import Compiled
+        from kerasxai.running import Batch
 
         if not self.scorer.is_ready:
             self.scorer.inspect(inputs, structure)
             self._check_output()
-        shapes = tuple(tuple(tensor.shape[1:]) for tensor in inputs)
-        if shapes not in self._compiled:
-            signature = [[tf.TensorSpec([None, *tensor.shape[1:]], tensor.dtype) for tensor in inputs]]
-            self._compiled[shapes] = Compiled(lambda inputs: self._probabilities(list(inputs)), signature)
-        outputs = self._compiled[shapes](inputs)[0]
+        outputs = self._runner.call(self._probabilities, Batch(inputs), self._target)
         if outputs.shape.rank != 2:
             raise ValueError(NO_CLASSES.format(tuple(outputs.shape)))
         return checks.probability_rows(outputs.numpy())
@@ -78,8 +73,8 @@ class Classifier:
 
         return Target(0, None, self.scorer.scale())
 
-    def _probabilities(self, inputs):
-        return self.scorer.outputs(inputs, self._target)[0]
+    def _probabilities(self, inputs, target):
+        return self.scorer.outputs(inputs, target)[0][0]
 
     def _check_output(self):
         names = self.graph.output_names

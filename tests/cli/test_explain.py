@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 import kerasxai
-from kerasxai import cli, running
+from kerasxai import cli, compiled
 from kerasxai.plots.overlays import overlay_pixels
 
 layers = keras.layers
@@ -257,15 +257,15 @@ def test_interrupted_inside_an_image_leaves_nothing(tmp_path, image_model, pictu
         shares.append(share)
         _thread.interrupt_main()
 
-    monkeypatch.setattr(running, "_LOOK", 0.001)
-    monkeypatch.setattr(running, "reported_to", lambda: interrupt)
+    monkeypatch.setattr(compiled, "_LOOK", 0.001)
+    monkeypatch.setattr(compiled, "reported_to", lambda: interrupt)
     arguments = ("--preprocess", "0-1", "--method", "rise", "--option", "n_masks=1000000", "--out", tmp_path / "out")
     assert run(tmp_path / "net.keras", tmp_path / "images", *arguments) == 1
     assert "interrupted" in capsys.readouterr().err.splitlines()[-1]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["images", "net.keras"]
     assert shares and max(shares) < 0.5
-    running._thread.submit(int).result()
-    assert not running.is_computing()
+    compiled._thread.submit(int).result()
+    assert not compiled.is_computing()
 
 
 def test_folder_in_use_is_kept_unless_asked(tmp_path, image_model, pictures, capsys):

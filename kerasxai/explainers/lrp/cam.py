@@ -30,11 +30,8 @@ class RelevanceCAM(CAM):
         super().__init__(model, **kwargs)
         reads = self.layers_for(0)[0] if len(self.graph.output_names) == 1 else None
         self._lrp = LRP(model, rules=rules, score=self.score, relevance_at=reads)
+        self.parts = (self._lrp,)
         self.rules = self._lrp.rules
-
-    def _prepare(self, inputs, structure):
-        super()._prepare(inputs, structure)
-        self._lrp._prepare(inputs, structure)
 
     def maps(self, inputs, target):
         paths = self.layers_for(target.output)

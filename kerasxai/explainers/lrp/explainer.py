@@ -97,6 +97,7 @@ class LRP(Explainer):
         self.start, self.contrast = start, contrast
         self._ends = [] if relevance_at is None else [self.graph.node(relevance_at, "relevance_at")]
         self.relevance_at = self._ends[0].path if self._ends else None
+        self._paths_of_entries = None
         if len(self.graph.output_names) == 1:
             self.plan.check(self.graph.output_node(), self._ends)
 
@@ -185,9 +186,8 @@ class LRP(Explainer):
         Returns:
             A `kerasxai.lrp.Ledger`; `print` and a notebook show its means.
         """
-        book = _Book(self.model, **self._options())
-        values = book(x, target, y)
-        return Ledger(book.paths, values)
+        entries, _ = self.run(self._entries, x, target, y, one_class=True)
+        return Ledger(self._paths_of_entries, entries)
 
     def summary(self, print_fn=None):
         """Shows and returns a table of every node with its type, rule and treatment.
@@ -202,24 +202,12 @@ class LRP(Explainer):
         rows = [dict(zip(SUMMARY, row)) for row in self.plan.rows()]
         return Table(rows, {heading: operator.itemgetter(heading) for heading in SUMMARY}).show(print_fn)
 
-    def _options(self):
-        return {name: value for name, value in self.get_config().items() if name != "method"}
-
-
-class _Book(LRP):
-    """An LRP that returns the entries of its ledger, `(samples, nodes, columns)`."""
-
-    takes_all_ranks = False
-    paths = ()
-
-    def explain_batch(self, inputs, target):
+    def _entries(self, inputs, target):
+        """The entries of the ledger, `(samples, nodes, columns)`."""
         entries = Entries()
         self.relevance(inputs, target, self.start, self.contrast, self._ends, ledger=entries)
-        self.paths = [node.path for node, _ in entries.rows]
+        self._paths_of_entries = [node.path for node, _ in entries.rows]  # known once it is traced
         return entries.tensor()
-
-    def finish(self, arrays, structure):
-        return arrays
 
 
 def _check_range(input_range):

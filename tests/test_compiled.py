@@ -8,11 +8,11 @@ import pytest
 import tensorflow as tf
 
 import kerasxai
-from kerasxai import progress, running
+from kerasxai import compiled, progress
+from kerasxai.compiled import Compiled
 from kerasxai.evaluators import Deletion
 from kerasxai.explainers.streaming import accumulate
 from kerasxai.graph.python_calls import numpy_call
-from kerasxai.running import Compiled
 from tests import nets
 
 VECTOR = [tf.TensorSpec([None], tf.float32)]
@@ -20,7 +20,7 @@ VECTOR = [tf.TensorSpec([None], tf.float32)]
 
 def drained():
     """Waits until the thread that computes is idle."""
-    running._thread.submit(int).result()
+    compiled._thread.submit(int).result()
 
 
 class Passes:
@@ -60,7 +60,7 @@ LONG = {
 
 @pytest.fixture(autouse=True)
 def nothing_is_quick(monkeypatch):
-    monkeypatch.setattr(running, "_QUICK", 0.0)
+    monkeypatch.setattr(compiled, "_QUICK", 0.0)
 
 
 @pytest.fixture(scope="module")
@@ -114,7 +114,7 @@ def test_numpy_work_ends_between_samples(model, monkeypatch):
 def test_the_same_bits_as_without(method, model, monkeypatch):
     x = nets.images(3)
     found = nets.quick(method, model)(x)
-    monkeypatch.setattr(running.Loop, "__init__", lambda self, count, chunk: setattr(self, "_run", None))
+    monkeypatch.setattr(compiled.Loop, "__init__", lambda self, count, chunk: setattr(self, "_run", None))
     monkeypatch.setattr(Compiled, "__call__", lambda self, *arguments: self._function(*arguments))
     np.testing.assert_array_equal(found, nets.quick(method, model)(x))
 
@@ -145,7 +145,7 @@ class Slowly:
 
 @pytest.fixture
 def often(monkeypatch):
-    monkeypatch.setattr(running, "_LOOK", 0.001)
+    monkeypatch.setattr(compiled, "_LOOK", 0.001)
 
 
 def reported(function, slowly):
