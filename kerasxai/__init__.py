@@ -14,7 +14,7 @@ if TYPE_CHECKING:  # for editors, which do not run `__getattr__`
     from kerasxai.evaluating import evaluate
     from kerasxai.explainers import lrp
     from kerasxai.explaining import explain
-    from kerasxai.graph import layer_table
+    from kerasxai.graph import Operation, layer_table, register_operation
     from kerasxai.heatmap import to_heatmap
     from kerasxai.images import load_images
     from kerasxai.saved_models import load_model
@@ -22,6 +22,7 @@ if TYPE_CHECKING:  # for editors, which do not run `__getattr__`
 
 __all__ = [
     "Comparison",
+    "Operation",
     "__version__",
     "callbacks",
     "datasets",
@@ -37,12 +38,14 @@ __all__ = [
     "models",
     "of_logits",
     "plots",
+    "register_operation",
     "to_heatmap",
 ]
 # The module each name comes from; the other names are modules themselves. None may be called like a function here:
 # importing it would put the module in the function's place.
 _MODULES = {
     "Comparison": "comparison",
+    "Operation": "graph",
     "evaluate": "evaluating",
     "explain": "explaining",
     "layer_table": "graph",
@@ -50,6 +53,7 @@ _MODULES = {
     "load_model": "saved_models",
     "lrp": "explainers",
     "of_logits": "targets",
+    "register_operation": "graph",
     "to_heatmap": "heatmap",
 }
 

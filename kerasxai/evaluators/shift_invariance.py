@@ -8,12 +8,11 @@ from kerasxai.evaluators.base import Evaluator
 from kerasxai.evaluators.registry import register
 from kerasxai.evaluators.reweighted import ReweightedExplainer
 from kerasxai.graph import ModelGraph
-from kerasxai.graph.kinds import kind_of, layers
 from kerasxai.graph.layer_calls import inference_scope
 from kerasxai.graph.linear import before_activation, bias_of
+from kerasxai.graph.operations import keeps_order
 
 TOLERANCE = 1e-3  # of the largest logit, or of the largest change of the first layer's output
-_MOVING = layers("Dropout", "Flatten", "Identity", "Reshape")
 
 
 @register("input_shift_invariance")
@@ -119,7 +118,7 @@ def _chain_to_first_linear(graph):
         if len(takers) != 1 or len(takers[0].inputs) != 1:
             break
         chain.append(takers[0])
-        if kind_of(takers[0].operation) not in _MOVING:
+        if not keeps_order(takers[0].operation):
             return chain
         tensor = takers[0].outputs[0]
     raise ValueError(

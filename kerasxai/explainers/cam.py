@@ -10,8 +10,9 @@ from kerasxai.explainers.base import Explainer
 from kerasxai.explainers.options import check_one_of, flag, shown
 from kerasxai.explainers.registry import register
 from kerasxai.graph import ModelGraph, default_layer
-from kerasxai.graph.kinds import kind_of, layers
+from kerasxai.graph.kinds import kind_of
 from kerasxai.graph.linear import activation_of
+from kerasxai.graph.operations import keeps_order, what_does
 from kerasxai.graph.placement import placement
 from kerasxai.graph.score import as_float
 from kerasxai.graph.target_layer import captured_default, has_positions
@@ -366,19 +367,17 @@ class ClassActivationMapping(CAM):
         """The node before the global average pooling that one Dense layer follows."""
         dense, node = None, self.graph.output_node(output)
         while node is not None:
-            below, kind = self.graph.producer(node.inputs[0]), kind_of(node.operation)
-            if kind in _GLOBAL_AVERAGE and dense is not None and below is not None:
+            below, found = self.graph.producer(node.inputs[0]), what_does(node.operation)
+            is_average = found.does == "sum" and found.positions == "pool_all"
+            if is_average and dense is not None and below is not None:
                 return below
-            linear = kind in _BEHIND_AVERAGE and activation_of(node.operation) is None
-            if not (linear or node in self.scorer.left_out()) or (kind == "Dense" and dense):
+            is_dense = kind_of(node.operation) == "Dense"
+            linear = (is_dense or keeps_order(node.operation)) and activation_of(node.operation) is None
+            if not (linear or node in self.scorer.left_out()) or (is_dense and dense):
                 break
-            dense = node if kind == "Dense" else dense
+            dense = node if is_dense else dense
             node = below
         raise ValueError(
             "CAM needs a model that ends in global average pooling and one Dense layer. Received: "
             f"{self.graph.model.name!r}, which ends differently. Use grad_cam, its generalisation to any model."
         )
-
-
-_GLOBAL_AVERAGE = layers("GlobalAveragePooling*")
-_BEHIND_AVERAGE = layers("Dense", "Dropout", "Flatten", "Activation")

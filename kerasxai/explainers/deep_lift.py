@@ -11,8 +11,8 @@ from kerasxai.explainers.integrated_gradients import BaselineExplainer
 from kerasxai.explainers.registry import register
 from kerasxai.explainers.streaming import accumulate
 from kerasxai.graph.forward import Forward
-from kerasxai.graph.kinds import kind_of
-from kerasxai.graph.linear import before_activation, is_affine, is_elementwise, is_linear, is_maximum
+from kerasxai.graph.linear import before_activation, is_affine
+from kerasxai.graph.operations import is_elementwise, is_linear, what_does
 from kerasxai.graph.score import as_float
 from kerasxai.targets import resolve, select
 
@@ -124,11 +124,11 @@ class DeepLift(BaselineExplainer):
             return _slope(run, xs, given)
         if is_elementwise(node.operation) and len(xs) == 1:
             return [given[0] * _ratio(run, starts[0], xs[0], *there.wide(node.outputs), *here.wide(node.outputs))]
-        if is_maximum(node.operation):
+        does = what_does(node.operation).does
+        if does == "maximum":
             return _through_maximum(run, starts, xs, *there.wide(node.outputs), *here.wide(node.outputs), given)
         # n points are exact for slopes of degree 2 n - 1 along the line; those of a product are one less than operands.
-        is_product = kind_of(node.operation) in ("Multiply", "ops.Multiply")
-        points = (len(xs) + 1) // 2 if is_product else _POINTS
+        points = (len(xs) + 1) // 2 if does == "product" else _POINTS
         return _mean_slope(run, starts, xs, given, points)
 
 

@@ -10,14 +10,11 @@ from kerasxai import spatial
 from kerasxai.explainers.base import Explainer
 from kerasxai.explainers.gradient import real_inputs
 from kerasxai.explainers.registry import register
-from kerasxai.graph.kinds import kind_of, layers
 from kerasxai.graph.layer_calls import inference_scope
-from kerasxai.graph.linear import activation_of, before_activation, bias_of, is_linear
+from kerasxai.graph.linear import activation_of, before_activation, bias_of
+from kerasxai.graph.operations import is_linear, what_does
 from kerasxai.graph.placement import placements
 from kerasxai.graph.score import as_float
-
-_WITH_OFFSET = layers("BatchNormalization", "Rescaling", "Normalization", "LayerNormalization", "GroupNormalization")
-_WITH_WEIGHTS_ONLY = layers("PReLU", "Embedding", "RMSNormalization", "LayerScale")
 
 
 @register("full_grad")
@@ -116,13 +113,13 @@ class FullGrad(Explainer):
 
 
 def _has_offset(operation):
-    return bias_of(operation) is not None or kind_of(operation) in _WITH_OFFSET
+    return bias_of(operation) is not None or what_does(operation).has_offset
 
 
 def _may_hide_a_bias(operation):
-    if not isinstance(operation, keras.Layer) or not operation.weights or is_linear(operation):
+    if not isinstance(operation, keras.Layer) or not operation.weights:
         return False
-    return kind_of(operation) not in _WITH_OFFSET | _WITH_WEIGHTS_ONLY
+    return what_does(operation).does in ("unknown", "attend", "wrap")
 
 
 def _before_activation(node, stripped, args, kwargs):

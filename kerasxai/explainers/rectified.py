@@ -8,14 +8,9 @@ import tensorflow as tf
 
 from kerasxai.explainers.gradient import GradientExplainer
 from kerasxai.explainers.registry import register
-from kerasxai.graph.kinds import kind_of, operations
-from kerasxai.graph.linear import activation_of, before_activation, is_linear
-
-# `activation="relu"`, `activation=keras.ops.relu` and `activation=tf.nn.relu` leave three different functions.
-_RECTIFIERS = tuple(
-    getattr(module, name) for module in (keras.activations, keras.ops, tf.nn) for name in ("relu", "relu6")
-)
-_RECTIFIER_KINDS = operations("Relu", "Relu6")
+from kerasxai.graph.kinds import kind_of
+from kerasxai.graph.linear import activation_of, before_activation
+from kerasxai.graph.operations import is_linear, what_does
 
 
 class RectifiedExplainer(GradientExplainer):
@@ -83,12 +78,7 @@ class DeconvNet(RectifiedExplainer):
 
 def is_rectifier(operation):
     """Whether a layer, operation or activation function ends with a ReLU, a capped one too; leaky ones are none."""
-    if kind_of(operation) in ("ReLU", "ops.ReLU"):
-        return not operation.negative_slope
-    if operation in _RECTIFIERS or kind_of(operation) in _RECTIFIER_KINDS:
-        return True
-    activation = activation_of(operation)
-    return activation is not None and is_rectifier(activation)
+    return "rectify" in (what_does(operation).does, what_does(activation_of(operation)).does)
 
 
 @tf.custom_gradient

@@ -11,10 +11,22 @@ if keras.backend.backend() != "tensorflow":
 from kerasxai.graph.blocks import block_ends
 from kerasxai.graph.model_graph import ModelGraph, Node
 from kerasxai.graph.opaque_model import OpaqueModel
+from kerasxai.graph.operations import Operation, register_operation
 from kerasxai.graph.score import Score, view
 from kerasxai.graph.target_layer import default_layer, layer_table
 
-__all__ = ["ModelGraph", "Node", "OpaqueModel", "Score", "block_ends", "default_layer", "layer_table", "view"]
+__all__ = [
+    "ModelGraph",
+    "Node",
+    "OpaqueModel",
+    "Operation",
+    "Score",
+    "block_ends",
+    "default_layer",
+    "layer_table",
+    "register_operation",
+    "view",
+]
 
 
 def __dir__():

@@ -7,19 +7,11 @@ import keras
 import tensorflow as tf
 
 from kerasxai.graph.dropout import dropped_share
-from kerasxai.graph.kinds import kind_of, layers
-from kerasxai.graph.linear import activation_of, is_linear
+from kerasxai.graph.kinds import kind_of
+from kerasxai.graph.linear import activation_of
 from kerasxai.graph.linear_parts import TRANSPOSED
+from kerasxai.graph.operations import is_linear, keeps_order, what_does
 from kerasxai.graph.score import as_float
-
-_SCALING = layers("BatchNormalization", "Normalization", "Rescaling")
-_SAME_VALUES = layers("Dropout", "SpatialDropout*", "Identity")
-_RESHAPING = _SAME_VALUES | layers("Flatten", "Reshape")
-
-
-def is_scaling(operation):
-    """Whether an operation is an elementwise affine layer: batch normalisation, or scaling of the input."""
-    return kind_of(operation) in _SCALING
 
 
 def scale_and_shift(operation, rank):
@@ -90,7 +82,7 @@ class Folds:
                 if _admits(follower, between):
                     self.before[follower], self.chains[follower] = node, between
                 return
-            if kind_of(follower.operation) not in _RESHAPING:
+            if not keeps_order(follower.operation):
                 return
 
     @property
@@ -131,7 +123,7 @@ def fold_parts(parts, graph, folds, node, x):
 
 def _through(graph, chain, bn, factor):
     """A factor per channel of `bn` as one per channel of the linear layer after the reshaping nodes `chain`."""
-    if any(kind_of(node.operation) not in _SAME_VALUES for node in chain):
+    if any(what_does(node.operation).does == "move" for node in chain):
         factor = graph.run_chain(chain, tf.broadcast_to(factor, [1, *bn.shape[1:]]))
     return tf.reshape(factor, [-1])
 
@@ -147,7 +139,7 @@ def _flows_only_into(graph, node, follower):
 def _admits(linear, between):
     """Whether factors per input channel are exact for a linear layer that follows the reshaping `between`."""
     operation = linear.operation
-    reshaped = any(kind_of(node.operation) not in _SAME_VALUES for node in between)
+    reshaped = any(what_does(node.operation).does == "move" for node in between)
     if kind_of(operation) == "Dense":
         return len(linear.shape) == 2 or not reshaped
     if reshaped or kind_of(operation) in {"EinsumDense", *TRANSPOSED}:

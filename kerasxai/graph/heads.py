@@ -8,14 +8,12 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from kerasxai.graph.kinds import kind_of, layers, operations
+from kerasxai.graph.kinds import kind_of
 from kerasxai.graph.layer_calls import carried_logits
-from kerasxai.graph.linear import SIGMOID, SOFTMAX, activation_of, before_activation, is_linear
+from kerasxai.graph.linear import SIGMOID, SOFTMAX, activation_of, before_activation
 from kerasxai.graph.model_graph import ModelGraph
 from kerasxai.graph.opaque_model import looks_like_probabilities
-
-# Calls after a softmax that leave its values as they are, so that the softmax is still the model's head.
-_TRANSPARENT = layers("Flatten", "Reshape", "Dropout", "Identity") | operations("Cast", "Reshape", "Squeeze")
+from kerasxai.graph.operations import is_linear, keeps_order
 
 # Heads that are a call of their own.
 _HEADS = {"Softmax": "softmax", "ops.Softmax": "softmax", "ops.Sigmoid": "sigmoid"}
@@ -106,7 +104,7 @@ class Heads:
 def _declared(graph, tensor):
     """The head a graph declares for an output."""
     node = graph.producer(tensor)
-    while node is not None and _is_transparent(node):
+    while node is not None and keeps_order(node.operation):  # the softmax before it is still the model's head
         tensor = node.inputs[0]
         node = graph.producer(tensor)
     if node is None:
@@ -125,12 +123,6 @@ def _final_activation(operation):
     if activation in SOFTMAX or activation in SIGMOID:
         return "softmax" if activation in SOFTMAX else "sigmoid", before_activation(operation)
     return _HEADS.get(kind_of(operation)), lambda inputs, **_: inputs
-
-
-def _is_transparent(node):
-    if kind_of(node.operation) == "Activation":
-        return activation_of(node.operation) is None
-    return kind_of(node.operation) in _TRANSPARENT
 
 
 def _looked_at(head, value, output):

@@ -2,18 +2,7 @@
 
 import tensorflow as tf
 
-from kerasxai.graph.kinds import kind_of, layers, operations
-
-# They cast what they are given to the type they compute in, before anything else.
-_CASTING = layers(
-    *("Rescaling", "Normalization", "RandomFlip", "RandomRotation", "RandomZoom", "RandomTranslation"),
-    *("RandomContrast", "RandomBrightness"),
-) | operations("Cast", "Divide", "TrueDivide", "Multiply", "Add", "Subtract")  # arithmetic with real numbers
-
-# They put values elsewhere and leave them as they are.
-_MOVING = layers("ZeroPadding*", "Cropping*", "Flatten", "Reshape", "Permute", "Identity") | operations(
-    "Reshape", "Transpose", "Squeeze", "ExpandDims", "GetItem", "Flip", "Pad", "Identity"
-)
+from kerasxai.graph.operations import what_does
 
 
 def accepted_dtypes(graph, declared):
@@ -41,7 +30,8 @@ def _becomes_real(graph, tensor):
 
 
 def _casts(graph, node):
-    kind = kind_of(node.operation)
-    if kind in _CASTING:
+    found = what_does(node.operation)
+    if found.casts:
         return tf.as_dtype(node.dtype).is_floating
-    return kind in _MOVING and all(_becomes_real(graph, made) for made in node.outputs)
+    only_moves = found.does in ("same", "move") and found.is_affine and len(node.inputs) == 1
+    return only_moves and all(_becomes_real(graph, made) for made in node.outputs)

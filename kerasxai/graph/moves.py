@@ -8,36 +8,9 @@ import keras
 import numpy as np
 
 from kerasxai.graph.axes import Run, Window
-from kerasxai.graph.kinds import kind_of, layers, operations
+from kerasxai.graph.kinds import kind_of
 from kerasxai.graph.linear import CONVOLUTION
-
-_POOLING = layers("MaxPooling*", "AveragePooling*") | operations("MaxPool", "AveragePool")
-_UPSAMPLING = layers("UpSampling*")
-_CONVOLUTION_OPERATIONS = operations("Conv", "DepthwiseConv", "SeparableConv", "ConvTranspose")
-_WRAPPERS = layers("SpectralNormalization", "TimeDistributed")
-
-_CROPPING = layers("Cropping*")
-_PADDING = layers("ZeroPadding*")
-_MOVING = (
-    _CROPPING
-    | _PADDING
-    | layers("Flatten", "Permute", "Reshape")
-    | operations(
-        *("GetItem", "Slice", "Split", "ArraySplit", "Hsplit", "Vsplit", "Dsplit", "Unstack", "Take", "CropImages"),
-        *("Transpose", "Moveaxis", "Swapaxes", "Rot90", "Flip", "Fliplr", "Flipud", "Roll"),
-        *("Reshape", "Ravel", "View", "Squeeze", "ExpandDims", "DepthToSpace", "SpaceToDepth"),
-        *("Pad", "PadImages", "Repeat", "Tile", "BroadcastTo"),
-    )
-)
-# They may mix positions, or turn axes round.
-PRODUCTS = layers("Dot") | operations("Matmul", "Einsum", "Dot", "Tensordot", "Inner", "Outer")
-# They crop, resize a crop to their size, or, out of training, do nothing: by the sizes and by Keras' version.
-_CROPPING_TO_SIZE = layers("CenterCrop", "RandomCrop")
-_RESIZING = layers("Resizing") | operations("Resize")
-_UNDONE_BY_NOTHING = operations(
-    *("AffineTransform", "PerspectiveTransform", "ElasticTransform", "ScaleAndTranslate", "MapCoordinates"),
-    *("Sort", "TakeAlongAxis"),
-)
+from kerasxai.graph.operations import UNKNOWN, what_does
 
 _CODES = 3  # how often a position is written down, each time in another order: what mixes positions contradicts itself
 
@@ -48,28 +21,37 @@ def is_builtin(operation):
 
 
 def moves_surely(operation):
-    """Whether an operation of Keras does nothing but move values."""
-    return kind_of(operation) in _MOVING
+    """Whether an operation does nothing but move values."""
+    found = what_does(operation)
+    return found.does == "move" and found.positions in (None, "crop", "pad", "reshape")
 
 
 def moves_perhaps(operation):
     """Whether an operation without weights may turn out to do nothing but move values."""
-    if is_builtin(operation) and kind_of(operation) != "TimeDistributed":
-        return kind_of(operation) in _CROPPING_TO_SIZE | PRODUCTS
-    return not getattr(operation, "weights", None)
+    found = what_does(operation)
+    if found.does == "wrap":
+        return not operation.weights
+    if is_builtin(operation):
+        return found.positions == "fit" or contracts(operation)
+    return found == UNKNOWN and not getattr(operation, "weights", None)
+
+
+def contracts(operation):
+    """Whether an operation is a product that may mix positions, or turn axes round."""
+    found = what_does(operation)
+    return found.does == "contract" and found.positions is None
 
 
 def moves_beyond_undoing(operation):
     """Whether an operation moves positions in a way no map can be put back through."""
-    return kind_of(operation) in _UNDONE_BY_NOTHING
+    return what_does(operation).positions == "scatter"
 
 
 def is_aspect_resizing(operation):
     """Whether an operation crops or pads to an aspect ratio before it resizes."""
-    if kind_of(operation) in _CROPPING_TO_SIZE:
-        return True
-    resizes = kind_of(operation) in _RESIZING
-    return resizes and (operation.crop_to_aspect_ratio or operation.pad_to_aspect_ratio)
+    positions = what_does(operation).positions
+    resizes = positions == "resize" and (operation.crop_to_aspect_ratio or operation.pad_to_aspect_ratio)
+    return positions == "fit" or resizes
 
 
 def border_runs(operation, size):
@@ -79,10 +61,11 @@ def border_runs(operation, size):
         operation: A layer or operation.
         size: Spatial size of what it takes.
     """
-    if kind_of(operation) in _CROPPING:
+    positions = what_does(operation).positions
+    if positions == "crop":
         borders = np.reshape(operation.cropping, [-1, 2]).tolist()
         return [Run(0, length - before - after, before, 1) for length, (before, after) in zip(size, borders)]
-    if kind_of(operation) in _PADDING:
+    if positions == "pad" and isinstance(operation, keras.Layer):
         borders = np.reshape(operation.padding, [-1, 2]).tolist()
         return [Run(before, length, 0, 1) for length, (before, _) in zip(size, borders)]
     return None
@@ -126,15 +109,16 @@ def windows(node, sizes, new_sizes):
         sizes, new_sizes: Spatial sizes of its input and output.
     """
     operation = node.operation
-    while kind_of(operation) in _WRAPPERS:
+    while what_does(operation).does == "wrap":
         operation = operation.layer
-    if kind_of(operation) in _UPSAMPLING:
+    positions = what_does(operation).positions
+    if positions == "stretch":
         return [Window.stretch(*lengths) for lengths in zip(sizes, new_sizes)]
     if isinstance(operation, CONVOLUTION):
         reach = operation.kernel_size
-    elif kind_of(operation) in _POOLING:
+    elif positions == "pool":
         reach = operation.pool_size
-    elif kind_of(operation) in _CONVOLUTION_OPERATIONS:
+    elif positions == "convolve":
         reach = _kernel_size(node)
     else:
         return None

@@ -4,12 +4,14 @@ All of it holds in inference, where dropout and augmentation hand on what they g
 """
 
 import dataclasses
+from collections.abc import Hashable
 from typing import Any
 
 import keras
 import tensorflow as tf
 
-from kerasxai.graph.kinds import computes_like, is_quantised, kind_of, layers, operations
+from kerasxai.graph.kinds import computes_like, kind_of, layers, operations
+from kerasxai.suggestions import did_you_mean, unknown_options
 
 
 @dataclasses.dataclass(frozen=True)
@@ -92,7 +94,9 @@ def describe(does, **more):
         ValueError: Nothing is meant by the word.
     """
     if does not in _MEANINGS:
-        raise ValueError(f"`does` must be one of {', '.join(_MEANINGS)}. Received: {does!r}.")
+        raise ValueError(
+            f"`does` must be one of {', '.join(_MEANINGS)}. Received: {does!r}.{did_you_mean(does, _MEANINGS)}"
+        )
     return Operation(does, **{**_MEANINGS[does], **more})
 
 
@@ -215,13 +219,13 @@ _FUNCTIONS = {
 _REGISTERED = {}
 
 
-def register_operation(kind, does, **more):
+def register_operation(kind, does="unknown", **more):
     """Says what a layer of the user's own does: to LRP, DeepLIFT, Guided Backpropagation and the CAMs at once.
 
     Args:
         kind: A layer class. A subclass that overrides what it computes is not meant.
         does: A word of `kerasxai.Operation.does`: `"function"` (of each value by itself), `"rectify"` (as ReLU does),
-            `"sum"`, `"move"` (selections, permutations, flips), `"maximum"`, `"same"` ...
+            `"sum"`, `"move"` (selections, permutations, flips), `"maximum"`, `"same"` ...; `"unknown"`: see `more`.
         **more: Attributes of `kerasxai.Operation` that differ from what the word implies, e.g. `relevance`, a
             `kerasxai.lrp.Treatment` of one's own.
 
@@ -245,6 +249,10 @@ def register_operation(kind, does, **more):
     """
     if not isinstance(kind, type):
         raise TypeError(f"`kind` must be a layer class. Received: {kind!r}.")
+    known = [field.name for field in dataclasses.fields(Operation) if field.name != "does"]
+    unknown = [name for name in more if name not in known]
+    if unknown:
+        raise TypeError(unknown_options("Operation", unknown, known))
     _REGISTERED[kind] = describe(does, **more)
 
 
@@ -257,8 +265,8 @@ def what_does(operation):
     registered = next((cls for cls in type(operation).__mro__ if cls in _REGISTERED), None)
     if registered is not None:
         return _REGISTERED[registered] if computes_like(operation, registered) else UNKNOWN
-    if callable(operation) and not isinstance(operation, (keras.Layer, keras.Operation)):
-        return _FUNCTIONS.get(operation, UNKNOWN)
+    if not isinstance(operation, keras.Operation):  # a function
+        return _FUNCTIONS.get(operation, UNKNOWN) if isinstance(operation, Hashable) else UNKNOWN
     kind = kind_of(operation)
     if kind == "Activation":
         return what_does(operation.activation)

@@ -11,13 +11,12 @@ import numpy as np
 import tensorflow as tf
 
 from kerasxai.graph.axes import Axis, Run, joined, side_by_side
-from kerasxai.graph.kinds import kind_of, layers, operations
 from kerasxai.graph.linear import CONVOLUTION, LINEAR
 from kerasxai.graph.moves import (
-    PRODUCTS,
     aspect_runs,
     border_runs,
     coded_positions,
+    contracts,
     decoded_positions,
     is_aspect_resizing,
     is_builtin,
@@ -26,11 +25,7 @@ from kerasxai.graph.moves import (
     moves_surely,
     windows,
 )
-
-# Their output has the positions of the first tensor they take; the others are looked at from everywhere.
-_ATTENTION = layers("MultiHeadAttention", "GroupedQueryAttention", "GroupQueryAttention", "Attention")
-_ATTENTION |= layers("AdditiveAttention") | operations("DotProductAttention")
-_CONCATENATION = layers("Concatenate") | operations("Concatenate")
+from kerasxai.graph.operations import what_does
 
 
 @dataclasses.dataclass(frozen=True)
@@ -231,7 +226,7 @@ class Positions:
         """What is made of positions without moving them: windows slide over them, or they stay."""
         sizes = [self._size(one) for one in node.inputs]
         given = [(state, size) for state, size in zip(states, sizes) if state is not None]
-        if kind_of(node.operation) in _ATTENTION and states[0] is not None:
+        if what_does(node.operation).does == "attend" and states[0] is not None:  # looked at from its first tensor
             given = given[:1]
         if any(isinstance(state, _InFlight) for state, _ in given):
             return self._in_passing(node, [state for state, _ in given], tensor)
@@ -257,7 +252,7 @@ class Positions:
         flight = next(state for state in states if isinstance(state, _InFlight))
         mixes = not is_builtin(node.operation) or isinstance(node.operation, LINEAR)
         in_channels = flight.positions_in_channels and (mixes or shape != tuple(flight.coded.shape[1:]))
-        if in_channels or (kind_of(node.operation) in PRODUCTS and len(states) > 1):
+        if in_channels or (contracts(node.operation) and len(states) > 1):
             mixed = _Lost(f"{_named(node)} mixes the positions that {_named(flight.by)} moved", mixed=True)
             return mixed if self._has_positions(tensor) else None
         slides = isinstance(node.operation, CONVOLUTION) and any(taps > 1 for taps in node.operation.kernel_size)
@@ -282,7 +277,8 @@ def may_move(node):
 
 
 def _spatial_concatenation(node):
-    return kind_of(node.operation) in _CONCATENATION and node.operation.axis % len(node.shape) != len(node.shape) - 1
+    joins = what_does(node.operation).positions == "join"
+    return joins and node.operation.axis % len(node.shape) != len(node.shape) - 1
 
 
 def _landed(flight):

@@ -6,7 +6,8 @@ import keras
 import numpy as np
 
 from kerasxai.graph import ModelGraph
-from kerasxai.graph.kinds import kind_of, layers, operations
+from kerasxai.graph.kinds import kind_of
+from kerasxai.graph.operations import what_does
 
 # Module of keras.applications -> pattern of its nets' names, in lower case; layer names, in execution order, that no
 # net of another module has.
@@ -30,9 +31,6 @@ MODULES = {
 # Nets of these begin with the layers that do it, unless built with include_preprocessing=False.
 PREPROCESSING_INSIDE = ("convnext", "efficientnet", "efficientnet_v2", "mobilenet_v3")
 PREPROCESSING_LAYERS = ("Rescaling", "Normalization")
-# What may stand before the first convolution and leaves the range of the values.
-WITHOUT_EFFECT = operations("Cast") | layers("CenterCrop", "Cropping2D", "Dropout", "GaussianNoise", "Identity")
-WITHOUT_EFFECT |= layers("Resizing", "SpatialDropout2D", "ZeroPadding2D")
 
 FEED_IT = "Feed it the values it was trained on, without this function."
 NAME_IT = (
@@ -175,8 +173,8 @@ def _name(node):
 
 def leaves_values(node):
     """Whether a call before the first convolution leaves the range of the values."""
-    kind = kind_of(node.operation) or ""
-    return kind in WITHOUT_EFFECT or kind.startswith("Random")
+    is_augmentation = (kind_of(node.operation) or "").startswith("Random")
+    return is_augmentation or what_does(node.operation).does in ("same", "cast", "move", "resample")
 
 
 def _unknown(model, reason, advice=NAME_IT):

@@ -9,7 +9,8 @@ import tensorflow as tf
 from keras import Input, Sequential, layers
 
 from kerasxai.graph import ModelGraph
-from kerasxai.graph.batch_norm import Folds, fold_parts, is_scaling, scale_and_shift
+from kerasxai.graph.batch_norm import Folds, fold_parts, scale_and_shift
+from kerasxai.graph.operations import is_scaling
 from kerasxai.graph.linear_parts import linear_parts
 from tests.truth import assert_same, images, randomise
 

@@ -5,13 +5,12 @@ import numpy as np
 import pytest
 from keras import layers
 
-from kerasxai.graph.batch_norm import is_scaling
 from kerasxai.graph.dropout import dropped_share
 from kerasxai.graph.kinds import is_quantised, kind_of
 from kerasxai.graph.kinds import layers as kinds
-from kerasxai.graph.linear import activation_of, bias_of, is_affine, is_channelwise, is_elementwise, is_linear
-from kerasxai.graph.linear import is_maximum as takes_maximum
+from kerasxai.graph.linear import activation_of, bias_of, is_affine, is_channelwise
 from kerasxai.graph.model_graph import ModelGraph
+from kerasxai.graph.operations import is_elementwise, is_linear, is_scaling, what_does
 from kerasxai.graph.signs import non_negative_tensors
 
 
@@ -144,7 +143,7 @@ PREDICATES = {
     "affine": (is_affine, _doubling(layers.GlobalAveragePooling2D)()),
     "elementwise": (is_elementwise, _doubling(layers.ReLU)()),
     "channelwise": (is_channelwise, _doubling(layers.BatchNormalization)()),
-    "maximum": (takes_maximum, _doubling(layers.MaxPooling2D)()),
+    "maximum": (lambda layer: what_does(layer).does == "maximum", _doubling(layers.MaxPooling2D)()),
     "scaling": (is_scaling, _doubling(layers.Rescaling)(2.0)),
     "dropout": (dropped_share, _doubling(layers.Dropout)(0.5)),
     "activation": (activation_of, _doubling(layers.Activation)("relu")),

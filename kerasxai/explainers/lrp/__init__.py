@@ -26,7 +26,6 @@ from kerasxai.explainers.lrp.rules import (
     register,
     rule_names,
 )
-from kerasxai.explainers.lrp.treatments import register_operation
 from kerasxai.graph.linear import CONVOLUTION, LINEAR
 
 __all__ = [
@@ -58,7 +57,6 @@ __all__ = [
     "preset",
     "preset_names",
     "register",
-    "register_operation",
     "rule_names",
 ]
 

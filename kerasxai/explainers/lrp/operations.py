@@ -7,11 +7,8 @@ import tensorflow as tf
 
 from kerasxai.explainers.lrp.engine import enter_remainder, quotient, repeat
 from kerasxai.explainers.lrp.rules import Epsilon
-from kerasxai.graph.kinds import kind_of, layers, operations
-
-PADDING = layers("ZeroPadding*")
-_PADDING = PADDING | operations("Pad")
-_GLOBAL_MAX = layers("GlobalMaxPooling*")
+from kerasxai.graph.kinds import kind_of
+from kerasxai.graph.operations import what_does
 
 # Sums have no parameters of their own to blow relevance up; this only keeps them from dividing by 0.
 _SUM = Epsilon(1e-9)
@@ -50,7 +47,7 @@ class Treatment(abc.ABC):
     """How a node without a kernel hands relevance on.
 
     Attributes:
-        name: How it is called in mappings, summaries and `register_operation`.
+        name: How it is called in mappings, summaries and `kerasxai.Operation.relevance`.
     """
 
     name = None
@@ -101,7 +98,7 @@ class Gradient(Treatment):
 
     def _from_inputs(self, call):
         """1 where an output value comes from an input, 0 where it is padding."""
-        if kind_of(call.node.operation) not in _PADDING:
+        if what_does(call.node.operation).positions != "pad":
             return [tf.ones([], relevance.dtype) for relevance in call.outputs]
         return call.run([tf.ones_like(tensor[:1]) for tensor in call.inputs])
 
@@ -134,7 +131,7 @@ class AveragePool(Proportional):
         layer = call.node.operation
 
         def run(inputs):
-            if kind_of(layer) in _GLOBAL_MAX:
+            if what_does(layer).positions == "pool_all":
                 axes = list(range(1, inputs[0].shape.rank - 1))
                 return [tf.reduce_mean(inputs[0], axes, keepdims=layer.keepdims)]
             return [keras.ops.average_pool(inputs[0], layer.pool_size, layer.strides, layer.padding, "channels_last")]

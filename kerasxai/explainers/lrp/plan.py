@@ -2,13 +2,12 @@
 
 from typing import NamedTuple
 
-from kerasxai.explainers.lrp.operations import PADDING, Gate, PassOn, Treatment
+from kerasxai.explainers.lrp.operations import Gate, PassOn, Treatment
 from kerasxai.explainers.lrp.rules import AbsZ, Epsilon, Pass, Rule
 from kerasxai.explainers.lrp.treatments import treatment_of
-from kerasxai.graph.batch_norm import Folds, is_scaling
-from kerasxai.graph.kinds import kind_of
-from kerasxai.graph.linear import is_linear
+from kerasxai.graph.batch_norm import Folds
 from kerasxai.graph.linear_parts import refuse_quantised
+from kerasxai.graph.operations import is_linear, is_scaling, what_does
 from kerasxai.graph.signs import non_negative_tensors
 
 BATCH_NORM = {"fold": Epsilon(), "epsilon": Epsilon(), "abs_z": AbsZ(), "pass": Pass()}
@@ -100,7 +99,7 @@ class Plan:
         """The chain of zero paddings right before a node, in execution order."""
         chain = []
         producer = self.graph.producer(node.inputs[0])
-        while producer is not None and kind_of(producer.operation) in PADDING:
+        while producer is not None and _pads_with_zero(producer.operation):
             chain.insert(0, producer)
             producer = self.graph.producer(producer.inputs[0])
         return chain
@@ -132,6 +131,11 @@ class Plan:
         """
         followers = [self._chosen[one] for one in self.graph.suffix_nodes(node) if one in self.first]
         return bool(followers) and not any(isinstance(rule, Rule) and rule.scales_with_input for rule in followers)
+
+
+def _pads_with_zero(operation):
+    found = what_does(operation)
+    return found.positions == "pad" and found.keeps_sign
 
 
 def _first(graph, linear):

@@ -4,9 +4,10 @@ import keras
 import pytest
 from keras import layers, ops
 
+import kerasxai
 from kerasxai import lrp
 from kerasxai.explainers import LRP
-from kerasxai.explainers.lrp import treatments
+from kerasxai.graph import operations
 from tests.explainers.lrp.one_operation import SHAPE, ZERO, assert_near, backward, net_of, through
 
 
@@ -73,9 +74,9 @@ def test_a_treatment_by_path(name):
 
 
 def test_register_operation(monkeypatch):
-    monkeypatch.setattr(treatments, "_REGISTERED", {})
-    lrp.register_operation(Mirror, "gradient")
-    lrp.register_operation(OwnReLU, "proportional")
+    monkeypatch.setattr(operations, "_REGISTERED", {})
+    kerasxai.register_operation(Mirror, "move")
+    kerasxai.register_operation(OwnReLU, "sum")
 
     class Handy(Mirror):
         pass
@@ -89,7 +90,8 @@ def test_register_operation(monkeypatch):
 
 def test_a_registered_subclass_of_a_linear_layer(monkeypatch):
     """A preset's keys are for linear layers, which this one is not."""
-    monkeypatch.setattr(treatments, "_REGISTERED", {OwnDense: lrp.Gate(0)})
+    monkeypatch.setattr(operations, "_REGISTERED", {})
+    kerasxai.register_operation(OwnDense, relevance=lrp.Gate(0))
 
     class Halved(lrp.Treatment):
         name = "halved"
@@ -97,7 +99,7 @@ def test_a_registered_subclass_of_a_linear_layer(monkeypatch):
         def propagate(self, call, relevances, ledger=None):
             return [relevances[0] / 2]
 
-    lrp.register_operation(OwnDense, Halved())
+    kerasxai.register_operation(OwnDense, relevance=Halved())
     for rules in ("epsilon", {layers.Dense: ZERO}):
         model, part, (x,) = net_of(UNKNOWN["subclass of a linear layer"])
         made = part(x).numpy()
@@ -105,9 +107,12 @@ def test_a_registered_subclass_of_a_linear_layer(monkeypatch):
         assert_near(LRP(model, rules=rules)(x, target=1), expected)
 
 
-@pytest.mark.parametrize(
-    ("kind", "treatment"), [("Mirror", "pass"), (Mirror, "fade"), (Mirror, None), (Mirror(), "pass")]
-)
-def test_register_operation_refuses(kind, treatment):
+@pytest.mark.parametrize(("kind", "does"), [("Mirror", "move"), (Mirror, "fade"), (Mirror, None), (Mirror(), "move")])
+def test_register_operation_refuses(kind, does):
     with pytest.raises((TypeError, ValueError), match="must be"):
-        lrp.register_operation(kind, treatment)
+        kerasxai.register_operation(kind, does)
+
+
+def test_register_operation_refuses_what_is_no_attribute():
+    with pytest.raises(TypeError, match="Did you mean relevance"):
+        kerasxai.register_operation(Mirror, "move", relevence="pass")
