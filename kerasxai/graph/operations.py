@@ -20,7 +20,7 @@ class Operation:
 
     Attributes:
         does: In one word:
-            `"linear"`: the products of a kernel, as a convolution or Dense layer, perhaps with an activation of its own;
+            `"linear"`: the products of a kernel, as a convolution or Dense layer, perhaps with an activation;
             `"same"`: nothing; `"cast"`: nothing but to the type;
             `"function"`: one function for each value by itself;
             `"rectify"`: the function that is 0 below a threshold and the value itself above it, perhaps capped;
