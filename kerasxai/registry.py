@@ -60,6 +60,10 @@ class Configurable:
     config_key = "name"
     name = None
 
+    def __init_subclass__(cls, **options):
+        super().__init_subclass__(**options)
+        cls.__signature__ = _whole_signature(cls)
+
     def get_config(self):
         """The options as a dict of plain values; `from_config` rebuilds the object."""
         return {self.config_key: self.name, **{name: _plain(getattr(self, name)) for name in self.option_names()}}
@@ -73,12 +77,24 @@ class Configurable:
     @classmethod
     def option_names(cls):
         """Names of all options of the constructor, the class's own first."""
-        found = {}
-        for ancestor in cls.__mro__:
-            parameters = inspect.signature(ancestor.__init__).parameters.values()
-            named = [one for one in parameters if one.kind in (one.POSITIONAL_OR_KEYWORD, one.KEYWORD_ONLY)]
-            found.update(dict.fromkeys(one.name for one in named if one.name not in ("self", "model")))
-        return list(found)
+        return [name for name in inspect.signature(cls).parameters if name != "model"]
+
+
+def _whole_signature(cls):
+    """The signature of a class, with the options that its constructor hands to those of its parents as `**kwargs`."""
+    constructors = [vars(ancestor)["__init__"] for ancestor in cls.__mro__ if "__init__" in vars(ancestor)]
+    found = {}
+    for constructor in constructors:
+        _, *parameters = inspect.signature(constructor).parameters.values()
+        for parameter in parameters:
+            is_named = parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
+            if is_named and parameter.name not in found:
+                is_inherited = constructor is not constructors[0]
+                kind = parameter.KEYWORD_ONLY if is_inherited else parameter.kind
+                found[parameter.name] = parameter.replace(kind=kind)
+        if not any(parameter.name == "kwargs" for parameter in parameters):
+            break
+    return inspect.Signature(list(found.values()))
 
 
 def labelled(given, config_key):

@@ -82,7 +82,7 @@ def _cosines(lrp, layers, draws, seed, inputs, target):
         inputs, target: See `Explainer.explain_batch`.
     """
     forward = Forward(lrp.graph, inputs, lrp.scorer.overrides(target))
-    walk = Propagation(lrp.plan, forward, inputs, copies=2)
+    walk = Propagation(lrp.plan, forward, copies=2)
     output = lrp.graph.outputs[target.output]
     logits = forward.wide([output])[0]
     stops = [[output], *([node.inputs[0]] for node in layers), lrp.graph.inputs]

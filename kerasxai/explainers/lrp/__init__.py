@@ -2,10 +2,9 @@
 
 from kerasxai.explainers.lrp.bayesian import BayesianLRP
 from kerasxai.explainers.lrp.cam import RelevanceCAM
+from kerasxai.explainers.lrp.depth import by_depth
 from kerasxai.explainers.lrp.explainer import LRP
 from kerasxai.explainers.lrp.ledger import Ledger
-from kerasxai.explainers.lrp.mapping import by_depth
-from kerasxai.explainers.lrp.operations import Call, Gate, Treatment
 from kerasxai.explainers.lrp.presets import preset, preset_names
 from kerasxai.explainers.lrp.rules import (
     AbsZ,
@@ -26,6 +25,7 @@ from kerasxai.explainers.lrp.rules import (
     register,
     rule_names,
 )
+from kerasxai.explainers.lrp.treatments import Call, Gate, Treatment
 from kerasxai.graph.linear import CONVOLUTION, LINEAR
 
 __all__ = [

@@ -14,8 +14,8 @@ from kerasxai.explainers.lrp.rules import negative, positive
 _SMALLEST = 1e-30
 
 
-class Linear:
-    """A linear map as a rule sees it.
+class LinearCall:
+    """A linear map at its input, as a rule sees it.
 
     Attributes:
         input: What it was run on, `(batch, ...)`.
@@ -88,7 +88,7 @@ def hand_on(rule, layer, relevance, copies, ledger=None):
 
     Args:
         rule: A `Rule`.
-        layer: A `Linear`.
+        layer: A `LinearCall`.
         relevance: That of its output, `(copies * batch, ...)`.
         copies: How many copies of the batch `relevance` holds.
         ledger: Where what is not handed on is entered, or None.
@@ -100,7 +100,7 @@ def hand_on(rule, layer, relevance, copies, ledger=None):
     if not groups:
         return _same_shape(rule, layer, relevance)
     total = None
-    shares = rule.split(relevance, repeat(layer.output, copies))
+    shares = rule.shares(relevance, repeat(layer.output, copies))
     if ledger is not None:
         ledger.enter("dead", relevance - sum(shares))
     for terms, share in zip(groups, shares):

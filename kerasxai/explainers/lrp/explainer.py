@@ -8,12 +8,12 @@ import tensorflow as tf
 
 from kerasxai.explainers.base import Explainer
 from kerasxai.explainers.gradient import pack_inputs
+from kerasxai.explainers.lrp.choice import MAX_POOL
 from kerasxai.explainers.lrp.engine import repeat
 from kerasxai.explainers.lrp.ledger import Entries, Ledger
 from kerasxai.explainers.lrp.mapping import Mapping
 from kerasxai.explainers.lrp.plan import BATCH_NORM, Plan
 from kerasxai.explainers.lrp.propagation import Propagation
-from kerasxai.explainers.lrp.treatments import MAX_POOL
 from kerasxai.explainers.options import check_finite, check_one_of, shown
 from kerasxai.explainers.registry import register
 from kerasxai.graph.forward import Forward
@@ -133,7 +133,7 @@ class LRP(Explainer):
             target = self.resolve_target(inputs, target)  # the class the model itself predicts, rounding included
         copies = _copies(target)
         begin = self._start(forward, _one_after_the_other(target), start, contrast, copies)
-        walk = Propagation(self.plan, forward, inputs, copies, ledger)
+        walk = Propagation(self.plan, forward, copies, ledger)
         return walk.back(begin, until), forward
 
     def _start(self, forward, target, start, contrast, copies):

@@ -5,58 +5,15 @@ import warnings
 
 import keras
 
-from kerasxai.explainers.lrp.operations import Treatment
+from kerasxai.explainers.lrp.depth import ByDepth
+from kerasxai.explainers.lrp.presets import preset, preset_names
 from kerasxai.explainers.lrp.rules import Rule, get_rule, rule_names
-from kerasxai.explainers.lrp.treatments import get_treatment, treatment_names
+from kerasxai.explainers.lrp.treatments import Treatment, get_treatment, treatment_names
 from kerasxai.explainers.options import check_one_of
 from kerasxai.graph.linear import CONVOLUTION, LINEAR
 from kerasxai.suggestions import did_you_mean
 
 _GROUPS = {"CONVOLUTION": CONVOLUTION, "LINEAR": LINEAR}
-
-
-class ByDepth:
-    """Rules by depth: see `by_depth`."""
-
-    def __init__(self, bounds):
-        bounds = [(bound, get_rule(rule)) for bound, rule in bounds]
-        values = [bound for bound, _ in bounds]
-        fractions = all(isinstance(bound, float) and 0 < bound <= 1 for bound in values)
-        indices = all(isinstance(bound, int) and not isinstance(bound, bool) and bound >= 0 for bound in values)
-        if not bounds or not (fractions or indices) or sorted(set(values)) != values:
-            raise ValueError(
-                "`by_depth` takes (bound, rule) pairs whose bounds increase: fractions (floats, up to 1.0) or indices "
-                f"(ints) of linear layers. Received: bounds {values!r}."
-            )
-        self.bounds = bounds
-
-    def rule(self, index, count):
-        """The rule of the linear layer `index` of `count`, None beyond the last bound."""
-        for bound, rule in self.bounds:
-            place = (index + 1) / count if isinstance(bound, float) else index
-            if place <= bound + 1e-9:
-                return rule
-        return None
-
-    def get_config(self):
-        """The bounds and their rules as a dict of plain values, which `rules=` takes."""
-        return {"by_depth": [[bound, rule.get_config()] for bound, rule in self.bounds]}
-
-
-def by_depth(bounds):
-    """Rules by depth, counted in linear layers (convolutions and Dense) from the input, bounds inclusive.
-
-    Args:
-        bounds: Pairs `(bound, rule)`; bounds are fractions of the number of linear layers (floats up to 1.0) or indices
-            of them from 0 (ints).
-
-    Example:
-
-    ```python
-    rules = kerasxai.lrp.by_depth([(0.5, kerasxai.lrp.Gamma()), (1.0, kerasxai.lrp.Zero())])
-    ```
-    """
-    return ByDepth(bounds)
 
 
 class Mapping:
@@ -69,8 +26,6 @@ class Mapping:
     """
 
     def __init__(self, rules, extends=None, input_range=None):
-        from kerasxai.explainers.lrp.presets import preset, preset_names
-
         known = [*preset_names(), *rule_names()]
         if isinstance(rules, str) and rules not in known:
             raise ValueError(

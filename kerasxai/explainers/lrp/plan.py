@@ -2,12 +2,13 @@
 
 from typing import NamedTuple
 
-from kerasxai.explainers.lrp.operations import Gate, PassOn, Treatment
+from kerasxai.explainers.lrp.choice import treatment_of
+from kerasxai.explainers.lrp.linear import LinearTreatment, ScaleTreatment
 from kerasxai.explainers.lrp.rules import AbsZ, Epsilon, Pass, Rule
-from kerasxai.explainers.lrp.treatments import treatment_of
+from kerasxai.explainers.lrp.treatments import PASS, Gate, Treatment
 from kerasxai.graph.batch_norm import Folds
 from kerasxai.graph.linear_parts import refuse_quantised
-from kerasxai.graph.operations import is_linear, is_scaling, what_does
+from kerasxai.graph.operations import is_linear, is_scaling
 from kerasxai.graph.signs import non_negative_tensors
 
 BATCH_NORM = {"fold": Epsilon(), "epsilon": Epsilon(), "abs_z": AbsZ(), "pass": Pass()}
@@ -17,13 +18,11 @@ class Step(NamedTuple):
     """How one node hands relevance on.
 
     Attributes:
-        rule: A `Rule` for a linear or affine node, else None.
-        treatment: A `Treatment` for the others, else None.
+        treatment: A `Treatment`.
         note: What else there is to know, for the summary.
     """
 
-    rule: Rule | None
-    treatment: Treatment | None
+    treatment: Treatment
     note: str = ""
 
 
@@ -39,7 +38,7 @@ class Plan:
         drops: Whether dropout layers drop values in the walks to come.
 
     Attributes:
-        steps: Dict node -> Step. A node that LRP cannot treat has none; `refusals` says why.
+        steps: Dict node -> `Step`. A node that LRP cannot treat has none; `refusals` says why.
         folds: The `Folds` in force.
         first: The first linear nodes: those reachable from an input without crossing another.
         non_negative: Indices of the tensors that cannot be negative.
@@ -62,11 +61,11 @@ class Plan:
             except ValueError as refusal:
                 self.refusals[node] = refusal
 
-    def step(self, node):
-        """The step of a node; the error that says why where there is none."""
+    def treatment(self, node):
+        """The `Treatment` of a node; the error that says why where there is none."""
         if node in self.refusals:
             raise self.refusals[node]
-        return self.steps[node]
+        return self.steps[node].treatment
 
     def nodes_after(self, ends=()):
         """The nodes a walk back to the outputs of `ends` crosses, in execution order; all where there are no ends."""
@@ -79,7 +78,7 @@ class Plan:
         reached = {output}
         for node in reversed(self.graph.nodes):
             if node in reached and node in on_the_way:
-                treatment = self.step(node).treatment
+                treatment = self.treatment(node)
                 gate = treatment.gate if isinstance(treatment, Gate) else None
                 operands = [tensor for index, tensor in enumerate(node.inputs) if index != gate]
                 reached.update(self.graph.producer(tensor) for tensor in operands)
@@ -90,39 +89,33 @@ class Plan:
             if node in self.refusals:
                 yield node.path, node.kind, "", "none"
                 continue
-            step = self.steps[node]
-            rule, how = ("", repr(step.treatment)) if step.rule is None else (repr(step.rule), "linear")
-            remark = "" if step.rule is None else step.rule.remark
-            yield node.path, node.kind, rule, ", ".join(filter(None, (how, step.note, remark)))
-
-    def padding_before(self, node):
-        """The chain of zero paddings right before a node, in execution order."""
-        chain = []
-        producer = self.graph.producer(node.inputs[0])
-        while producer is not None and _pads_with_zero(producer.operation):
-            chain.insert(0, producer)
-            producer = self.graph.producer(producer.inputs[0])
-        return chain
+            treatment, note = self.steps[node]
+            rule, remark = ("", "") if treatment.rule is None else (repr(treatment.rule), treatment.rule.remark)
+            yield node.path, node.kind, rule, ", ".join(filter(None, (repr(treatment), note, remark)))
 
     def _step(self, node, choice, stripped, batch_norm_rule, max_pool):
         if isinstance(choice, Treatment):
-            return Step(None, choice)
+            return Step(choice)
         if node in self.folds.folded:
-            return Step(None, PassOn(), f"folded into {self.folds.folded[node].path}")
+            return Step(PASS, f"folded into {self.folds.folded[node].path}")
         if node in self.linear:
-            refuse_quantised(node.operation)
-            return Step(choice, None, "first layer" if node in self.first else "")
+            return Step(self._of_linear(node, choice), "first layer" if node in self.first else "")
         if is_scaling(node.operation):
             if choice is None and self._feeds_only_fixed_shares(node):
-                return Step(Pass(), None, "input scaling")
-            return Step(choice or batch_norm_rule, None, "scale and shift")
+                return Step(ScaleTreatment(Pass()), "input scaling")
+            return Step(ScaleTreatment(choice or batch_norm_rule), "scale and shift")
         if isinstance(choice, Pass):
-            return Step(None, PassOn())
+            return Step(PASS)
         if choice is not None:
             raise ValueError(f"Rule {choice!r} is for linear layers. Received: {node.path} ({node.kind}).")
         if node in stripped:
-            return Step(None, PassOn(), "left out for the logit")
-        return Step(None, treatment_of(self.graph, node, max_pool))
+            return Step(PASS, "left out for the logit")
+        return Step(treatment_of(self.graph, node, max_pool))
+
+    def _of_linear(self, node, rule):
+        refuse_quantised(node.operation)
+        given = self.folds.before.get(node, node).inputs[0]
+        return LinearTreatment(rule, self.graph, node, self.folds, node in self.first, given in self.non_negative)
 
     def _feeds_only_fixed_shares(self, node):
         """Whether a scaling of the input leads to rules that share out relevance whatever the input is.
@@ -131,11 +124,6 @@ class Plan:
         """
         followers = [self._chosen[one] for one in self.graph.suffix_nodes(node) if one in self.first]
         return bool(followers) and not any(isinstance(rule, Rule) and rule.scales_with_input for rule in followers)
-
-
-def _pads_with_zero(operation):
-    found = what_does(operation)
-    return found.positions == "pad" and found.keeps_sign
 
 
 def _first(graph, linear):

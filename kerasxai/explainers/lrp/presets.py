@@ -1,6 +1,6 @@
 """Mappings that the literature has given names."""
 
-from kerasxai.explainers.lrp.mapping import by_depth
+from kerasxai.explainers.lrp.depth import by_depth
 from kerasxai.explainers.lrp.rules import AlphaBeta, Epsilon, Flat, Gamma, WSquare, ZBox, Zero, ZPlus
 from kerasxai.graph.linear import CONVOLUTION, LINEAR
 from kerasxai.suggestions import did_you_mean

@@ -4,16 +4,16 @@ A rule only says which terms are divided; the engine (`engine.py`) runs them.
 """
 
 import abc
-import inspect
 import math
 from typing import Any, NamedTuple
 
 import tensorflow as tf
 
 from kerasxai.explainers.options import check_finite, check_one_of, flag, number
-from kerasxai.suggestions import did_you_mean
+from kerasxai.registry import Configurable, Registry, refuse_unknown_options
 
-_RULES = {}
+_REGISTRY = Registry("rule")
+rule_names = _REGISTRY.names
 
 
 def register(name):
@@ -31,13 +31,7 @@ def register(name):
             return [[kerasxai.lrp.Term(layer.input, tf.nn.relu(layer.kernel), layer.bias)]]
     ```
     """
-
-    def keep(cls):
-        cls.name = name
-        _RULES[name] = cls
-        return cls
-
-    return keep
+    return _REGISTRY.register(name)
 
 
 def get_rule(config):
@@ -45,27 +39,14 @@ def get_rule(config):
 
     Raises:
         ValueError: No rule has this name.
+        TypeError: The rule has no such option.
     """
     if isinstance(config, Rule):
         return config
     config = {"rule": config} if isinstance(config, str) else dict(config)
-    name = config.pop("rule", None)
-    if not isinstance(name, str) or name not in _RULES:
-        raise ValueError(
-            f"A rule must be one of {', '.join(rule_names())}. Received: {name!r}.{did_you_mean(name, _RULES)}"
-        )
-    known = inspect.signature(_RULES[name]).parameters
-    if unknown := [option for option in config if option not in known]:
-        raise TypeError(
-            f"The rule {name} has the options {', '.join(known)}. Received: {', '.join(map(repr, unknown))}."
-            f"{did_you_mean(unknown[0], known)}"
-        )
-    return _RULES[name](**config)
-
-
-def rule_names():
-    """Names of all rules, sorted."""
-    return sorted(_RULES)
+    cls = _REGISTRY.get(config.get("rule"))
+    refuse_unknown_options(cls, {name: config[name] for name in config if name not in ("rule", *cls.option_names())})
+    return cls.from_config(config)
 
 
 class Term(NamedTuple):
@@ -79,11 +60,11 @@ class Term(NamedTuple):
     bias: Any = None
 
 
-class Rule(abc.ABC):
+class Rule(Configurable, abc.ABC):
     """Base of the rules.
 
     A rule gives groups of terms. The outputs of a group's terms are summed to a denominator; each unit's relevance (or
-    its share, see `split`) is divided by it, and handed on to every input in proportion to what it put in:
+    its share, see `shares`) is divided by it, and handed on to every input in proportion to what it put in:
     `R_in = sum of x * VJP(R / sum of y)` over all terms. Relevance that falls to a bias leaves the sum.
 
     Args:
@@ -96,7 +77,7 @@ class Rule(abc.ABC):
         eps: Added to denominators, away from 0.
     """
 
-    name = None
+    config_key = "rule"
     scales_with_input = True
     remark = ""
     eps = 0.0
@@ -110,13 +91,13 @@ class Rule(abc.ABC):
         """Groups of terms.
 
         Args:
-            layer: A `Linear`: `input`, `kernel`, `bias`, `positive_input`, `negative_input`, `ones`, `bounds`.
+            layer: A `LinearCall`: `input`, `kernel`, `bias`, `positive_input`, `negative_input`, `ones`, `bounds`.
 
         Returns:
             List of lists of `Term`.
         """
 
-    def split(self, relevance, output):
+    def shares(self, relevance, output):
         """The relevance each group hands on: a list of tensors like `relevance`, given the layer's `output`."""
         return [relevance]
 
@@ -131,11 +112,8 @@ class Rule(abc.ABC):
 
     def get_config(self):
         """The rule as a dict of plain values, which `get_rule` takes."""
-        names = [name for name in inspect.signature(type(self).__init__).parameters if name not in ("self", "kwargs")]
-        options = {name: _plain(getattr(self, name)) for name in names}
-        if options.get("bias") == "absorb":
-            del options["bias"]
-        return {"rule": self.name, **options}
+        config = super().get_config()
+        return {name: value for name, value in config.items() if (name, value) != ("bias", "absorb")}
 
     def __repr__(self):
         options = {name: value for name, value in self.get_config().items() if name != "rule"}
@@ -226,7 +204,7 @@ class AlphaBeta(Rule):
     def terms(self, layer):
         return [_supporting(layer), _opposing(layer)] if self.beta else [_supporting(layer)]
 
-    def split(self, relevance, output):
+    def shares(self, relevance, output):
         return [self.alpha * relevance, -self.beta * relevance] if self.beta else [relevance]
 
 
@@ -261,7 +239,7 @@ class Gamma(Rule):
             ],
         ]
 
-    def split(self, relevance, output):
+    def shares(self, relevance, output):
         nothing = tf.zeros_like(relevance)
         return [tf.where(output > 0, relevance, nothing), tf.where(output < 0, relevance, nothing)]
 
@@ -385,7 +363,3 @@ def _opposing(layer):
         Term(layer.positive_input, negative(layer.kernel), negative(layer.bias)),
         Term(layer.negative_input, positive(layer.kernel)),
     ]
-
-
-def _plain(value):
-    return value.tolist() if hasattr(value, "tolist") else list(value) if isinstance(value, tuple) else value

@@ -1,25 +1,199 @@
-"""Which treatment each layer or operation without a kernel gets."""
+"""Treatments: how relevance passes a node. Of layers with a kernel: `linear.py`; which node gets which: `plan.py`."""
+
+import abc
 
 import keras
+import tensorflow as tf
 
-from kerasxai.explainers.lrp.operations import (
-    AveragePool,
-    ConstantScale,
-    Gate,
-    Gradient,
-    PassOn,
-    Proportional,
-    Treatment,
-)
+from kerasxai.explainers.lrp.engine import enter_remainder, quotient, repeat
+from kerasxai.explainers.lrp.rules import Epsilon
 from kerasxai.graph.kinds import kind_of
-from kerasxai.graph.linear import activation_of
-from kerasxai.graph.operations import UNKNOWN, keeps_order, what_does
+from kerasxai.graph.operations import what_does
 
-_PASS, _GRADIENT, _PROPORTIONAL = PassOn(), Gradient(), Proportional()
-_SCALE, _AVERAGE = ConstantScale(), AveragePool()
-_BY_NAME = {one.name: one for one in (_PASS, _GRADIENT, _PROPORTIONAL, _SCALE)}
+# Sums have no parameters of their own to blow relevance up; this only keeps them from dividing by 0.
+_SUM = Epsilon(1e-9)
 
-MAX_POOL = ("winner", "average")
+
+class Call:
+    """One call of a node in a backward walk.
+
+    Attributes:
+        node: The `Node`.
+        inputs: Its input tensors, `(batch, ...)`, float32 (float64 stays).
+        outputs: Its output tensors.
+        run: Function of the inputs that computes the outputs again.
+        copies: How many copies of the batch the relevance holds.
+        forward: The `Forward` of the whole graph, for what a node needs to know of others.
+    """
+
+    def __init__(self, node, inputs, outputs, run, copies, forward=None):
+        self.node, self.inputs, self.outputs, self.run = node, inputs, outputs, run
+        self.copies, self.forward = copies, forward
+
+    def transpose(self, cotangents):
+        """The backward pass at the inputs: a list of tensors, None for an input that has no gradient.
+
+        A tensor that is an input twice gets all of its gradient the last time.
+        """
+        inputs = [repeat(tensor, self.copies) for tensor in self.inputs]
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(inputs)
+            made = self.run(inputs)
+        given = [tf.zeros_like(one) if c is None else tf.cast(c, one.dtype) for one, c in zip(made, cotangents)]
+        slopes = tape.gradient(made, inputs, output_gradients=given)
+        taken = self.node.inputs
+        return [None if one in taken[place + 1 :] else slope for place, (one, slope) in enumerate(zip(taken, slopes))]
+
+
+class Treatment(abc.ABC):
+    """How a node hands relevance on.
+
+    Attributes:
+        name: How it is called in mappings, summaries and `kerasxai.Operation.relevance`.
+        rule: The `Rule` of a layer with a kernel or a scale, else None.
+    """
+
+    name = None
+    rule = None
+
+    @abc.abstractmethod
+    def propagate(self, call, relevances, ledger=None):
+        """Relevance of the inputs.
+
+        Args:
+            call: A `Call`.
+            relevances: Relevance of each output, `(copies * batch, ...)`, None where there is none.
+            ledger: Where losses are entered, or None.
+
+        Returns:
+            One tensor per input, None for an input that gets nothing.
+        """
+
+    def get_config(self):
+        """Its name, or a dict with its options."""
+        return self.name
+
+    def __repr__(self):
+        return self.name
+
+
+class PassOn(Treatment):
+    """To the input at the same place: activations of any kind, dropout, factors held constant."""
+
+    name = "pass"
+
+    def propagate(self, call, relevances, ledger=None):
+        shared = relevances[0] / len(call.inputs) if len(call.inputs) > 1 else relevances[0]
+        return [_summed_to(shared, tensor, call.copies) for tensor in call.inputs]
+
+
+class AlongGradient(Treatment):
+    """Along the gradient: what selects, moves, joins or cuts values hands each relevance to where its value is from."""
+
+    name = "gradient"
+
+    def propagate(self, call, relevances, ledger=None):
+        handed = call.transpose(relevances)
+        if ledger is not None:
+            for relevance, made in zip(relevances, self._from_inputs(call)):
+                if relevance is not None:
+                    ledger.enter("padding", relevance * (1 - repeat(made, call.copies)))
+        return handed
+
+    def _from_inputs(self, call):
+        """1 where an output value comes from an input, 0 where it is padding."""
+        if what_does(call.node.operation).positions != "pad":
+            return [tf.ones([], relevance.dtype) for relevance in call.outputs]
+        return call.run([tf.ones_like(tensor[:1]) for tensor in call.inputs])
+
+
+class Proportional(Treatment):
+    """In proportion to what each input adds: `a * VJP(R / s(op(a)))`, for sums and means."""
+
+    name = "proportional"
+
+    def propagate(self, call, relevances, ledger=None):
+        relevance, made = relevances[0], call.outputs[0]
+        cotangent = quotient(_SUM, relevance, made, call.copies)
+        # TensorFlow's own backward pass of a sum sums over no axes, which copies.
+        slopes = [cotangent] * len(call.inputs) if _only_adds(call) else call.transpose([cotangent])
+        if ledger is not None:
+            constant = call.run([tf.zeros_like(tensor[:1]) for tensor in call.inputs])[0]
+            ledger.enter("bias", cotangent * constant)
+            enter_remainder(ledger, _SUM, relevance, cotangent, repeat(made, call.copies))
+        return [
+            None if slope is None else repeat(tensor, call.copies) * slope for tensor, slope in zip(call.inputs, slopes)
+        ]
+
+
+class AveragePool(Proportional):
+    """Max pooling treated as the average pooling of the same windows."""
+
+    name = "average"
+
+    def propagate(self, call, relevances, ledger=None):
+        layer = call.node.operation
+
+        def run(inputs):
+            if what_does(layer).positions == "pool_all":
+                axes = list(range(1, inputs[0].shape.rank - 1))
+                return [tf.reduce_mean(inputs[0], axes, keepdims=layer.keepdims)]
+            return [keras.ops.average_pool(inputs[0], layer.pool_size, layer.strides, layer.padding, "channels_last")]
+
+        pooled = Call(call.node, call.inputs, run(call.inputs), run, call.copies)
+        return super().propagate(pooled, relevances, ledger)
+
+
+class Gate(Treatment):
+    """A product of two: one operand is a gate, held constant, and the other gets all relevance.
+
+    Args:
+        gate: Which operand is the gate, 0 or 1.
+    """
+
+    name = "gate"
+
+    def __init__(self, gate):
+        if gate not in (0, 1):
+            raise ValueError(f"`gate` must be 0 or 1. Received: gate={gate!r}.")
+        self.gate = gate
+
+    def propagate(self, call, relevances, ledger=None):
+        if len(call.inputs) != 2:
+            raise ValueError(f"A gate needs two operands. Received: {call.node.path} with {len(call.inputs)}.")
+        other = 1 - self.gate
+        handed = [None, None]
+        handed[other] = _summed_to(relevances[0], call.inputs[other], call.copies)
+        return handed
+
+    def get_config(self):
+        return {"treatment": "gate", "gate": self.gate}
+
+    def __repr__(self):
+        return f"gate (operand {self.gate})"
+
+
+class ConstantScale(Treatment):
+    """Layers that normalise a sample by its own mean and deviation: the deviation is held constant, then Epsilon."""
+
+    name = "constant_scale"
+    _rule = Epsilon()
+
+    def propagate(self, call, relevances, ledger=None):
+        layer, x, made = call.node.operation, call.inputs[0], call.outputs[0]
+        factor = _parameter(layer, "gamma", x, 1.0) * tf.math.rsqrt(_moments(layer, x)[1] + layer.epsilon)
+        cotangent = quotient(self._rule, relevances[0], made, call.copies)
+        weighted = cotangent * repeat(factor, call.copies)
+        # Subtracting the mean is its own transpose.
+        handed = repeat(x, call.copies) * (weighted - _moments(layer, weighted)[0])
+        if ledger is not None:
+            ledger.enter("bias", cotangent * _parameter(layer, "beta", x, 0.0))
+            enter_remainder(ledger, self._rule, relevances[0], cotangent, repeat(made, call.copies))
+        return [handed]
+
+
+PASS, AVERAGE_POOL = PassOn(), AveragePool()
+_BY_NAME = {one.name: one for one in (PASS, AlongGradient(), Proportional(), ConstantScale())}
 
 
 def get_treatment(config):
@@ -38,77 +212,41 @@ def treatment_names():
     return list(_BY_NAME)
 
 
-def treatment_of(graph, node, max_pool="winner"):
-    """The treatment of a node that is no linear layer.
-
-    Args:
-        graph: The ModelGraph.
-        node: A node.
-        max_pool: `"winner"`: the maximum of a window takes all; `"average"`: as average pooling.
-
-    Raises:
-        ValueError: The operation is unknown, or a product whose gate cannot be told.
-    """
-    found = what_does(node.operation)
-    if found.relevance is not None:
-        pools = found.does == "maximum" and found.positions in ("pool", "pool_all")
-        is_pooling_layer = pools and isinstance(node.operation, keras.Layer)
-        return _AVERAGE if is_pooling_layer and max_pool == "average" else get_treatment(found.relevance)
-    if is_product(node):
-        return _product(graph, node)
-    if kind_of(node.operation) == "Activation" and found == UNKNOWN:  # taken for a function of each value
-        return _PASS
-    raise ValueError(_unknown(node))
+def _only_adds(call):
+    """Whether a call is the sum of tensors of one shape."""
+    one_shape = len({tuple(tensor.shape[1:]) for tensor in call.inputs}) == 1
+    return kind_of(call.node.operation) == "Add" and one_shape
 
 
-def is_product(node):
-    """Whether a node multiplies or divides."""
-    return what_does(node.operation).does in ("product", "divide")
+def _summed_to(relevance, tensor, copies):
+    """Relevance of a product's operand that was broadcast: summed over the axes it was broadcast along."""
+    axes = [
+        axis
+        for axis in range(1, relevance.shape.rank)
+        if tensor.shape.rank == relevance.shape.rank and tensor.shape[axis] == 1 and relevance.shape[axis] != 1
+    ]
+    return tf.reduce_sum(relevance, axes, keepdims=True) if axes else relevance
 
 
-def _product(graph, node):
-    operands = node.inputs
-    if len(operands) == 1 or len(set(operands)) == 1:
-        return _PASS
-    if len(operands) > 2:
-        raise ValueError(_ask_for_gate(node, "more than two operands"))
-    if what_does(node.operation).does == "divide":
-        return Gate(1)
-    sigmoid_like = [_is_sigmoid_like(graph, tensor) for tensor in operands]
-    gates = [one or _has_one_position(graph, tensor) for one, tensor in zip(sigmoid_like, operands)]
-    for signs in (gates, sigmoid_like):
-        if sum(signs) == 1:
-            return Gate(signs.index(True))
-    which = "both operands look" if all(gates) else "neither operand looks"
-    raise ValueError(_ask_for_gate(node, f"{which} like a gate (one position, or made by a sigmoid)"))
-
-
-def _has_one_position(graph, tensor):
-    producer = graph.producer(tensor)
-    shape = producer.shape if producer is not None else graph.input_shapes[graph.inputs.index(tensor)]
-    return all(size == 1 for size in shape[1:-1])
-
-
-def _is_sigmoid_like(graph, tensor):
-    """Whether a tensor is made by a function that runs between two bounds, reshaped or scaled at most."""
-    node = graph.producer(tensor)
-    while node is not None and len(node.inputs) == 1 and (is_product(node) or keeps_order(node.operation)):
-        node = graph.producer(node.inputs[0])
-    if node is None:
-        return False
-    return what_does(node.operation).is_bounded or what_does(activation_of(node.operation)).is_bounded
-
-
-def _unknown(node):
-    return (
-        f'LRP has no treatment for {node.path} ({node.kind}). Name one in the rules, {{{node.path!r}: "pass"}} '
-        '("pass" for elementwise functions, "gradient" for selections and moves, "proportional" for sums), or for all '
-        f"of its kind: kerasxai.register_operation({node.kind}, ...)."
+def _moments(layer, x):
+    """Mean and variance a layer or group normalisation subtracts and divides by, broadcastable against `x`."""
+    if kind_of(layer) == "LayerNormalization":
+        return tf.nn.moments(x, layer.axis, keepdims=True)
+    grouped = tf.reshape(x, [-1, *x.shape[1:-1], layer.groups, x.shape[-1] // layer.groups])
+    axes = [axis for axis in range(1, grouped.shape.rank) if axis != grouped.shape.rank - 2]
+    return tuple(
+        tf.repeat(one[..., 0], x.shape[-1] // layer.groups, axis=-1)
+        for one in tf.nn.moments(grouped, axes, keepdims=True)
     )
 
 
-def _ask_for_gate(node, what):
-    return (
-        f"Product {node.path} ({node.kind}): {what}, so LRP cannot tell which one is held constant. Say so in the "
-        f"rules: {{{node.path!r}: kerasxai.lrp.Gate(1)}} makes the second one the gate."
-    )
+def _parameter(layer, name, x, default):
+    """`gamma` or `beta` of a normalisation, broadcastable against `x`."""
+    variable = getattr(layer, name, None)
+    if variable is None:
+        return tf.constant(default, x.dtype)
+    axes = layer.axis if isinstance(layer.axis, (list, tuple)) else [layer.axis]
+    shape = [1] * x.shape.rank
+    for axis in axes:
+        shape[axis] = x.shape[axis]
+    return tf.reshape(tf.cast(tf.convert_to_tensor(variable), x.dtype), shape)

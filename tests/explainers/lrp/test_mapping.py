@@ -21,7 +21,7 @@ def chosen(model, rules, **options):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         plan = LRP(model, rules=rules, **options).plan
-    return {node.path: plan.steps[node].rule for node in plan.linear}
+    return {node.path: plan.treatment(node).rule for node in plan.linear}
 
 
 def refused(*parts):
@@ -96,7 +96,7 @@ def test_first_matching_key_in_the_written_order_wins(net):
     assert found["block1_conv1"] == found["block2_up"] == Z_PLUS and found["inner/deep"] == EPSILON
     with pytest.warns(UserWarning, match=r"decide for no layer of the model: head\b"):
         other_way = LRP(net, rules={layers.Dense: GAMMA, "head": FLAT, "*": EPSILON})
-    assert other_way.plan.step(other_way.graph.node("head")).rule == GAMMA
+    assert other_way.plan.treatment(other_way.graph.node("head")).rule == GAMMA
 
 
 def test_a_mapping_may_be_a_list_of_pairs(net):
@@ -215,9 +215,9 @@ def test_every_preset_is_listed():
 
 
 def test_the_default_is_epsilon_plus(net):
-    assert {node.path: step.rule for node, step in LRP(net).plan.steps.items() if step.rule} == chosen(
-        net, "epsilon_plus"
-    )
+    treatments = {node.path: step.treatment for node, step in LRP(net).plan.steps.items()}
+    rules = {path: treatment.rule for path, treatment in treatments.items() if treatment.rule}
+    assert rules == chosen(net, "epsilon_plus")
 
 
 def test_a_preset_s_keys_never_warn():
@@ -240,7 +240,7 @@ def test_treatments_by_path_and_class(net):
     nothing = Nothing()
     rules = {"block1_relu": nothing, layers.MaxPooling2D: "proportional", "gap": "gradient", "*": "zero"}
     explainer = LRP(net, rules=rules)
-    treatments = {node.path: step.treatment for node, step in explainer.plan.steps.items() if step.treatment}
+    treatments = {node.path: step.treatment for node, step in explainer.plan.steps.items()}
     assert treatments["block1_relu"] is nothing
     assert (treatments["pool"].name, treatments["gap"].name) == ("proportional", "gradient")
     assert not explainer(nets.images(2)).any(), "what the ReLU was given came through"

@@ -10,7 +10,7 @@ from keras import layers
 
 import kerasxai
 from kerasxai import lrp
-from kerasxai.explainers.lrp.engine import Linear, hand_on
+from kerasxai.explainers.lrp.engine import LinearCall, hand_on
 from kerasxai.explainers.lrp.ledger import COLUMNS, LOSSES, Entries
 from kerasxai.graph.linear_parts import linear_parts
 from tests.explainers.lrp import dense_twin
@@ -158,12 +158,12 @@ def by_engine(name, kind, x, R, use_bias=True, non_negative=False, **options):
     parts, inputs, x = linear_parts(layer_of(kind, use_bias)), [], tf.constant(x)
     for part in parts:
         inputs.append(x)
-        x = Linear(part, x).output
+        x = LinearCall(part, x).output
     entries, R = Entries(), tf.constant(np.reshape(R, x.shape))
     entries.open(None, [R])
     for index, (part, given) in reversed(list(enumerate(zip(parts, inputs)))):
         rule = rule_of(name, given.shape[-1], **options)
-        layer = Linear(part, given, non_negative=non_negative and index == 0, ignore_bias=rule.bias == "ignore")
+        layer = LinearCall(part, given, non_negative=non_negative and index == 0, ignore_bias=rule.bias == "ignore")
         R = hand_on(rule, layer, R, 1, entries)
     entries.close([R])
     return R.numpy(), dict(zip(COLUMNS, entries.tensor().numpy()[:, 0].T))
@@ -234,7 +234,7 @@ def test_several_copies_of_the_batch(name):
     R = relevance_for("conv2d_same_strided", x)
     (part,) = linear_parts(layer_of("conv2d_same_strided"))
     both = tf.concat([tf.reshape(one, [2, *part_shape(part, x)]) for one in (R, R[:, ::-1])], axis=0)
-    together = hand_on(rule_of(name, 4), Linear(part, tf.constant(x)), both, 2)
+    together = hand_on(rule_of(name, 4), LinearCall(part, tf.constant(x)), both, 2)
     one_by_one = [by_engine(name, "conv2d_same_strided", x, one)[0] for one in (R, R[:, ::-1])]
     assert_equal(together.numpy(), np.concatenate(one_by_one), 1e-6)
 
@@ -295,7 +295,7 @@ class Matrix:
 
 
 def through(rule, kernel, bias, a, R):
-    layer = Linear(Matrix(kernel, bias), tf.constant([a], tf.float32), ignore_bias=rule.bias == "ignore")
+    layer = LinearCall(Matrix(kernel, bias), tf.constant([a], tf.float32), ignore_bias=rule.bias == "ignore")
     entries = Entries()
     entries.open(None, [tf.constant([R], tf.float32)])
     relevance = hand_on(rule, layer, tf.constant([R], tf.float32), 1, entries)
@@ -315,7 +315,7 @@ def test_epsilon_near_zero(z, denominator):
 def test_relative_epsilon_is_relative_to_the_layer_and_sample():
     """z = (3, -4): the root mean square is sqrt(12.5); another sample changes nothing."""
     rule = lrp.Epsilon(0.25, relative=True)
-    layer = Linear(Matrix([[3.0, -4.0]]), tf.constant([[1.0], [100.0]]))
+    layer = LinearCall(Matrix([[3.0, -4.0]]), tf.constant([[1.0], [100.0]]))
     relevance = hand_on(rule, layer, tf.constant([[1.0, 2.0], [1.0, 2.0]]), 1).numpy()
     size = 0.25 * np.sqrt(12.5)
     np.testing.assert_allclose(relevance, np.full((2, 1), 3 / (3 + size) + 2 * 4 / (4 + size)), rtol=1e-6)
@@ -378,7 +378,7 @@ def test_gamma_runs_from_zero_to_z_plus():
 def by_gamma(x, R, gamma):
     (part,) = linear_parts(layer_of("conv2d_same", False))
     R = tf.reshape(R, [2, *part_shape(part, x)])
-    return hand_on(lrp.Gamma(gamma), Linear(part, tf.constant(x), non_negative=True), R, 1).numpy()
+    return hand_on(lrp.Gamma(gamma), LinearCall(part, tf.constant(x), non_negative=True), R, 1).numpy()
 
 
 def test_pass_needs_equal_shapes():
