@@ -22,6 +22,8 @@ _NO_DIFFERENCE = 1e-10
 # What the sum may miss of the change of the score before the user is told.
 _TOLERATED = 0.01
 
+_EXTREMES = {"maximum": tf.maximum, "minimum": tf.minimum}
+
 # Points between baseline and sample over which the slope of an operation without a rule of its own is averaged.
 _POINTS = 32
 
@@ -125,8 +127,9 @@ class DeepLift(BaselineExplainer):
         if is_elementwise(node.operation) and len(xs) == 1:
             return [given[0] * _ratio(run, starts[0], xs[0], *there.wide(node.outputs), *here.wide(node.outputs))]
         does = what_does(node.operation).does
-        if does == "maximum":
-            return _through_maximum(run, starts, xs, *there.wide(node.outputs), *here.wide(node.outputs), given)
+        if does in _EXTREMES:
+            made = (*there.wide(node.outputs), *here.wide(node.outputs))
+            return _through_extreme(_EXTREMES[does], run, starts, xs, *made, given)
         # n points are exact for slopes of degree 2 n - 1 along the line; those of a product are one less than operands.
         points = (len(xs) + 1) // 2 if does == "product" else _POINTS
         return _mean_slope(run, starts, xs, given, points)
@@ -162,9 +165,9 @@ def _ratio(run, start, x, start_out, out):
     return tf.where(nothing, slope, (out - start_out) / tf.where(nothing, tf.ones_like(difference), difference))
 
 
-def _through_maximum(run, starts, xs, start_out, out, given):
-    """What exceeds the baseline's maximum came from the sample's place of it, what falls short from the baseline's."""
-    crossing = tf.maximum(out, start_out)
+def _through_extreme(extreme, run, starts, xs, start_out, out, given):
+    """What goes beyond the baseline's extreme came from the sample's place of it, what falls short from its own."""
+    crossing = extreme(out, start_out)
     gained = _slope(run, xs, [given[0] * (crossing - start_out)])
     lost = _slope(run, starts, [given[0] * (out - crossing)])
     return [tf.math.divide_no_nan(one + other, x - start) for one, other, x, start in zip(gained, lost, xs, starts)]

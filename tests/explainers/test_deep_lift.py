@@ -233,6 +233,19 @@ def test_maximum_of_a_window_crosses_from_the_baseline_s_place_to_the_sample_s()
     np.testing.assert_allclose(DeepLift(model, baseline=baseline)(x)[0, :, 0], [1, 0, 0, -10], atol=1e-5)
 
 
+def test_minimum_crosses_from_the_baseline_s_operand_to_the_sample_s():
+    """`min(3, 5) = 3` of the first against `min(0, 2) = 0` of the first: 3. `min(7, 1)`: from 0 to 1, by the first.
+
+    At last `min(-1, 4)`: the first takes it from 0 to -1; and `min(4, -3)`: the second does, from 0 to -3.
+    """
+    one, other = Input((1,), name="one"), Input((1,), name="other")
+    model = keras.Model([one, other], layers.Minimum()([one, other]))
+    x = [np.array([[3.0], [7.0], [-1.0], [4.0]], "float32"), np.array([[5.0], [1.0], [4.0], [-3.0]], "float32")]
+    first, second = DeepLift(model, baseline={"one": 0.0, "other": 2.0})(x)
+    np.testing.assert_allclose(first[:, 0], [3, 1, -1, 0], atol=1e-6)
+    np.testing.assert_allclose(second[:, 0], [0, 0, 0, -3], atol=1e-6)
+
+
 def test_a_product_is_the_mean_of_both_operands():
     """`x y` from (0, 0) to (2, 3): 3 each; from (1, 1): (1 + 3) / 2 * 1 and (1 + 2) / 2 * 2."""
     one, other = Input((1,), name="one"), Input((1,), name="other")
