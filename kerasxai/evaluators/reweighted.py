@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from kerasxai.graph import ModelGraph
+from kerasxai.graph.keras_internals import own_weights, parts_of
 from kerasxai.graph.kinds import is_quantised
 from kerasxai.running import Runner
 
@@ -94,7 +95,7 @@ def weighted_layers(graph, inputs):
     for path, layer in calls:
         owned = [
             (part, variable)
-            for part in (layer._flatten_layers() if isinstance(layer, keras.Layer) else ())
+            for part in (parts_of(layer) if isinstance(layer, keras.Layer) else ())
             for variable in _own_variables(part)
             if id(variable) not in seen
         ]
@@ -144,7 +145,7 @@ def fresh_values(owned, init, seed):
 
 
 def _own_variables(layer):
-    trained = list(layer._trainable_variables)
+    trained = own_weights(layer)
     if isinstance(layer, keras.layers.BatchNormalization):
         return trained + [layer.moving_mean, layer.moving_variance]
     return trained

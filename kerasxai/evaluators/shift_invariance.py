@@ -8,7 +8,7 @@ from kerasxai.evaluators.base import Evaluator
 from kerasxai.evaluators.registry import register
 from kerasxai.evaluators.reweighted import ReweightedExplainer
 from kerasxai.graph import ModelGraph
-from kerasxai.graph.layer_calls import inference_scope
+from kerasxai.graph.keras_internals import inference_scope
 from kerasxai.graph.linear import before_activation, bias_of
 from kerasxai.graph.operations import keeps_order
 

@@ -5,8 +5,8 @@ import tensorflow as tf
 
 from kerasxai import spatial
 from kerasxai.explainers.streaming import accumulate, merge, split
+from kerasxai.graph.keras_internals import inference_scope
 from kerasxai.graph.kinds import is_quantised, kind_of
-from kerasxai.graph.layer_calls import inference_scope
 from kerasxai.graph.linear import activation_of, before_activation, bias_of, is_affine, is_channelwise
 from kerasxai.graph.score import as_float
 from kerasxai.targets import resolve, select

@@ -10,7 +10,7 @@ from kerasxai import spatial
 from kerasxai.explainers.base import Explainer
 from kerasxai.explainers.gradient import real_inputs
 from kerasxai.explainers.registry import register
-from kerasxai.graph.layer_calls import inference_scope
+from kerasxai.graph.keras_internals import inference_scope
 from kerasxai.graph.linear import activation_of, before_activation, bias_of
 from kerasxai.graph.operations import is_linear, what_does
 from kerasxai.graph.placement import placements

@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from kerasxai.explainers.gradient import GradientExplainer
 from kerasxai.explainers.registry import register
+from kerasxai.graph.keras_internals import parts_of
 from kerasxai.graph.kinds import kind_of
 from kerasxai.graph.linear import activation_of, before_activation
 from kerasxai.graph.operations import is_linear, what_does
@@ -97,7 +98,7 @@ def _with_positive_gradients(activation):
 def _refuse_hidden_rectifiers(node):
     if not isinstance(node.operation, keras.Layer) or is_rectifier(node.operation):
         return
-    for layer in node.operation._flatten_layers():
+    for layer in parts_of(node.operation):
         # A recurrent cell has an activation; a subclass of ReLU whose values are its own is no rectifier itself.
         is_hidden = isinstance(layer, keras.layers.ReLU) and kind_of(layer) is None
         if is_hidden or is_rectifier(layer) or is_rectifier(getattr(layer, "activation", None)):

@@ -4,8 +4,8 @@ import functools
 
 import tensorflow as tf
 
+from kerasxai.graph.keras_internals import wide
 from kerasxai.graph.kinds import kind_of
-from kerasxai.graph.layer_calls import wide
 from kerasxai.graph.linear import activation_of, before_activation
 from kerasxai.graph.operations import is_linear
 from kerasxai.graph.score import as_float

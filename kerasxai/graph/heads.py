@@ -8,8 +8,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from kerasxai.graph.keras_internals import carried_logits
 from kerasxai.graph.kinds import kind_of
-from kerasxai.graph.layer_calls import carried_logits
 from kerasxai.graph.linear import SIGMOID, SOFTMAX, activation_of, before_activation
 from kerasxai.graph.model_graph import ModelGraph
 from kerasxai.graph.opaque_model import looks_like_probabilities

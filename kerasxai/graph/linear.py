@@ -3,8 +3,8 @@
 import keras
 import tensorflow as tf
 
+from kerasxai.graph.keras_internals import without_activation
 from kerasxai.graph.kinds import is_quantised, kind_of
-from kerasxai.graph.layer_calls import without_activation
 from kerasxai.graph.operations import is_linear, what_does
 
 # Convolution classes are not subclasses of one another in Keras, so each is named.

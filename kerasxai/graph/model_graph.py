@@ -1,16 +1,21 @@
 """ModelGraph: the layer calls of a Keras model in execution order, nested models inlined.
 
-The one file that reads Keras' graph of a model; what the calls mean for an explanation is decided elsewhere.
+What the calls mean for an explanation is decided elsewhere.
 """
 
 import keras
 import tensorflow as tf
-from keras.src.models.functional import Functional
-from keras.src.ops.core import Cast
-from keras.src.ops.symbolic_arguments import SymbolicArguments
 
 from kerasxai.graph.input_types import accepted_dtypes
-from kerasxai.graph.layer_calls import inference_scope, wide
+from kerasxai.graph.keras_internals import (
+    calls_of,
+    cast_call,
+    filled_in,
+    function_of,
+    inference_scope,
+    structures_of,
+    wide,
+)
 from kerasxai.suggestions import did_you_mean
 
 
@@ -44,11 +49,7 @@ class Node:
 
     def arguments(self, tensors):
         """Positional and keyword arguments of the call, `tensors` standing for its inputs in order."""
-        by_id = {id(symbol): tensor for symbol, tensor in zip(self._arguments.keras_tensors, tensors)}
-        args, kwargs = self._arguments.fill_in(by_id)
-        if getattr(self.operation, "_call_has_training_arg", False):
-            kwargs = {**kwargs, "training": False}
-        return args, kwargs
+        return filled_in(self.operation, self._arguments, tensors)
 
     def __repr__(self):
         return f"<Node {self.path} ({self.kind}) {self.shape}>"
@@ -88,12 +89,11 @@ class ModelGraph:
             raise TypeError(_no_graph_message(model))
         self.model = model
         self.nodes = []
-        self.input_names = _names(function._inputs_struct, [symbol.name for symbol in function.inputs])
+        self.input_structure, self.output_structure = structures_of(function)
+        self.input_names = _names(self.input_structure, [symbol.name for symbol in function.inputs])
         self.input_shapes = [_with_free_batch(symbol.shape) for symbol in function.inputs]
         self.declared_dtypes = [symbol.dtype for symbol in function.inputs]
-        self.input_structure = function._inputs_struct
-        self.output_names = _names(function._outputs_struct, function.output_names)
-        self.output_structure = function._outputs_struct
+        self.output_names = _names(self.output_structure, function.output_names)
         self._tensor_count = 0
         self._nested = {}  # path of a nested model -> (model, the tensor it returns first)
         self._inputs = self._new_tensors(len(function.inputs))
@@ -273,37 +273,34 @@ class ModelGraph:
         """Appends the nodes of a functional model called on the tensors `inputs`; returns its output tensors."""
         tensor_of = {id(symbol): tensor for symbol, tensor in zip(function.inputs, inputs)}
         calls = {}
-        for depth in sorted(function._nodes_by_depth, reverse=True):
-            for keras_node in function._nodes_by_depth[depth]:
-                if keras_node.is_input:
-                    continue
-                operation = keras_node.operation
-                calls[operation] = calls.get(operation, 0) + 1
-                path = prefix + operation.name + (f"#{calls[operation]}" if calls[operation] > 1 else "")
-                taken = [tensor_of[id(symbol)] for symbol in keras_node.input_tensors]
-                nested = function_of(operation)
-                entry = _nested_entry(nested, keras_node) if nested is not None else None
-                if entry is None or any(id(symbol) not in tensor_of for symbol in entry):
-                    made = self._new_tensors(len(keras_node.outputs))
-                    self.nodes.append(
-                        Node(path, operation, keras_node.arguments, keras_node.outputs, taken, made),
-                    )
-                else:
-                    given = [
-                        self._enter(path, tensor_of[id(symbol)], symbol, inner)
-                        for symbol, inner in zip(entry, nested.inputs)
-                    ]
-                    made = self._inline(nested, given, prefix=path + "/")
-                    self._nested[path] = (operation, made[0])
-                tensor_of.update((id(symbol), tensor) for symbol, tensor in zip(keras_node.outputs, made))
+        for keras_node in calls_of(function):
+            operation = keras_node.operation
+            calls[operation] = calls.get(operation, 0) + 1
+            path = prefix + operation.name + (f"#{calls[operation]}" if calls[operation] > 1 else "")
+            taken = [tensor_of[id(symbol)] for symbol in keras_node.input_tensors]
+            nested = function_of(operation)
+            entry = _nested_entry(nested, keras_node) if nested is not None else None
+            if entry is None or any(id(symbol) not in tensor_of for symbol in entry):
+                made = self._new_tensors(len(keras_node.outputs))
+                self.nodes.append(
+                    Node(path, operation, keras_node.arguments, keras_node.outputs, taken, made),
+                )
+            else:
+                given = [
+                    self._enter(path, tensor_of[id(symbol)], symbol, inner)
+                    for symbol, inner in zip(entry, nested.inputs)
+                ]
+                made = self._inline(nested, given, prefix=path + "/")
+                self._nested[path] = (operation, made[0])
+            tensor_of.update((id(symbol), tensor) for symbol, tensor in zip(keras_node.outputs, made))
         return [tensor_of[id(symbol)] for symbol in function.outputs]
 
     def _enter(self, path, tensor, outer, inner):
         if outer.dtype == inner.dtype:
             return tensor
         made = self._new_tensors(1)
-        cast = Cast(inner.dtype, name=inner.name)
-        self.nodes.append(Node(f"{path}/{inner.name}", cast, SymbolicArguments(outer), [inner], [tensor], made))
+        cast, arguments = cast_call(outer, inner.dtype, inner.name)
+        self.nodes.append(Node(f"{path}/{inner.name}", cast, arguments, [inner], [tensor], made))
         return made[0]
 
     def _new_tensors(self, count):
@@ -352,15 +349,6 @@ class ModelGraph:
                 )
 
 
-def function_of(model):
-    """The Functional inside a Sequential or functional model, None where `call` is the user's own."""
-    if isinstance(model, keras.Sequential) and type(model).call is keras.Sequential.call:
-        return model._functional
-    if isinstance(model, Functional) and type(model).call is Functional.call:
-        return model
-    return None
-
-
 def _nested_entry(nested, keras_node):
     """What a nested model was called on, in its flat order; None where the call does more than pass it on."""
     args, kwargs = keras_node.arguments.args, dict(keras_node.arguments.kwargs)
@@ -368,7 +356,7 @@ def _nested_entry(nested, keras_node):
     if len(args) != 1 or any(value is not None for value in keras.tree.flatten(kwargs)):
         return None
     given = args[0]
-    if isinstance(given, dict) and not isinstance(nested._inputs_struct, dict):
+    if isinstance(given, dict) and not isinstance(structures_of(nested)[0], dict):
         given = [given.get(symbol.name) for symbol in nested.inputs]
     given = keras.tree.flatten(given)
     same_rank = len(given) == len(nested.inputs) and all(

@@ -6,7 +6,7 @@ It runs, and its layers' outputs can be captured while it runs; it has no graph 
 import keras
 import tensorflow as tf
 
-from kerasxai.graph.layer_calls import call_layers, inference_scope
+from kerasxai.graph.keras_internals import call_layers, inference_scope
 from kerasxai.graph.python_function import NumPyFunction, run_once
 
 

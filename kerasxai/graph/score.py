@@ -11,9 +11,9 @@ import numpy as np
 import tensorflow as tf
 
 from kerasxai.graph.heads import Heads
-from kerasxai.graph.layer_calls import carried_logits
+from kerasxai.graph.keras_internals import carried_logits, function_of
 from kerasxai.graph.losses import linear_units
-from kerasxai.graph.model_graph import ModelGraph, function_of
+from kerasxai.graph.model_graph import ModelGraph
 from kerasxai.graph.opaque_model import OpaqueModel
 from kerasxai.graph.python_calls import numpy_call
 

@@ -1,4 +1,7 @@
-"""How a user's layer is called without leaving a trace, whole or apart from its activation or precision."""
+"""The one file that touches names Keras gives no promise for: its graphs, how layers are called, what they hold.
+
+`tests/graph/test_keras_internals.py` tells which of them a version of Keras has no longer.
+"""
 
 import contextlib
 
@@ -6,6 +9,9 @@ import keras
 from keras.src.backend.common import global_state
 from keras.src.backend.common.stateless_scope import in_stateless_scope
 from keras.src.layers.layer import CallContext
+from keras.src.models.functional import Functional
+from keras.src.ops.core import Cast
+from keras.src.ops.symbolic_arguments import SymbolicArguments
 
 
 @contextlib.contextmanager
@@ -72,3 +78,46 @@ def call_layers(model):
 
     visit(model, "")
     return {path: layer for layer, path in paths.items()}
+
+
+def parts_of(layer):
+    """A layer and all layers it holds, to any depth."""
+    return layer._flatten_layers()
+
+
+def own_weights(layer):
+    """The trainable variables a layer holds itself, apart from the layers inside it."""
+    return list(layer._trainable_variables)
+
+
+def function_of(model):
+    """The Functional inside a Sequential or functional model, None where `call` is the user's own."""
+    if isinstance(model, keras.Sequential) and type(model).call is keras.Sequential.call:
+        return model._functional
+    if isinstance(model, Functional) and type(model).call is Functional.call:
+        return model
+    return None
+
+
+def structures_of(function):
+    """How a Functional packs its inputs, and its outputs."""
+    return function._inputs_struct, function._outputs_struct
+
+
+def calls_of(function):
+    """Keras' nodes of a Functional in execution order, its inputs left out."""
+    for depth in sorted(function._nodes_by_depth, reverse=True):
+        yield from (node for node in function._nodes_by_depth[depth] if not node.is_input)
+
+
+def cast_call(symbol, dtype, name):
+    """A cast of a symbolic tensor that is no part of any model: the operation and its symbolic arguments."""
+    return Cast(dtype, name=name), SymbolicArguments(symbol)
+
+
+def filled_in(operation, arguments, tensors):
+    """Positional and keyword arguments of a call out of training, `tensors` standing for its symbolic ones in order."""
+    args, kwargs = arguments.fill_in({id(symbol): one for symbol, one in zip(arguments.keras_tensors, tensors)})
+    if getattr(operation, "_call_has_training_arg", False):
+        kwargs = {**kwargs, "training": False}
+    return args, kwargs
