@@ -1,5 +1,6 @@
 """Names of classes ("grad_cam" <-> GradCAM), and objects that round-trip through a dict of their options."""
 
+import contextlib
 import inspect
 
 import numpy as np
@@ -48,6 +49,15 @@ class Registry:
     def names(self):
         """All names, sorted."""
         return sorted(self._classes)
+
+    @contextlib.contextmanager
+    def restored(self):
+        """What is registered inside is forgotten afterwards."""
+        before = dict(self._classes)
+        try:
+            yield
+        finally:
+            self._classes = before
 
 
 class Configurable:

@@ -1,5 +1,6 @@
 """Data and models shared by the tests. Real data is used where it lies beside the checkout, else its tests skip."""
 
+import contextlib
 import os
 from pathlib import Path
 
@@ -15,6 +16,20 @@ SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 @pytest.fixture(autouse=True)
 def seeded():
     keras.utils.set_random_seed(0)
+
+
+@pytest.fixture(autouse=True)
+def registries():
+    """What a test registers is known to that test only."""
+    from kerasxai.evaluators import registry as evaluators
+    from kerasxai.explainers import registry as explainers
+    from kerasxai.explainers.lrp import rules
+    from kerasxai.graph import operations
+
+    with contextlib.ExitStack() as stack:
+        for registry in (explainers, evaluators, rules, operations):
+            stack.enter_context(registry.restored())
+        yield
 
 
 @pytest.fixture

@@ -70,11 +70,7 @@ def test_the_main_entry_points_have_examples():
 def test_docstring_example_runs(name, namespace, capsys):
     if "MobileNetV2" in EXAMPLES[name]:
         namespace["images"] = np.zeros((1, 96, 96, 3), "float32")
-    try:
-        exec(EXAMPLES[name], namespace)
-    finally:
-        for registered in ("my_cam", "max_cam"):
-            explainers.registry._REGISTRY._classes.pop(registered, None)
+    exec(EXAMPLES[name], namespace)
 
 
 def test_readme_snippets_run_in_order(namespace, monkeypatch):
@@ -84,30 +80,21 @@ def test_readme_snippets_run_in_order(namespace, monkeypatch):
     for code in blocks((ROOT / "README.md").read_text()):
         exec(code, namespace)
     assert namespace["maps"].shape == (4, 40)
-    explainers.registry._REGISTRY._classes.pop("max_cam")
+PAGES = [*sorted((ROOT / "docs").glob("*.md")), ROOT / "CONTRIBUTING.md", ROOT / "benchmarks" / "README.md"]
 
 
-@pytest.fixture
-def registries(monkeypatch):
-    """What a page registers is known to that page only."""
-    from kerasxai.explainers.lrp import rules, treatments
-
-    for holder, name in ((explainers.registry._REGISTRY, "_classes"), (rules, "_RULES"), (treatments, "_REGISTERED")):
-        monkeypatch.setattr(holder, name, dict(getattr(holder, name)))
-
-
-@pytest.mark.parametrize("page", sorted(path.name for path in (ROOT / "docs").glob("*.md")))
-def test_page_snippets_run_in_order(page, registries, tmp_path, monkeypatch, capsys):
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_page_snippets_run_in_order(page, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     own = {}
-    for code in blocks((ROOT / "docs" / page).read_text()):
+    for code in blocks(page.read_text()):
         exec(code, own)
 
 
-@pytest.mark.parametrize("page", sorted(path.name for path in (ROOT / "docs").glob("*.md")))
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_page_links_lead_somewhere(page):
-    for target in re.findall(r"\]\((?!http)([^)#]+)\)", (ROOT / "docs" / page).read_text()):
-        assert (ROOT / "docs" / target).exists(), target
+    for target in re.findall(r"\]\((?!http)([^)#]+)\)", page.read_text()):
+        assert (page.parent / target).exists(), target
 
 
 def test_lrp_page_lists_every_rule_and_preset():

@@ -6,6 +6,7 @@ from kerasxai.registry import Registry
 _REGISTRY = Registry("evaluator")
 get = _REGISTRY.get
 names = _REGISTRY.names
+restored = _REGISTRY.restored
 
 
 def register(name):

@@ -8,6 +8,7 @@ from kerasxai.registry import Registry
 _REGISTRY = Registry("method")
 get = _REGISTRY.get
 names = _REGISTRY.names
+restored = _REGISTRY.restored
 
 
 def register(name):

@@ -3,6 +3,7 @@
 All of it holds in inference, where dropout and augmentation hand on what they get.
 """
 
+import contextlib
 import dataclasses
 from collections.abc import Hashable
 from typing import Any
@@ -254,6 +255,17 @@ def register_operation(kind, does="unknown", **more):
     if unknown:
         raise TypeError(unknown_options("Operation", unknown, known))
     _REGISTERED[kind] = describe(does, **more)
+
+
+@contextlib.contextmanager
+def restored():
+    """What is registered inside is forgotten afterwards."""
+    before = dict(_REGISTERED)
+    try:
+        yield
+    finally:
+        _REGISTERED.clear()
+        _REGISTERED.update(before)
 
 
 def what_does(operation):

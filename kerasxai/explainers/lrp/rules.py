@@ -14,6 +14,7 @@ from kerasxai.registry import Configurable, Registry, refuse_unknown_options
 
 _REGISTRY = Registry("rule")
 rule_names = _REGISTRY.names
+restored = _REGISTRY.restored
 
 
 def register(name):

@@ -7,7 +7,6 @@ from keras import layers, ops
 import kerasxai
 from kerasxai import lrp
 from kerasxai.explainers import LRP
-from kerasxai.graph import operations
 from tests.explainers.lrp.one_operation import SHAPE, ZERO, assert_near, backward, net_of, through
 
 
@@ -73,8 +72,7 @@ def test_a_treatment_by_path(name):
     check(lambda R: backward(part, xs, R)[0])
 
 
-def test_register_operation(monkeypatch):
-    monkeypatch.setattr(operations, "_REGISTERED", {})
+def test_register_operation():
     kerasxai.register_operation(Mirror, "move")
     kerasxai.register_operation(OwnReLU, "sum")
 
@@ -88,9 +86,8 @@ def test_register_operation(monkeypatch):
     check(lambda R: xs[0] * R / made)
 
 
-def test_a_registered_subclass_of_a_linear_layer(monkeypatch):
+def test_a_registered_subclass_of_a_linear_layer():
     """A preset's keys are for linear layers, which this one is not."""
-    monkeypatch.setattr(operations, "_REGISTERED", {})
     kerasxai.register_operation(OwnDense, relevance=lrp.Gate(0))
 
     class Halved(lrp.Treatment):
