@@ -80,6 +80,8 @@ def test_readme_snippets_run_in_order(namespace, monkeypatch):
     for code in blocks((ROOT / "README.md").read_text()):
         exec(code, namespace)
     assert namespace["maps"].shape == (4, 40)
+
+
 PAGES = [*sorted((ROOT / "docs").glob("*.md")), ROOT / "CONTRIBUTING.md", ROOT / "benchmarks" / "README.md"]
 
 
