@@ -71,8 +71,8 @@ METHODS = {
 PERTURBATIONS = {
     "occlusion": ({"window": 28, "stride": 28}, 64, {"window": 5, "stride": 5}, 8),
     "rise": ({"n_masks": 200}, 200, {"n_masks": 200}, 200),
-    "lime": ({"num_samples": 1000}, 1000, {"num_samples": 100}, 100),
-    "kernel_shap": ({"segmentation": 5, "num_samples": 200}, 200, {"num_samples": 100}, 100),
+    "lime": ({"n_samples": 1000}, 1000, {"n_samples": 100}, 100),
+    "kernel_shap": ({"segmentation": 5, "n_samples": 200}, 200, {"n_samples": 100}, 100),
 }
 PERTURBED_IMAGES, PERTURBED_SIGNALS = 1, 64
 

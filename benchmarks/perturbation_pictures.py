@@ -23,7 +23,7 @@ METHODS = {
     "rise": {"n_masks": 1000},
     "sise": {},
     "lime": {"segmentation": "slic"},
-    "kernel_shap": {"segmentation": "slic", "num_samples": 1000},
+    "kernel_shap": {"segmentation": "slic", "n_samples": 1000},
     "blur_ig": {},
     "guided_ig": {},
     "xrai": {},

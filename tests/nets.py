@@ -374,8 +374,8 @@ ALIKE = {
 FEW = {"n_samples": 3, "steps": 3, "n_masks": 6}
 # What else a method needs to be cheap on inputs as small as these, and still say something.
 QUICK = {
-    "kernel_shap": {"segmentation": 2},
-    "lime": {"segmentation": 2, "num_samples": 12},
+    "kernel_shap": {"segmentation": 2, "n_samples": None},
+    "lime": {"segmentation": 2, "n_samples": 12},
     "occlusion": {"window": 3, "stride": 2},
     "rise": {"n_masks": 16, "grid": 3},
 }

@@ -49,7 +49,7 @@ class Passes:
 LONG = {
     "rise": {"n_masks": 400},
     "occlusion": {"window": 2, "stride": 1},
-    "lime": {"segmentation": 4, "num_samples": 400},
+    "lime": {"segmentation": 4, "n_samples": 400},
     "integrated_gradients": {"steps": 50},
     "guided_ig": {"steps": 50},
     "smooth_grad": {"explainer": {"method": "integrated_gradients", "steps": 5}, "n_samples": 10},
@@ -102,7 +102,7 @@ def test_numpy_work_ends_between_samples(model, monkeypatch):
         assert may_go_on.wait(60)
         return np.arange(64).reshape(8, 8) // 16
 
-    lime = kerasxai.explainers.LIME(model, segmentation=segmentation, num_samples=10, verbose=0)
+    lime = kerasxai.explainers.LIME(model, segmentation=segmentation, n_samples=10, verbose=0)
     with pytest.raises(KeyboardInterrupt):
         lime(nets.images(8))
     may_go_on.set()

@@ -71,7 +71,7 @@ def check(cls, make):
                 if isinstance(default, (int, float)):
                     assert isinstance(value, bool) == isinstance(default, bool), told
                     assert label not in ("digits", "spelt False", "NaN", "infinity", "None") or (
-                        label == "None" and option in ("steps", "patch_size")
+                        label == "None" and option in ("steps", "window")
                     ), told
 
 

@@ -65,7 +65,7 @@ def test_options():
     assert suggested(error) == "gamma"
     with pytest.raises(TypeError) as error:
         evaluators.AOPC(patchsize=3)
-    assert suggested(error) == "patch_size"
+    assert suggested(error) == "window"
 
 
 def test_nothing_is_suggested_where_nothing_is_near():

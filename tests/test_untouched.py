@@ -151,7 +151,7 @@ def test_explain_with_several_methods_leaves_the_model_as_it_was(model):
 def test_a_grid_of_evaluators_leaves_the_model_as_it_was(model):
     """Each evaluator by itself: tests/evaluators/test_every_evaluator.py."""
     before = state_before(model)
-    measures = [{"evaluator": "aopc", "patch_size": 4, "steps": 2}, "drop_increase", "randomization"]
+    measures = [{"evaluator": "aopc", "window": 4, "steps": 2}, "drop_increase", "randomization"]
     table = kerasxai.evaluate(model, nets.images(3), ["gradient", "grad_cam"], measures, controls=False, verbose=0)
     assert len(table.results) == 2
     assert_untouched(model, before)
@@ -160,7 +160,7 @@ def test_a_grid_of_evaluators_leaves_the_model_as_it_was(model):
 @pytest.mark.parametrize("cls", ["DropIncrease", "AOPC", "DeletionInsertion", "ExplanationDrift"])
 def test_callbacks_leave_the_model_as_it_was(cls, models):
     model = models["functional"]
-    options = {"AOPC": {"patch_size": 4}, "DeletionInsertion": {"steps": 2}}
+    options = {"AOPC": {"window": 4}, "DeletionInsertion": {"steps": 2}}
     callback = getattr(kerasxai.callbacks, cls)(nets.images(3), **options.get(cls, {}))
     callback.set_model(model)
     callback.set_params({})

@@ -40,7 +40,7 @@ class DropIncrease(_Chosen):
         x: Probe samples, as arrays or a dataset.
         y: Labels, for `target="true"`.
         explainer: A name, config dict, class, function of the model, or explainer on the model that is trained.
-        **kwargs: `mask`, `fraction`, `ties`, `fill`, `seed`: see `kerasxai.evaluators.DropIncrease`. `target`,
+        **kwargs: `mask`, `fraction`, `ties`, `replace`, `seed`: see `kerasxai.evaluators.DropIncrease`. `target`,
             `max_samples`, `every`, `every_batches`, `prefix`, `name`, `on_error`, `verbose`, `log_dir`,
             `batch_size`: see `ExplanationCallback`.
 
@@ -68,7 +68,7 @@ class AOPC(_Chosen):
         x: Probe samples, as arrays or a dataset.
         y: Labels, for `target="true"`.
         explainer: A name, config dict, class, function of the model, or explainer on the model that is trained.
-        **kwargs: `patch_size`, `steps`, `order`, `replace`, `draws`, `seed`: see `kerasxai.evaluators.AOPC`.
+        **kwargs: `window`, `steps`, `order`, `replace`, `n_samples`, `seed`: see `kerasxai.evaluators.AOPC`.
             `target`, `max_samples`, `every`, `every_batches`, `prefix`, `name`, `on_error`, `verbose`, `log_dir`,
             `batch_size`: see `ExplanationCallback`.
 
@@ -76,7 +76,7 @@ class AOPC(_Chosen):
 
     ```python
     model.compile("adam", "sparse_categorical_crossentropy")
-    quality = kerasxai.callbacks.AOPC(images, explainer="lrp", patch_size=8)
+    quality = kerasxai.callbacks.AOPC(images, explainer="lrp", window=8)
     history = model.fit(images, np.array([0, 1, 2, 3]), verbose=0, callbacks=[quality])
     history.history["val_lrp_aopc"]
     ```
@@ -94,7 +94,7 @@ class DeletionInsertion(_Chosen):
         x: Probe samples, as arrays or a dataset.
         y: Labels, for `target="true"`.
         explainer: A name, config dict, class, function of the model, or explainer on the model that is trained.
-        **kwargs: `steps`, `order`, `replace`, `draws`, `seed`, for both: see `kerasxai.evaluators.Deletion` and
+        **kwargs: `steps`, `order`, `replace`, `n_samples`, `seed`, for both: see `kerasxai.evaluators.Deletion` and
             `Insertion`. `target`, `max_samples`, `every`, `every_batches`, `prefix`, `name`, `on_error`,
             `verbose`, `log_dir`, `batch_size`: see `ExplanationCallback`.
 

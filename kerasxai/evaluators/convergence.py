@@ -26,7 +26,7 @@ class CosineSimilarityConvergence(Evaluator):
     names them. NaN where no relevance arrives.
 
     Args:
-        draws: Number of pairs of output vectors, the same for all samples.
+        n_samples: Number of pairs of output vectors, the same for all samples.
         **kwargs: `batch_size`, `seed`, see `Evaluator`. The explainer's own `batch_size` bounds the memory.
 
     Reference:
@@ -35,7 +35,7 @@ class CosineSimilarityConvergence(Evaluator):
     Example:
 
     ```python
-    evaluator = kerasxai.evaluators.CosineSimilarityConvergence(draws=5)
+    evaluator = kerasxai.evaluators.CosineSimilarityConvergence(n_samples=5)
     results = evaluator(model, images, explainer="lrp")
     ```
     """
@@ -44,9 +44,9 @@ class CosineSimilarityConvergence(Evaluator):
     needs_maps = False
     directions = {"cosine_similarity_convergence": "lower"}
 
-    def __init__(self, draws=10, **kwargs):
+    def __init__(self, n_samples=10, **kwargs):
         super().__init__(**kwargs)
-        self.draws = positive_integer("draws", draws)
+        self.n_samples = positive_integer("n_samples", n_samples)
 
     def measure(self, case):
         if not isinstance(case.explainer, LRP):
@@ -56,13 +56,13 @@ class CosineSimilarityConvergence(Evaluator):
             )
         lrp, inputs = case.explainer, case.samples.inputs
         layers = list(reversed(lrp.plan.linear))
-        cosines = functools.partial(_cosines, lrp, layers, self.draws, self.seed)
+        cosines = functools.partial(_cosines, lrp, layers, self.n_samples, self.seed)
         found, _ = lrp.run(
             cosines,
             inputs[0] if len(inputs) == 1 else inputs,
             case.samples.target,
             one_class=True,
-            key=(self.name, self.draws, self.seed),
+            key=(self.name, self.n_samples, self.seed),
         )
         curve = _median_of_known(found.astype(np.float64))
         return {
@@ -78,7 +78,7 @@ def _cosines(lrp, layers, draws, seed, inputs, target):
     Args:
         lrp: The explainer whose rules are followed.
         layers: Nodes at whose inputs they are compared, besides the output and the model's inputs.
-        draws, seed: See `CosineSimilarityConvergence`.
+        n_samples, seed: See `CosineSimilarityConvergence`.
         inputs, target: See `Explainer.explain_batch`.
     """
     forward = Forward(lrp.graph, inputs, lrp.scorer.overrides(target))

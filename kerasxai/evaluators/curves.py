@@ -23,18 +23,18 @@ class PerturbationCurve(Evaluator):
         order: `"morf"` (most relevant first), `"lerf"` (least relevant first), or `"random"`. Ties row-major in both.
         replace: What changed positions become, in the model's input space: `"zero"`, `"mean"` (the sample's own, per
             channel), `"blur"`, `"uniform_noise"` (over the sample's own range), or a number.
-        draws: Number of draws of noise that are averaged.
+        n_samples: Number of draws of noise that are averaged.
         **kwargs: `batch_size`, `seed`, see `Evaluator`.
     """
 
-    def __init__(self, order="morf", replace="zero", draws=1, **kwargs):
+    def __init__(self, order="morf", replace="zero", n_samples=1, **kwargs):
         super().__init__(**kwargs)
         check_one_of("order", order, ORDERS)
         if not is_number(replace) and not (isinstance(replace, str) and replace in REPLACEMENTS):
             choices = ", ".join(map(repr, REPLACEMENTS))
             raise ValueError(f"`replace` must be one of {choices}, or a number. Received: replace={shown(replace)}.")
         self.order, self.replace = order, replace
-        self.draws = positive_integer("draws", draws)
+        self.n_samples = positive_integer("n_samples", n_samples)
 
     def curve(self, case, place, thresholds, insert=False):
         """Scores of the samples with their first positions changed.
@@ -53,7 +53,7 @@ class PerturbationCurve(Evaluator):
         return np.where(case.is_finite[:, np.newaxis], curve, np.nan)
 
     def _mean_curve(self, samples, place, thresholds, insert=False):
-        draws = self.draws if self.replace == "uniform_noise" else 1
+        draws = self.n_samples if self.replace == "uniform_noise" else 1
         return sum(self._curve_of_draw(samples, place, thresholds, draw, insert) for draw in range(draws)) / draws
 
     def _curve_of_draw(self, samples, place, thresholds, draw, insert):
@@ -158,7 +158,7 @@ class AOPC(PerturbationCurve):
     order of the same regions.
 
     Args:
-        patch_size: Side of a region; None: 9 of 224, else a 25th of the longest side.
+        window: Side of a region; None: 9 of 224, else a 25th of the longest side.
         steps: Number of regions replaced at most, 100 as in the paper; None: all.
         **kwargs: `order`, `replace`, `draws`, see `PerturbationCurve`; `batch_size`, `seed`, see `Evaluator`.
 
@@ -168,14 +168,14 @@ class AOPC(PerturbationCurve):
 
     directions = {"aopc": "higher", "abpc": "higher", "aopc_above_random": "higher"}
 
-    def __init__(self, patch_size=None, steps=100, replace="uniform_noise", **kwargs):
+    def __init__(self, window=None, steps=100, replace="uniform_noise", **kwargs):
         super().__init__(replace=replace, **kwargs)
-        self.patch_size = None if patch_size is None else positive_integer("patch_size", patch_size)
+        self.window = None if window is None else positive_integer("window", window)
         self.steps = None if steps is None else positive_integer("steps", steps)
 
     def measure(self, case):
         spatial = case.heatmaps.shape[1:]
-        side = self.patch_size or (9 if max(spatial) == 224 else max(1, max(spatial) // 25))
+        side = self.window or (9 if max(spatial) == 224 else max(1, max(spatial) // 25))
         regions = _Regions(spatial, side)
         sums = regions.sums(case)
         thresholds = np.arange(min(self.steps or regions.count, regions.count) + 1)
@@ -197,7 +197,7 @@ class AOPC(PerturbationCurve):
     def _random_curve(self, case, regions, side, thresholds):
         # Knows nothing of the maps, so that all explainers of the same samples share it.
         place = regions.place(self._drawn_place((len(case.samples), regions.count)))
-        key = ("random curve", side, len(thresholds), self.replace, self.draws, self.seed)
+        key = ("random curve", side, len(thresholds), self.replace, self.n_samples, self.seed)
         curve = case.samples.keep(key, lambda: self._mean_curve(case.samples, place, thresholds))
         return np.where(case.is_finite[:, np.newaxis], curve, np.nan)
 
@@ -270,7 +270,7 @@ class PixelFlipping(PerturbationCurve):
     `pixel_flipping` is the mean of the curve: the steeper it falls, the lower.
 
     Args:
-        patch_size: Side of a patch.
+        window: Side of a patch.
         steps: Number of patches at most; None: all.
         **kwargs: `order`, `replace`, `draws`, see `PerturbationCurve`; `batch_size`, `seed`, see `Evaluator`.
 
@@ -280,14 +280,14 @@ class PixelFlipping(PerturbationCurve):
 
     directions = {"pixel_flipping": "lower"}
 
-    def __init__(self, patch_size=4, steps=None, **kwargs):
+    def __init__(self, window=4, steps=None, **kwargs):
         super().__init__(**kwargs)
-        self.patch_size = positive_integer("patch_size", patch_size)
+        self.window = positive_integer("window", window)
         self.steps = None if steps is None else positive_integer("steps", steps)
 
     def measure(self, case):
         spatial = case.heatmaps.shape[1:]
-        regions = _Regions(spatial, self.patch_size)
+        regions = _Regions(spatial, self.window)
         sums = regions.sums(case)
         places = {"morf": lambda: ranks(-sums), "lerf": lambda: ranks(sums)}.get(
             self.order, lambda: self._drawn_place(sums.shape)

@@ -25,7 +25,7 @@ class DropIncrease(Evaluator):
         fraction: Share of positions kept.
         ties: `"strict"`: what equals the k-th value is dropped; `"first"`: exactly k are kept, ties row-major;
             `"random"`: exactly k, ties drawn.
-        fill: What the dropped positions become: a number or one per channel, in the model's input space.
+        replace: What the dropped positions become: a number or one per channel, in the model's input space.
         **kwargs: `batch_size`, `seed`, see `Evaluator`.
 
     Reference:
@@ -33,15 +33,15 @@ class DropIncrease(Evaluator):
         https://arxiv.org/abs/2303.10858
     """
 
-    def __init__(self, mask="top", fraction=0.15, ties="strict", fill=0.0, **kwargs):
+    def __init__(self, mask="top", fraction=0.15, ties="strict", replace=0.0, **kwargs):
         super().__init__(**kwargs)
         check_one_of("mask", mask, ("top", "soft"))
         check_one_of("ties", ties, ("strict", "first", "random"))
-        check_finite("fill", fill)
-        if np.ndim(fill) > 1:
-            raise ValueError(f"`fill` must be a number or one per channel. Received: fill={shown(fill)}.")
+        check_finite("replace", replace)
+        if np.ndim(replace) > 1:
+            raise ValueError(f"`replace` must be a number or one per channel. Received: replace={shown(replace)}.")
         self.fraction = number("fraction", fraction, above=0, most=1)
-        self.mask, self.ties, self.fill = mask, ties, fill
+        self.mask, self.ties, self.replace = mask, ties, replace
 
     @property
     def directions(self):
@@ -58,8 +58,10 @@ class DropIncrease(Evaluator):
                 "target=lambda outputs: tf.sigmoid(outputs[:, 0])."
             )
         channels = samples.x.shape[-1]
-        if np.ndim(self.fill) == 1 and len(self.fill) != channels:
-            raise ValueError(f"`fill` must have one value for each of {channels} channels. Received: {self.fill!r}.")
+        if np.ndim(self.replace) == 1 and len(self.replace) != channels:
+            raise ValueError(
+                f"`replace` must have one value for each of {channels} channels. Received: {self.replace!r}."
+            )
         masks = self.masks(case)[..., np.newaxis]
         original = samples.originals.astype(np.float64)
         after = samples.scores([lambda piece: self._shown(samples.x[piece], masks[piece])]).astype(np.float64)
@@ -100,7 +102,7 @@ class DropIncrease(Evaluator):
         return kept
 
     def _shown(self, x, masks):
-        return x * masks if self.mask == "soft" else np.where(masks, x, np.asarray(self.fill, x.dtype))
+        return x * masks if self.mask == "soft" else np.where(masks, x, np.asarray(self.replace, x.dtype))
 
 
 def _positive_share(rows):

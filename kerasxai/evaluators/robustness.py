@@ -25,7 +25,7 @@ class Infidelity(Evaluator):
     `sum (I . e) D / sum (I . e)^2` with D the change, 0 where its denominator is 0: a method's units do not matter.
 
     Args:
-        draws: Number of draws, independent of one another and shared by all samples.
+        n_samples: Number of draws, independent of one another and shared by all samples.
         noise_level: Standard deviation of the noise as a share of each sample's range.
         **kwargs: `batch_size`, `seed`, see `Evaluator`.
 
@@ -35,9 +35,9 @@ class Infidelity(Evaluator):
 
     directions = {"infidelity": "lower"}
 
-    def __init__(self, draws=100, noise_level=0.1, **kwargs):
+    def __init__(self, n_samples=100, noise_level=0.1, **kwargs):
         super().__init__(**kwargs)
-        self.draws = positive_integer("draws", draws)
+        self.n_samples = positive_integer("n_samples", n_samples)
         self.noise_level = number("noise_level", noise_level, above=0)
 
     def measure(self, case):
@@ -46,7 +46,7 @@ class Infidelity(Evaluator):
         if attributions.ndim < samples.x.ndim:
             attributions = attributions[..., np.newaxis]
         spread = (self.noise_level * value_range(_floating(samples))).astype(samples.x.dtype)
-        key = ("infidelity", self.draws, self.seed, self.batch_size)
+        key = ("infidelity", self.n_samples, self.seed, self.batch_size)
         arrays = [samples.x, np.nan_to_num(attributions), spread]
         after, promised = np.moveaxis(samples.run(key, self._engine(samples.scored), arrays), -1, 0)
         change = samples.originals[:, np.newaxis].astype(np.float64) - after  # (samples, draws)
@@ -73,9 +73,11 @@ class Infidelity(Evaluator):
                 pair = tf.stack([tf.cast(split(scores, tf.size(indices)), tf.float64), promised], axis=-1)
                 return [tf.tensor_scatter_nd_update(state[0], indices[:, tf.newaxis], pair)]
 
-            empty = tf.ensure_shape(tf.zeros([self.draws, tf.shape(x)[0], 2], tf.float64), [self.draws, None, 2])
+            empty = tf.ensure_shape(
+                tf.zeros([self.n_samples, tf.shape(x)[0], 2], tf.float64), [self.n_samples, None, 2]
+            )
             chunk = tf.maximum(1, self.batch_size // tf.shape(x)[0])
-            (found,) = accumulate(self.draws, chunk, step, [empty])
+            (found,) = accumulate(self.n_samples, chunk, step, [empty])
             return tf.transpose(found, [1, 0, 2])
 
         return run
@@ -88,16 +90,16 @@ class Neighbourhood(Evaluator):
 
     Args:
         radius: Largest change of a value, as a share of each sample's range.
-        draws: Number of neighbours, made of draws shared by all samples.
+        n_samples: Number of neighbours, made of draws shared by all samples.
         **kwargs: `batch_size`, `seed`, see `Evaluator`.
     """
 
     needs = ("explainer",)
 
-    def __init__(self, radius=RADIUS, draws=DRAWS, **kwargs):
+    def __init__(self, radius=RADIUS, n_samples=DRAWS, **kwargs):
         super().__init__(**kwargs)
         self.radius = number("radius", radius, above=0)
-        self.draws = positive_integer("draws", draws)
+        self.n_samples = positive_integer("n_samples", n_samples)
 
     @property
     def directions(self):
@@ -107,7 +109,7 @@ class Neighbourhood(Evaluator):
         x = _floating(case.samples)
         before = _rows(case.attributions)
         largest = np.full(len(x), -np.inf)
-        for draw in range(self.draws):
+        for draw in range(self.n_samples):
             noise = np.random.default_rng([self.seed, draw]).uniform(-self.radius, self.radius, x.shape[1:])
             near = case.samples.as_inputs((x + value_range(x) * noise).astype(x.dtype))
             after = _rows(case.explain([near]))

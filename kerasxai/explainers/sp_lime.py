@@ -49,7 +49,7 @@ def sp_lime(lime, x, budget=5, target=None, y=None):
     Example:
 
     ```python
-    lime = kerasxai.explainers.LIME(model, segmentation=4, num_samples=100, num_features=3)
+    lime = kerasxai.explainers.LIME(model, segmentation=4, n_samples=100, num_features=3)
     pick = kerasxai.explainers.sp_lime(lime, images, budget=2)
     pick.indices
     ```

@@ -78,8 +78,8 @@ class SurrogateExplainer(PerturbationExplainer):
         segmentation: What makes the segments. None: quickshift superpixels of an image, 10 equal windows of a signal.
             `"quickshift"` or `"slic"`; an int or one per spatial axis: equal parts; an int array `(*spatial)`: labels,
             the same for all samples; a function of one sample `(*spatial, channels)` that returns labels.
-        num_samples: Number of coalitions of segments.
-        fill: What a segment that is left out becomes: `"mean"`, its mean of each channel, or a number, or one per
+        n_samples: Number of coalitions of segments.
+        baseline: What a segment that is left out becomes: `"mean"`, its mean of each channel, or a number, or one per
             channel.
         seed: Seed of the coalitions and of quickshift.
         **kwargs: `score`, see `PerturbationExplainer`; `batch_size`, `verbose`, see `Explainer`.
@@ -87,19 +87,21 @@ class SurrogateExplainer(PerturbationExplainer):
 
     family = "surrogate"
 
-    def __init__(self, model, segmentation=None, num_samples=1000, fill="mean", seed=0, **kwargs):
+    def __init__(self, model, segmentation=None, n_samples=1000, baseline="mean", seed=0, **kwargs):
         self.segmentation = check_segmentation(segmentation)
-        self.num_samples = None if num_samples is None else positive_integer("num_samples", num_samples)
-        if isinstance(fill, str) and fill != "mean":
-            raise ValueError(f'`fill` must be "mean", a number, or one per channel. Received: fill={fill!r}.')
-        if not isinstance(fill, str):
-            check_finite("fill", fill)
-        self.fill, self.seed = fill, seed_number(seed)
+        self.n_samples = None if n_samples is None else positive_integer("n_samples", n_samples)
+        if isinstance(baseline, str) and baseline != "mean":
+            raise ValueError(
+                f'`baseline` must be "mean", a number, or one per channel. Received: baseline={baseline!r}.'
+            )
+        if not isinstance(baseline, str):
+            check_finite("baseline", baseline)
+        self.baseline, self.seed = baseline, seed_number(seed)
         self._segment_seed = self.seed
         super().__init__(model, **kwargs)
-        if not isinstance(fill, str):
+        if not isinstance(baseline, str):
             for index in spatial_inputs(getattr(self.graph, "input_shapes", [])):
-                check_broadcast(np.shape(fill), self.graph.input_shapes[index][1:], "fill")
+                check_broadcast(np.shape(baseline), self.graph.input_shapes[index][1:], "baseline")
         self.coalitions = self.make_coalitions()
 
     def check_size(self, size):
@@ -201,7 +203,7 @@ class SurrogateExplainer(PerturbationExplainer):
             yield (
                 f"{open_.sum()} of {len(segments)} {self.name} maps have more segments, up to {segments.max()}, than "
                 f"{self.coalitions.count(segments[open_])} coalitions can tell apart: their R^2 means nothing and "
-                "their values little. Give more num_samples or fewer segments."
+                "their values little. Give more n_samples or fewer segments."
             )
         if (segments == 1).any():
             yield (
@@ -249,8 +251,8 @@ class SurrogateExplainer(PerturbationExplainer):
 
     def _filled(self, x, labels, counts):
         """The sample with every segment left out."""
-        if not isinstance(self.fill, str):
-            return tf.zeros_like(x) + replacement("fill", self.fill, x)
+        if not isinstance(self.baseline, str):
+            return tf.zeros_like(x) + replacement("baseline", self.baseline, x)
         batch, width, channels = tf.shape(x)[0], tf.reduce_max(counts), x.shape[-1]
         rows = tf.reshape(labels, [batch, -1]) + width * tf.range(batch)[:, tf.newaxis]
         values = tf.reshape(as_float(x), [-1, channels])
@@ -270,8 +272,8 @@ class LIME(SurrogateExplainer):
 
     Args:
         model: A built Keras model, or a function `x -> scores`.
-        segmentation, fill, seed: See `SurrogateExplainer`.
-        num_samples: Number of perturbed copies; the first is the sample itself.
+        segmentation, baseline, seed: See `SurrogateExplainer`.
+        n_samples: Number of perturbed copies; the first is the sample itself.
         num_features: How many segments the model may use, those of the largest weights (the package lime's
             `"highest_weights"`); the others are 0. None: all.
         **kwargs: `score`, see `PerturbationExplainer`; `batch_size`, `verbose`, see `Explainer`.
@@ -285,21 +287,21 @@ class LIME(SurrogateExplainer):
     Example:
 
     ```python
-    lime = kerasxai.explainers.LIME(model, segmentation=4, num_samples=200)
+    lime = kerasxai.explainers.LIME(model, segmentation=4, n_samples=200)
     maps = lime(images)
     fit = lime.fit(images)
     fit.weights[0], fit.quality  # one value per segment; how well the linear model describes the scores
     ```
     """
 
-    passes = "2 F + num_samples F"
+    passes = "2 F + n_samples F"
 
-    def __init__(self, model, segmentation=None, num_samples=1000, num_features=None, fill="mean", seed=0, **kwargs):
+    def __init__(self, model, segmentation=None, n_samples=1000, num_features=None, baseline="mean", seed=0, **kwargs):
         self.num_features = None if num_features is None else positive_integer("num_features", num_features)
-        super().__init__(model, segmentation, positive_integer("num_samples", num_samples), fill, seed, **kwargs)
+        super().__init__(model, segmentation, positive_integer("n_samples", n_samples), baseline, seed, **kwargs)
 
     def make_coalitions(self):
-        return FairCoins(self.seed, self.num_samples)
+        return FairCoins(self.seed, self.n_samples)
 
     def solve(self, sums, change, counts):
         if self.num_features is None:
@@ -311,13 +313,13 @@ class LIME(SurrogateExplainer):
     def doubts(self, quality, segments):
         yield from super().doubts(quality, segments)
         used = np.minimum(segments, self.num_features or segments)
-        adjusted = 1 - (1 - quality) * (self.num_samples - 1) / np.maximum(self.num_samples - 1 - used, 1)
+        adjusted = 1 - (1 - quality) * (self.n_samples - 1) / np.maximum(self.n_samples - 1 - used, 1)
         poor = self.coalitions.determine(segments) & (adjusted < POOR_FIT)
         if poor.any():
             yield (
                 f"{poor.sum()} of {len(quality)} {self.name} maps are of scores that a linear model of their segments "
                 f"does not describe (adjusted weighted R^2 below {POOR_FIT}, worst {adjusted[poor].min():.2f}): they "
-                "say little. Try more num_samples, other segments, or another method."
+                "say little. Try more n_samples, other segments, or another method."
             )
 
 
@@ -332,8 +334,8 @@ class KernelSHAP(SurrogateExplainer):
 
     Args:
         model: A built Keras model, or a function `x -> scores`.
-        segmentation, fill, seed: See `SurrogateExplainer`.
-        num_samples: Number of coalitions drawn; all are scored where there are no more. None: 2048, and all for 12
+        segmentation, baseline, seed: See `SurrogateExplainer`.
+        n_samples: Number of coalitions drawn; all are scored where there are no more. None: 2048, and all for 12
             segments or fewer.
         **kwargs: `score`, see `PerturbationExplainer`; `batch_size`, `verbose`, see `Explainer`.
 
@@ -348,13 +350,13 @@ class KernelSHAP(SurrogateExplainer):
     ```
     """
 
-    passes = "2 F + num_samples F"
+    passes = "2 F + n_samples F"
 
-    def __init__(self, model, segmentation=None, num_samples=None, fill="mean", seed=0, **kwargs):
-        super().__init__(model, segmentation, num_samples, fill, seed, **kwargs)
+    def __init__(self, model, segmentation=None, n_samples=None, baseline="mean", seed=0, **kwargs):
+        super().__init__(model, segmentation, n_samples, baseline, seed, **kwargs)
 
     def make_coalitions(self):
-        return ShapleyKernel(self.seed, self.num_samples)
+        return ShapleyKernel(self.seed, self.n_samples)
 
     def solve(self, sums, change, counts):
         width = tf.shape(sums.z)[1]

@@ -37,7 +37,7 @@ def segments(x, fit, top=None, titles=None, alpha=0.5, colormap=None, columns=No
     Example:
 
     ```python
-    lime = kerasxai.explainers.LIME(model, segmentation=4, num_samples=200)
+    lime = kerasxai.explainers.LIME(model, segmentation=4, n_samples=200)
     figure = kerasxai.plots.segments(images, lime.fit(images), top=3)
     figure.savefig("segments.png")
     ```

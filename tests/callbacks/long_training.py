@@ -45,7 +45,7 @@ def main(with_callbacks, folder):
     if with_callbacks:
         callbacks = [
             kerasxai.callbacks.DropIncrease(x[:16], explainer="grad_cam", every_batches=3),
-            kerasxai.callbacks.AOPC(x[:8], explainer="lrp", patch_size=4),
+            kerasxai.callbacks.AOPC(x[:8], explainer="lrp", window=4),
             kerasxai.callbacks.DeletionInsertion(x[:8], y[:8], explainer="smooth_grad", steps=4, target="true"),
             kerasxai.callbacks.ExplanationDrift(x[:8], explainer="integrated_gradients"),
             kerasxai.callbacks.Heatmaps(x[:2], explainer="layer_cam", directory=folder, log_dir=folder),

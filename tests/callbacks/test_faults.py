@@ -65,7 +65,7 @@ REFUSED = {
     "on_error": (lambda: DropIncrease(X[:4], on_error="ignore"), "`on_error`"),
     "verbose": (lambda: DropIncrease(X[:4], verbose=3), "`verbose`"),
     "option": (lambda: DropIncrease(X[:4], evry=2), "evry"),
-    "evaluator option": (lambda: AOPC(X[:4], patch_size=0), "`patch_size`"),
+    "evaluator option": (lambda: AOPC(X[:4], window=0), "`window`"),
     "class names": (
         lambda: Heatmaps(X[:4], class_names=["cat"], target=2, directory=FOLDER),
         "class_names",

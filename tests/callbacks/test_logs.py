@@ -49,7 +49,7 @@ def test_all_evaluators_on_all_explainers():
 def test_the_callbacks_write_their_metrics():
     history = training.fit(
         DropIncrease(X[:4], explainer="lrp", mask="soft"),
-        AOPC(X[:4], explainer="lrp", patch_size=6, steps=2),
+        AOPC(X[:4], explainer="lrp", window=6, steps=2),
         DeletionInsertion(X[:4], explainer="lrp", steps=3),
         epochs=1,
     ).history

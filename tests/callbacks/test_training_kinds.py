@@ -122,7 +122,7 @@ def test_training_on_tf_data_with_several_steps_per_execution():
 
 
 def test_every_batches_goes_to_history_and_tensorboard(tmp_path):
-    callback = AOPC(X[:4], explainer="lrp", patch_size=6, every_batches=3, log_dir=tmp_path)
+    callback = AOPC(X[:4], explainer="lrp", window=6, every_batches=3, log_dir=tmp_path)
     history = training.fit(callback, batch_size=4).history
     assert callback.history["batch"] == [3, 6, 9, 12, 15]
     assert len(callback.history["val_lrp_aopc"]) == 5 and len(history["val_lrp_aopc"]) == 2

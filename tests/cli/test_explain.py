@@ -90,13 +90,13 @@ def test_folder_of_images(tmp_path, image_model, pictures, capsys):
 
 def test_options_of_surrogates_and_masks(tmp_path, image_model, pictures):
     """Options go to the methods that have them."""
-    options = ["--option", "num_samples=20", "--option", "segmentation=3", "--option", "n_masks=12"]
+    options = ["--option", "n_samples=20", "--option", "segmentation=3", "--option", "n_masks=12"]
     methods = ["--method", "lime", "--method", "kernel_shap", "--method", "rise"]
     out = tmp_path / "out"
     arguments = (tmp_path / "net.keras", tmp_path / "images", "--preprocess", "0-1", "--out", out)
     assert run(*arguments, *methods, *options) == 0
     x = np.stack(list(pictures.values())) / np.float32(255)
-    surrogate = {"num_samples": 20, "segmentation": 3}
+    surrogate = {"n_samples": 20, "segmentation": 3}
     for method, own in {"lime": surrogate, "kernel_shap": surrogate, "rise": {"n_masks": 12}}.items():
         expected = kerasxai.explain(image_model, x, method, **own)
         with np.load(out / f"{method}.npz") as archive:

@@ -22,7 +22,7 @@ SHAPE = (8, 10, 3)
 PRESETS = {
     "drop_increase": DropIncrease(fraction=0.4),
     "soft": DropIncrease(mask="soft"),
-    "aopc": AOPC(patch_size=4, steps=3),
+    "aopc": AOPC(window=4, steps=3),
     "deletion": Deletion(steps=4),
     "insertion": Insertion(steps=4),
     "pixel_flipping": PixelFlipping(steps=3),
@@ -351,8 +351,8 @@ def test_evaluating_leaves_the_model_as_it_was(kind):
     "evaluator",
     [
         *PRESETS.values(),
-        DropIncrease(fill=np.array([0.1, 0.2, 0.3]), ties="random", seed=4),
-        AOPC(replace=0.5, draws=3),
+        DropIncrease(replace=np.array([0.1, 0.2, 0.3]), ties="random", seed=4),
+        AOPC(replace=0.5, n_samples=3),
     ],
 )
 def test_configs_round_trip_through_json(evaluator):

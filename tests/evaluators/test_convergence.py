@@ -35,7 +35,7 @@ def drawn_pairs(units, seed=0):
 def test_a_linear_net_by_hand():
     model = dense_chain(2)
     x = np.random.default_rng(1).normal(size=(5, 6)).astype("float32")
-    results = CosineSimilarityConvergence(draws=DRAWS)(model, x, explainer=LRP(model, rules=lrp.Zero()))
+    results = CosineSimilarityConvergence(n_samples=DRAWS)(model, x, explainer=LRP(model, rules=lrp.Zero()))
 
     matrices = [w.numpy().astype(np.float64) for w in model.weights]
     values = [x.astype(np.float64)]
@@ -61,7 +61,7 @@ def test_a_linear_net_by_hand():
 def test_z_plus_converges_to_one_direction_where_weights_are_positive():
     model = dense_chain(8, "relu")
     x = np.random.default_rng(1).uniform(0.1, 1, size=(4, 6)).astype("float32")
-    found = CosineSimilarityConvergence(draws=DRAWS)(model, x, explainer=LRP(model, rules=lrp.ZPlus()))
+    found = CosineSimilarityConvergence(n_samples=DRAWS)(model, x, explainer=LRP(model, rules=lrp.ZPlus()))
     median = np.median(found["cosine_curve"], axis=0)
     assert median[0] < 0.9
     assert median[-1] > 1 - 1e-6
@@ -72,7 +72,7 @@ def test_z_plus_converges_to_one_direction_where_weights_are_positive():
 def test_kinds_of_models_batches_and_one_trace(kind):
     model, x = nets.build(kind), nets.images(5)
     before = [weight.numpy().copy() for weight in model.weights]
-    evaluator = CosineSimilarityConvergence(draws=DRAWS)
+    evaluator = CosineSimilarityConvergence(n_samples=DRAWS)
     explainer = LRP(model, batch_size=2)
     found = evaluator(model, x, explainer=explainer)
     curve = found["cosine_curve"]
@@ -95,7 +95,7 @@ def test_relevance_of_several_inputs_counts_together():
     model.set_weights([kernel[:2], kernel[2:], head])
     name = "cosine_similarity_convergence"
     found, expected = (
-        CosineSimilarityConvergence(draws=DRAWS)(net, given, explainer=LRP(net, rules=lrp.Zero()))[name]
+        CosineSimilarityConvergence(n_samples=DRAWS)(net, given, explainer=LRP(net, rules=lrp.Zero()))[name]
         for net, given in ((model, [x[:, :2], x[:, 2:]]), (whole, x))
     )
     np.testing.assert_allclose(found, expected, rtol=1e-3)
@@ -105,7 +105,7 @@ def test_all_relevance_lost_is_no_number():
     model = dense_chain(1, "relu")
     x = np.ones((2, 6), "float32")
     model.weights[0].assign(-np.ones(model.weights[0].shape))  # every hidden unit is dead
-    found = CosineSimilarityConvergence(draws=1)(model, x, explainer=LRP(model, rules=lrp.ZPlus()))
+    found = CosineSimilarityConvergence(n_samples=1)(model, x, explainer=LRP(model, rules=lrp.ZPlus()))
     assert np.isnan(found["cosine_similarity_convergence"]).all()
     assert found.summary()["cosine_similarity_convergence"].nan == 2
 
@@ -114,5 +114,5 @@ def test_refuses_what_has_no_rules():
     model = nets.build("sequential")
     with pytest.raises(ValueError, match="must be an LRP"):
         CosineSimilarityConvergence()(model, nets.images(2), explainer="gradient")
-    with pytest.raises(ValueError, match="draws"):
-        evaluators.get("cosine_similarity_convergence")(draws=0)
+    with pytest.raises(ValueError, match="n_samples"):
+        evaluators.get("cosine_similarity_convergence")(n_samples=0)

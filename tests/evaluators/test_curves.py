@@ -78,10 +78,10 @@ def compare(evaluator, units, counts, size, insert=False, order="morf", how="zer
     model, x = softmax_net(size), images(3, (*size, 3), seed=4)
     maps = np.maximum(np.random.default_rng(6).normal(size=(3, *size)), 0)  # with ties at 0
     found = evaluator(model, x, maps, CLASSES)
-    expected = loop(model, x, maps, units, order, how, counts, evaluator.draws, insert)
+    expected = loop(model, x, maps, units, order, how, counts, evaluator.n_samples, insert)
     np.testing.assert_allclose(found["curve"], expected, rtol=1e-4, atol=1e-5)
     assert np.ptp(expected, axis=1).min() > 1e-4
-    return found, expected, lambda other: loop(model, x, maps, units, other, how, counts, evaluator.draws)
+    return found, expected, lambda other: loop(model, x, maps, units, other, how, counts, evaluator.n_samples)
 
 
 def pixels(size):
@@ -110,7 +110,7 @@ def test_deletion_and_insertion(cls, order, how, size):
 @pytest.mark.parametrize("order", ["morf", "lerf", "random"])
 @pytest.mark.parametrize("how, draws", [("uniform_noise", 2), ("zero", 1)])
 def test_aopc_with_regions_cut_at_the_border(order, how, draws, size):
-    evaluator = AOPC(patch_size=4, order=order, replace=how, draws=draws, seed=SEED, batch_size=5)
+    evaluator = AOPC(window=4, order=order, replace=how, n_samples=draws, seed=SEED, batch_size=5)
     units = patches(size, 4)
     assert len(units) == (4 if len(size) == 2 else 6) and units[-1].sum() == (6 if len(size) == 2 else 3)
     found, expected, other = compare(evaluator, units, range(len(units) + 1), size, order=order, how=how)
@@ -128,7 +128,7 @@ def test_steps_limit_the_regions(steps, last):
     found, expected, _ = compare(PixelFlipping(steps=steps, seed=SEED), units, range(last + 1), (6, 7))
     np.testing.assert_allclose(found["pixel_flipping"], expected.mean(axis=1), rtol=1e-4)
     assert found["fraction"][-1] == last / 4
-    limited = AOPC(patch_size=4, steps=steps, replace="zero")
+    limited = AOPC(window=4, steps=steps, replace="zero")
     compare(limited, units, range(last + 1), (6, 7))
 
 
@@ -168,7 +168,7 @@ def test_one_pixel_model():
     np.testing.assert_allclose(found["deletion"], (p(3) * (place - 0.5) + p(0) * (10.5 - place)) / 10, rtol=1e-5)
     inserted = Insertion(steps=10, replace="zero")(model, x, maps, 0)
     np.testing.assert_allclose(inserted["curve"], np.where(np.arange(11) < place[:, np.newaxis], p(0), p(3)), rtol=1e-5)
-    aopc = AOPC(patch_size=1, replace="zero")(model, x, maps, 0)["aopc"]
+    aopc = AOPC(window=1, replace="zero")(model, x, maps, 0)["aopc"]
     np.testing.assert_allclose(aopc, (p(3) - p(0)) * (11 - place) / 11, rtol=1e-5)
 
 
@@ -178,13 +178,13 @@ def test_the_best_and_the_worst_ranking_are_the_extremes(sign):
     maps = np.array(list(itertools.permutations(range(5))), float)
     model, x = weighted_sum(weights), np.ones((121, 5, 1), "float32")
     everything = np.concatenate([weights[np.newaxis], maps])
-    aopc = AOPC(patch_size=1, replace="zero")(model, x, everything, 0)
+    aopc = AOPC(window=1, replace="zero")(model, x, everything, 0)
     deletion = Deletion(steps=5)(model, x, everything, 0)["deletion"]
     insertion = Insertion(steps=5, replace="zero")(model, x, everything, 0)["insertion"]
     assert aopc["aopc"][0] == aopc["aopc"].max() > aopc["aopc"][1:].min()
     assert aopc["abpc"][0] == aopc["abpc"].max() and insertion[0] == insertion.max()
     assert deletion[0] == deletion.min()
-    least = AOPC(patch_size=1, replace="zero", order="lerf")(model, x[:1], weights[np.newaxis], 0)["aopc"]
+    least = AOPC(window=1, replace="zero", order="lerf")(model, x[:1], weights[np.newaxis], 0)["aopc"]
     np.testing.assert_allclose(least, aopc["aopc"].min())
     np.testing.assert_allclose(aopc["abpc"][0], np.ptp(aopc["aopc"]), rtol=1e-5)
 
@@ -193,7 +193,7 @@ def test_the_best_and_the_worst_ranking_are_the_extremes(sign):
 def test_constant_map_has_no_preference(value):
     model, x = softmax_net((6, 7)), images(2, (6, 7, 3))
     maps = np.full((2, 6, 7), value)
-    results = AOPC(patch_size=4)(model, x, maps)  # with regions cut at the border, whose sums are smaller
+    results = AOPC(window=4)(model, x, maps)  # with regions cut at the border, whose sums are smaller
     np.testing.assert_array_equal(results["abpc"], 0)
     assert results.summary()["abpc"].constant == 2
     for cls in (Deletion, PixelFlipping):
@@ -228,17 +228,17 @@ def test_draws_are_seeded_and_averaged():
     maps = np.random.default_rng(1).random((2, 6, 7))
 
     def curve(**options):
-        return AOPC(patch_size=3, **options)(model, x, maps)["curve"]
+        return AOPC(window=3, **options)(model, x, maps)["curve"]
 
     np.testing.assert_array_equal(curve(seed=1), curve(seed=1))
     assert (curve(seed=1)[:, 1:] != curve(seed=2)[:, 1:]).any()
-    many = curve(draws=30)
+    many = curve(n_samples=30)
     spread = np.std([curve(seed=seed) for seed in range(8)], axis=0)
-    assert (np.abs(many - curve(seed=77, draws=30)) < 6 * spread / np.sqrt(30) + 1e-6).all()
+    assert (np.abs(many - curve(seed=77, n_samples=30)) < 6 * spread / np.sqrt(30) + 1e-6).all()
 
 
 @pytest.mark.filterwarnings("error")
-@pytest.mark.parametrize("evaluator", [AOPC(patch_size=3), Deletion(steps=3), Insertion(steps=3), PixelFlipping()])
+@pytest.mark.parametrize("evaluator", [AOPC(window=3), Deletion(steps=3), Insertion(steps=3), PixelFlipping()])
 def test_map_that_is_not_finite_is_nan_and_counted(evaluator):
     model, x = softmax_net((6, 7)), images(3, (6, 7, 3))
     maps = np.random.default_rng(1).random((3, 6, 7))
@@ -269,10 +269,10 @@ def test_first_and_last_steps_are_scored_once():
     assert runs(Deletion(steps=4)) == 5  # the predicted class and the unchanged score are one run
     assert runs(Insertion(steps=4)) == 5
     assert runs(Deletion(steps=100)) == 21  # equal steps are one
-    assert runs(PixelFlipping(patch_size=2)) == 7
-    assert runs(AOPC(patch_size=2)) == 2 + 3 * 5
-    assert runs(AOPC(patch_size=2, steps=3)) == 1 + 3 * 3  # the wholly changed sample is no part of it
-    assert runs(AOPC(patch_size=2, draws=3)) == 1 + 3 * (1 + 3 * 5)
+    assert runs(PixelFlipping(window=2)) == 7
+    assert runs(AOPC(window=2)) == 2 + 3 * 5
+    assert runs(AOPC(window=2, steps=3)) == 1 + 3 * 3  # the wholly changed sample is no part of it
+    assert runs(AOPC(window=2, n_samples=3)) == 1 + 3 * (1 + 3 * 5)
 
 
 def test_never_more_than_the_batch_size_at_once():
@@ -302,7 +302,7 @@ POSITIVE = weighted_sum([0.2, 0.9, 0.4, 0.1, 0.6, 0.3])
 PROPERTIES = {  # one evaluator each, so that nothing is traced twice
     "deletion": Deletion(steps=6),
     "insertion": Insertion(steps=6, replace="zero"),
-    "aopc": AOPC(patch_size=1, replace="zero"),
+    "aopc": AOPC(window=1, replace="zero"),
 }
 SCORES = st.lists(st.integers(-3, 3), min_size=6, max_size=6)
 
@@ -333,7 +333,7 @@ def test_only_the_order_of_positions_counts_and_ties_are_row_major(name, scores,
 
 
 @pytest.mark.parametrize(
-    "options", [{"order": "up"}, {"replace": "black"}, {"replace": True}, {"draws": 0}, {"steps": 0}], ids=str
+    "options", [{"order": "up"}, {"replace": "black"}, {"replace": True}, {"n_samples": 0}, {"steps": 0}], ids=str
 )
 def test_options_are_refused_at_the_door(options):
     with pytest.raises(ValueError, match=f"`{next(iter(options))}`.*Received"):

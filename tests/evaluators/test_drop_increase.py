@@ -147,11 +147,11 @@ def test_probabilities_of_zero_and_one():
 
 def test_fill():
     weights = np.array([1.0, 2.0, 3.0])
-    found = evaluate(weights, [[3, 2, 1]], fraction=0.4, fill=0.25)  # the first is kept
+    found = evaluate(weights, [[3, 2, 1]], fraction=0.4, replace=0.25)  # the first is kept
     np.testing.assert_allclose(found["drop_rate"], 100 * (p(6) - p(2.25)) / p(6), rtol=1e-5)
     model = conv_net(head="softmax")
     x, maps, fill = images(3, SHAPE), np.random.default_rng(1).random((3, *SHAPE[:-1])), [0.2, 0.5, 0.9]
-    found = DropIncrease(fraction=0.5, fill=fill)(model, x, maps)
+    found = DropIncrease(fraction=0.5, replace=fill)(model, x, maps)
     expected = twin(model, x, maps, k=40, fill=fill)
     np.testing.assert_allclose(found["drop_rate"], expected[0], rtol=1e-3, atol=1e-3)
 
@@ -164,8 +164,8 @@ def test_fill():
         ({"fraction": 0}, "`fraction`"),
         ({"fraction": 1.1}, "`fraction`"),
         ({"fraction": "half"}, "`fraction`"),
-        ({"fill": [[0.0]]}, "`fill`"),
-        ({"fill": np.nan}, "`fill`"),
+        ({"replace": [[0.0]]}, "`replace`"),
+        ({"replace": np.nan}, "`replace`"),
     ],
 )
 def test_options_are_refused_at_the_door(options, part):
@@ -174,8 +174,8 @@ def test_options_are_refused_at_the_door(options, part):
 
 
 def test_fill_must_fit_the_channels():
-    with pytest.raises(ValueError, match=r"`fill`.*each of 3 channels"):
-        DropIncrease(fill=[0.1] * 10)(conv_net(head="softmax"), images(1, SHAPE), np.ones((1, 8, 10)))
+    with pytest.raises(ValueError, match=r"`replace`.*each of 3 channels"):
+        DropIncrease(replace=[0.1] * 10)(conv_net(head="softmax"), images(1, SHAPE), np.ones((1, 8, 10)))
 
 
 # A plain twin

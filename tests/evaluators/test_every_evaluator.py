@@ -12,14 +12,14 @@ from tests.test_untouched import assert_untouched, fitted, state_before
 
 layers = keras.layers
 OPTIONS = {  # few steps and draws
-    "aopc": {"patch_size": 4, "steps": 2},
-    "cosine_similarity_convergence": {"draws": 2},
+    "aopc": {"window": 4, "steps": 2},
+    "cosine_similarity_convergence": {"n_samples": 2},
     "deletion": {"steps": 3},
-    "infidelity": {"draws": 3},
+    "infidelity": {"n_samples": 3},
     "input_shift_invariance": {"shift": 0.5},
     "insertion": {"steps": 3},
-    "local_lipschitz": {"draws": 2},
-    "max_sensitivity": {"draws": 2},
+    "local_lipschitz": {"n_samples": 2},
+    "max_sensitivity": {"n_samples": 2},
     "pixel_flipping": {"steps": 2},
     "road": {"percentages": (20, 60)},
     "robustness": {"levels": [10]},

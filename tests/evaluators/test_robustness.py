@@ -21,7 +21,7 @@ def linear_model(shape=(4, 5, 2), seed=0):
 def test_the_weights_of_a_linear_model_are_faithful_in_any_unit(factor):
     model, weights = linear_model()
     x = images(3, weights.shape)
-    found = evaluators.Infidelity(draws=20)(model, x, np.stack([factor * weights] * 3))
+    found = evaluators.Infidelity(n_samples=20)(model, x, np.stack([factor * weights] * 3))
     np.testing.assert_allclose(found["infidelity"], 0, atol=1e-9)
     np.testing.assert_allclose(found["scale"], 1 / factor, rtol=1e-4)
 
@@ -29,7 +29,7 @@ def test_the_weights_of_a_linear_model_are_faithful_in_any_unit(factor):
 def test_infidelity_of_a_map_without_channels_is_the_formula():
     model, weights = linear_model(shape=(6, 2))
     x, maps = images(2, (6, 2)), np.random.default_rng(1).normal(size=(2, 6))
-    found = evaluators.Infidelity(draws=4000)(model, x, maps)
+    found = evaluators.Infidelity(n_samples=4000)(model, x, maps)
     for index in range(2):
         # For Gaussian noise E[(I.a)(I.b)] = s^2 a.b, so the residual of the best scale is s^2 (w.w - (w.e)^2 / e.e).
         e, w = np.repeat(maps[index][:, None], 2, axis=1).ravel(), weights.ravel()
@@ -41,17 +41,17 @@ def test_infidelity_of_a_map_without_channels_is_the_formula():
 def test_infidelity_draws_are_independent_and_free_of_batch_mates():
     model, weights = linear_model()
     x, maps = images(5, weights.shape), np.random.default_rng(1).normal(size=(5, 4, 5))
-    few, many = (evaluators.Infidelity(draws=n)(model, x, maps)["infidelity"] for n in (1, 2))
+    few, many = (evaluators.Infidelity(n_samples=n)(model, x, maps)["infidelity"] for n in (1, 2))
     np.testing.assert_allclose(few, 0, atol=1e-9)  # one draw: the scale fits it
     assert (many > 1e-9).all()  # a second one that were the same would be fitted, too
-    alone = evaluators.Infidelity(draws=2, batch_size=1)(model, x[4:], maps[4:])["infidelity"]
+    alone = evaluators.Infidelity(n_samples=2, batch_size=1)(model, x[4:], maps[4:])["infidelity"]
     np.testing.assert_allclose(alone, many[4:], rtol=1e-3)
 
 
 def test_infidelity_of_odd_maps():
     model, weights = linear_model()
     maps = np.stack([np.zeros((4, 5)), np.full((4, 5), np.nan)])
-    found = evaluators.Infidelity(draws=5)(model, images(2, weights.shape), maps)
+    found = evaluators.Infidelity(n_samples=5)(model, images(2, weights.shape), maps)
     assert found["scale"][0] == 0 and found["infidelity"][0] > 0
     assert np.isnan(found["infidelity"][1])
 

@@ -171,8 +171,8 @@ def test_what_the_type_of_the_input_does_not_have_is_refused(value):
     x = np.random.default_rng(0).integers(0, 256, (2, 6, 5, 1)).astype("uint8")
     with pytest.raises(ValueError, match="`baseline` must be made of values that the input's type uint8 has"):
         Occlusion(model, baseline=value)(x)
-    with pytest.raises(ValueError, match="`fill` must be made of values"):
-        kerasxai.explain(model, x, "lime", fill=value, segmentation=2)
+    with pytest.raises(ValueError, match="`baseline` must be made of values"):
+        kerasxai.explain(model, x, "lime", baseline=value, segmentation=2)
     assert Occlusion(model, baseline=255)(x).shape == (2, 6, 5)
 
 

@@ -63,7 +63,7 @@ def test_one_value_is_in_the_segment_of_the_maximum(method, position, shape):
     x = images(3, shape) + 0.5
     x[(slice(None), *position)] += 1
     parts = 6 if len(shape) == 2 else (3, 5)
-    maps = kerasxai.explain(reads(position, shape), x, method, segmentation=parts, num_samples=300, fill=0.0)
+    maps = kerasxai.explain(reads(position, shape), x, method, segmentation=parts, n_samples=300, baseline=0.0)
     assert maps.shape == x.shape[:-1]
     for one in maps:
         assert one[position] == one.max() > 0
@@ -76,8 +76,8 @@ def test_linear_models_are_recovered(shape, parts):
     """Filled with 0, a segment is worth the sum of weight x input over it."""
     model, weights = linear_model(shape)
     x = images(2, shape) + 0.5
-    exact = KernelSHAP(model, segmentation=parts, fill=0.0).fit(x)
-    lime = LIME(model, segmentation=parts, num_samples=2000, fill=0.0).fit(x)
+    exact = KernelSHAP(model, segmentation=parts, baseline=0.0).fit(x)
+    lime = LIME(model, segmentation=parts, n_samples=2000, baseline=0.0).fit(x)
     for sample, labels, found, fitted in zip(x, exact.segments, exact.weights, lime.weights):
         shares = (weights * sample).sum(axis=-1)
         expected = np.array([shares[labels == label].sum() for label in range(labels.max() + 1)])
@@ -101,7 +101,9 @@ def test_kernel_shap_is_brute_force_on_random_set_functions():
             present[0, np.isin(np.arange(24) // 3, coalition)] = 1
             return np.float32(function(present)[0])  # scores reach TensorFlow in float32
 
-        fit = KernelSHAP(function, segmentation=SEGMENTS, fill=0.0, score="logit").fit(np.ones((1, 24, 2), "float32"))
+        fit = KernelSHAP(function, segmentation=SEGMENTS, baseline=0.0, score="logit").fit(
+            np.ones((1, 24, 2), "float32")
+        )
         np.testing.assert_allclose(fit.weights[0], shapley_values(value, SEGMENTS), atol=1e-6)
 
 
@@ -119,7 +121,7 @@ def test_drawn_coalitions_come_near_the_exact_values_and_always_sum_up(model):
     exact = KernelSHAP(model, segmentation=10).fit(SIGNALS, target=1)
     errors = []
     for count in (40, 160, 640):
-        drawn = [KernelSHAP(model, segmentation=10, num_samples=count, seed=s).fit(SIGNALS, target=1) for s in range(3)]
+        drawn = [KernelSHAP(model, segmentation=10, n_samples=count, seed=s).fit(SIGNALS, target=1) for s in range(3)]
         errors.append(np.mean([np.abs(one.maps - exact.maps).mean() for one in drawn]))
         for one in drawn:
             change = model(SIGNALS).numpy()[:, 1] - one.intercept
@@ -130,7 +132,7 @@ def test_drawn_coalitions_come_near_the_exact_values_and_always_sum_up(model):
 
 @pytest.mark.parametrize("parts", [1, 2, 13, 24])
 def test_kernel_shap_of_any_number_of_segments_sums_to_the_change(parts, model):
-    fit = KernelSHAP(model, segmentation=parts, num_samples=20).fit(SIGNALS, target=0)
+    fit = KernelSHAP(model, segmentation=parts, n_samples=20).fit(SIGNALS, target=0)
     assert [len(weights) for weights in fit.weights] == [parts] * 3
     change = model(SIGNALS).numpy()[:, 0] - fit.intercept
     np.testing.assert_allclose([weights.sum() for weights in fit.weights], change, atol=1e-6)
@@ -140,14 +142,14 @@ def test_kernel_shap_of_any_number_of_segments_sums_to_the_change(parts, model):
 
 
 def coalitions_of(explainer, segments):
-    indices = np.arange(explainer.num_samples)
+    indices = np.arange(explainer.n_samples)
     kept, weights = explainer.coalitions(indices, np.array([segments]))
     return kept[:, 0].astype(float), weights[:, 0]
 
 
 @pytest.mark.parametrize("num_features", [None, 3])
 def test_lime_is_scikit_learns_ridge_on_the_same_samples(num_features, model):
-    explainer = LIME(model, segmentation=9, num_samples=150, num_features=num_features)
+    explainer = LIME(model, segmentation=9, n_samples=150, num_features=num_features)
     fit = explainer.fit(SIGNALS, target=2)
     bits, weights = coalitions_of(explainer, 9)
     for index, (sample, labels) in enumerate(zip(SIGNALS, fit.segments)):
@@ -174,7 +176,7 @@ def test_the_same_seed_gives_the_same_map_whatever_the_batch(cls):
     x = images(5, (8, 10, 3))
     labels = [np.arange(80).reshape(8, 10) // size for size in (10, 40, 5, 8, 16)]  # 8, 2, 16, 10, 5 segments
     by_content = {one.tobytes(): label for one, label in zip(x, labels)}
-    options = {"segmentation": lambda one: by_content[np.asarray(one, "float32").tobytes()], "num_samples": 40}
+    options = {"segmentation": lambda one: by_content[np.asarray(one, "float32").tobytes()], "n_samples": 40}
     maps = cls(model, **options)(x, target=1)
     explainer = cls(model, batch_size=2, **options)
     assert_same(explainer(x, target=1), maps, atol=1e-5)
@@ -190,7 +192,7 @@ def test_the_same_seed_gives_the_same_map_whatever_the_batch(cls):
 def test_kinds_of_models(method, kind):
     model = nets.build(kind)
     x = nets.inputs_for(model, samples=2)
-    maps = kerasxai.explain(model, x, method, segmentation=2, num_samples=12, target=1)
+    maps = kerasxai.explain(model, x, method, segmentation=2, n_samples=12, target=1)
     parts = [part for part in keras.tree.flatten(maps) if part is not None]
     for one, given in zip(parts, keras.tree.flatten(x), strict=False):  # the first input is the one with positions
         assert one.shape == given.shape[:-1]
@@ -202,7 +204,7 @@ def test_a_function_in_numpy():
     def scores(x):
         return np.asarray(x)[:, 3:6].mean(axis=(1, 2))
 
-    maps = kerasxai.explain(scores, SIGNALS, "kernel_shap", segmentation=8, fill=0.0, score="logit")
+    maps = kerasxai.explain(scores, SIGNALS, "kernel_shap", segmentation=8, baseline=0.0, score="logit")
     assert (maps.argmax(axis=1) == 3).all()
     np.testing.assert_allclose(maps[:, 3], scores(SIGNALS), rtol=1e-5)
 
@@ -211,7 +213,7 @@ def test_height_one_is_a_signal(model):
     image_net = keras.Sequential(
         [keras.Input((1, 24, 2)), keras.layers.Reshape((24, 2)), *model.layers], name="of_height_one"
     )
-    options = {"num_samples": 50, "target": 1}
+    options = {"n_samples": 50, "target": 1}
     as_signal = kerasxai.explain(model, SIGNALS, "lime", segmentation=6, **options)
     as_image = kerasxai.explain(image_net, SIGNALS[:, np.newaxis], "lime", segmentation=(1, 6), **options)
     assert_same(as_image[:, 0], as_signal)
@@ -226,7 +228,7 @@ def test_a_poor_fit_is_told():
         return (present.sum(axis=1) % 2).astype(np.float32)
 
     x = np.ones((2, 24, 2), "float32")
-    lime = LIME(parity, segmentation=SEGMENTS, fill=0.0, num_samples=400, score="logit")
+    lime = LIME(parity, segmentation=SEGMENTS, baseline=0.0, n_samples=400, score="logit")
     for explain in (lime, lime.fit):
         with pytest.warns(UserWarning, match="2 of 2 lime maps are of scores that a linear model"):
             explain(x)
@@ -241,15 +243,15 @@ def test_a_fit_to_noise_is_told():
 
     x = np.ones((2, 20, 1), "float32")
     with pytest.warns(UserWarning, match="2 of 2 lime maps are of scores that a linear model"):
-        fit = LIME(noise, segmentation=20, fill=0.0, num_samples=30, score="logit").fit(x)
+        fit = LIME(noise, segmentation=20, baseline=0.0, n_samples=30, score="logit").fit(x)
     assert (fit.quality > 0.5).all()
 
 
 @pytest.mark.parametrize("make", [LIME, KernelSHAP])
 def test_more_segments_than_coalitions_tell_apart_are_told(model, make, recwarn):
-    make(model, segmentation=24, num_samples=50)(SIGNALS)
+    make(model, segmentation=24, n_samples=50)(SIGNALS)
     assert not [one for one in recwarn if "tell apart" in str(one.message)]
-    for explain in (make(model, segmentation=24, num_samples=20), make(model, segmentation=24, num_samples=20).fit):
+    for explain in (make(model, segmentation=24, n_samples=20), make(model, segmentation=24, n_samples=20).fit):
         with pytest.warns(UserWarning, match=r"3 of 3 \w+ maps have more segments, up to 24, than 20 coalitions"):
             explain(SIGNALS)
 
@@ -272,7 +274,7 @@ def test_a_sample_of_one_segment_does_not_disturb_its_mates(model):
 
 @pytest.mark.parametrize("make", [LIME, KernelSHAP])
 def test_several_classes_have_weights_each(model, make):
-    explainer = make(model, segmentation=4, num_samples=60)
+    explainer = make(model, segmentation=4, n_samples=60)
     fit = explainer.fit(SIGNALS, target="top2")
     stability = explainer.stability(SIGNALS, target="top2", seeds=2)
     ranked = np.argsort(-np.asarray(model(SIGNALS)), axis=1)
@@ -286,11 +288,11 @@ def test_several_classes_have_weights_each(model, make):
         np.testing.assert_allclose(stability.spearman[:, rank], alone.spearman)
     if make is LIME:
         with pytest.raises(ValueError, match="one class per sample"):
-            sp_lime(LIME(model, segmentation=4, num_samples=60, num_features=2), SIGNALS, target="top2")
+            sp_lime(LIME(model, segmentation=4, n_samples=60, num_features=2), SIGNALS, target="top2")
 
 
 def test_labels_of_a_signal_survive_the_config(model):
-    lime = LIME(model, segmentation=np.arange(24) // 6, num_samples=40)
+    lime = LIME(model, segmentation=np.arange(24) // 6, n_samples=40)
     twin = LIME.from_config(lime.get_config(), model)
     np.testing.assert_array_equal(twin(SIGNALS), lime(SIGNALS))
     assert lime.stability(SIGNALS, seeds=2).spearman.shape == (3,)
@@ -311,19 +313,19 @@ def test_a_segmentation_that_fails_is_told_as_it_is(model):
 
 
 def test_a_constant_score_has_no_quality_and_no_warning(recwarn):
-    fit = LIME(lambda x: np.full(len(x), 0.25), segmentation=4, num_samples=30).fit(SIGNALS)
+    fit = LIME(lambda x: np.full(len(x), 0.25), segmentation=4, n_samples=30).fit(SIGNALS)
     assert np.isnan(fit.quality).all()
     np.testing.assert_allclose(fit.maps, 0, atol=1e-12)
     np.testing.assert_allclose(fit.intercept, 0.25)
     assert not [one for one in recwarn if "linear model" in str(one.message)]
-    rounding = LIME(lambda x: 0.25 + 1e-8 * x[:, ::6, 0].sum(axis=1), segmentation=4, num_samples=30, score="logit")
+    rounding = LIME(lambda x: 0.25 + 1e-8 * x[:, ::6, 0].sum(axis=1), segmentation=4, n_samples=30, score="logit")
     assert np.isnan(rounding.fit(SIGNALS).quality).all()
 
 
 def test_stability_is_that_of_fits_under_other_seeds(model):
-    lime = LIME(model, segmentation=6, num_samples=30, seed=2)
+    lime = LIME(model, segmentation=6, n_samples=30, seed=2)
     found = lime.stability(SIGNALS, target=1, seeds=3)
-    fits = [LIME(model, segmentation=6, num_samples=30, seed=seed).fit(SIGNALS, target=1) for seed in (2, 3, 4)]
+    fits = [LIME(model, segmentation=6, n_samples=30, seed=seed).fit(SIGNALS, target=1) for seed in (2, 3, 4)]
     np.testing.assert_allclose(found.deviation, np.std([fit.maps for fit in fits], axis=0, ddof=1))
     pairs = itertools.combinations([fit.weights[0] for fit in fits], 2)
     np.testing.assert_allclose(found.spearman[0], np.mean([spearmanr(*pair).statistic for pair in pairs]))
@@ -343,11 +345,11 @@ def test_stability_is_that_of_fits_under_other_seeds(model):
         ({"segmentation": "quickshift"}, "Superpixels are parts of images"),
         ({"segmentation": (2, 2)}, "one entry per spatial axis, 1"),
         ({"segmentation": np.zeros(5, int)}, "must have the shape"),
-        ({"num_samples": 0}, "num_samples"),
+        ({"n_samples": 0}, "n_samples"),
         ({"num_features": 0}, "num_features"),
-        ({"fill": "median"}, "`fill` must be"),
-        ({"fill": np.nan}, "finite"),
-        ({"fill": (1.0, 2.0, 3.0)}, "broadcast"),
+        ({"baseline": "median"}, "`baseline` must be"),
+        ({"baseline": np.nan}, "finite"),
+        ({"baseline": (1.0, 2.0, 3.0)}, "broadcast"),
     ],
 )
 def test_bad_options(options, message, model):

@@ -76,7 +76,7 @@ def drawn(explainer, count):
 @pytest.mark.parametrize("num_features", [None, 3])
 def test_lime_base_fits_the_same_linear_model(model, image, num_features):
     labels = grid(4, 5)
-    ours = LIME(model, segmentation=labels, num_samples=DRAWS, num_features=num_features)
+    ours = LIME(model, segmentation=labels, n_samples=DRAWS, num_features=num_features)
     fit = ours.fit(image[np.newaxis], target=TARGET)
     bits = drawn(ours, 20)
     intercept, pairs, quality, _ = lime_base.LimeBase(kernel).explain_instance_with_data(
@@ -97,7 +97,7 @@ def test_lime_base_fits_the_same_linear_model(model, image, num_features):
 
 
 def test_lime_weighs_the_coalitions_as_lime_does(model):
-    ours = LIME(model, segmentation=(4, 5), num_samples=DRAWS)
+    ours = LIME(model, segmentation=(4, 5), n_samples=DRAWS)
     weights = ours.coalitions(np.arange(DRAWS), np.array([20]))[1][:, 0]
     np.testing.assert_allclose(weights, kernel(cosine_distances(drawn(ours, 20))), atol=1e-12)
 
@@ -115,7 +115,7 @@ class HandedOut(np.random.RandomState):
 
 def test_lime_image_finds_the_same_weights(model, image):
     labels = grid(4, 5)
-    ours = LIME(model, segmentation=labels, num_samples=DRAWS)
+    ours = LIME(model, segmentation=labels, n_samples=DRAWS)
     theirs = lime_image.LimeImageExplainer(random_state=HandedOut(drawn(ours, 20))).explain_instance(
         image.astype("float64"),
         lambda copies: model.predict(np.asarray(copies, "float32"), verbose=0),
@@ -150,7 +150,7 @@ def test_kernel_shap_agrees_within_sampling_error_for_many_segments(model, image
     theirs = np.stack([shap_values(model, image, labels, samples=2048, seed=seed) for seed in range(4)])
     ours = np.stack(
         [
-            KernelSHAP(model, segmentation=labels, num_samples=2048, seed=seed)
+            KernelSHAP(model, segmentation=labels, n_samples=2048, seed=seed)
             .fit(image[np.newaxis], target=TARGET)
             .weights[0]
             for seed in range(4)

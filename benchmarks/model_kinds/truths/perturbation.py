@@ -82,7 +82,7 @@ def coalition_scores(kind, index, coalitions):
     return np.stack(found)
 
 
-@truth("lime", num_samples=_DRAWS)
+@truth("lime", n_samples=_DRAWS)
 def lime(kind, explainer, found):
     for maps, index in zip(found, spatial_inputs(kind)):
         labels = segments(maps.shape[1:])
