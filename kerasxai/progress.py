@@ -36,7 +36,7 @@ class Progress:
     def add(self, count):
         """Reports `count` more done."""
         self._done += count
-        self._show(self._done)
+        self._show(self._done, is_end=self._done == self._total)
 
     @contextlib.contextmanager
     def part(self, count):
@@ -54,7 +54,7 @@ class Progress:
         if self._is_shown and self._total is None:
             self._bar.update(self._done, finalize=True)
 
-    def _show(self, done):
+    def _show(self, done, is_end=False):
         if self._outer is not None and self._total:
             self._outer(done / self._total)
         if self._draw is not None:
@@ -63,7 +63,7 @@ class Progress:
         late = self._verbose == "auto" and time.monotonic() - self._start > self.PATIENCE
         self._is_shown = self._is_shown or (late and done != self._total)
         if self._is_shown and done:  # a bar at 0 would say that 0 seconds are left
-            self._bar.update(done)
+            self._bar.update(done, finalize=is_end)  # what is under way may be at its end and still go on
 
 
 def reported_to():

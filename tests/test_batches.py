@@ -102,3 +102,11 @@ def test_a_bar_on_request(model, capsys):
     assert "6/6" in capsys.readouterr().out
     GradCAM(model, verbose=1)(tf.data.Dataset.from_tensor_slices(nets.images(6)).batch(2).filter(lambda _: True))
     assert "6" in capsys.readouterr().out
+
+
+def test_a_bar_ends_once(capsys):
+    bar = progress.Progress(3, verbose=1)
+    with bar.part(3):
+        for share in (0.0, 0.5, 1.0, 1.0, 1.0):  # what is under way looks at its end, and goes on
+            progress.reported_to()(share)
+    assert capsys.readouterr().out.count("3/3") == 1

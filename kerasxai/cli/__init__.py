@@ -5,6 +5,7 @@ import os
 import re
 import sys
 
+from kerasxai import interrupts
 from kerasxai.cli import rules
 from kerasxai.cli.quiet import plain_warnings
 from kerasxai.cli.wording import for_the_command_line
@@ -41,10 +42,16 @@ def _with_values(arguments):
 
 def command():
     """Runs the command as a process of its own, and ends it."""
-    status = main()
+    interrupts.end_like_ctrl_c()
+    try:
+        status = main()
+    except KeyboardInterrupt:  # another one, after that which `main` obeyed
+        status = 1
+    interrupts.ignore()
     running = sys.modules.get("kerasxai.running")
     if running is not None and running.is_computing():
         # Interrupted in the midst of a pass of the model, which may take long and which nobody waits for.
+        sys.stdout.flush()
         sys.stderr.flush()
         os._exit(status)
     sys.exit(status)

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
+from kerasxai.interrupts import undisturbed
+
 STYLE = """
 body { font: 15px/1.45 system-ui, sans-serif; margin: 2rem auto; max-width: 1200px; padding: 0 1rem; color: #1b1b1b }
 h1 { font-size: 1.5rem } h2 { font-size: 1.15rem; margin-top: 2rem } p.facts { color: #555 }
@@ -46,18 +48,14 @@ def output_folder(path, overwrite=False):
     missing = [folder for folder in (place, *place.parents) if not folder.exists()]
     partial = None
     try:
-        partial = _new_folder(place, path.name)
+        with undisturbed():
+            partial = _new_folder(place, path.name)
         yield partial
-        if place == path:
-            _fill(path, partial)
-        else:
-            partial.replace(path)
+        with undisturbed():
+            _put(partial, path)
     except BaseException:
-        if partial is not None:
-            shutil.rmtree(partial, ignore_errors=True)
-        for folder in missing:
-            with contextlib.suppress(OSError):
-                folder.rmdir()
+        with undisturbed():
+            _remove(partial, missing)
         raise
 
 
@@ -81,8 +79,11 @@ def _new_folder(place, name):
     return folder
 
 
-def _fill(path, partial):
-    """Moves what is in `partial` one up, to `path`, in the place of all else there."""
+def _put(partial, path):
+    """`partial` as `path`; where it lies in there, what is in it, in the place of all else there."""
+    if partial.parent != path:
+        partial.replace(path)
+        return
     for old in set(path.iterdir()) - {partial}:
         if old.is_dir() and not old.is_symlink():
             shutil.rmtree(old)
@@ -170,6 +171,14 @@ def versions():
     from kerasxai.version import __version__
 
     return {"kerasxai": __version__, "keras": keras.__version__, "tensorflow": tf.__version__}
+
+
+def _remove(partial, missing):
+    if partial is not None:
+        shutil.rmtree(partial, ignore_errors=True)
+    for folder in missing:
+        with contextlib.suppress(OSError):
+            folder.rmdir()
 
 
 def _umask():
