@@ -62,8 +62,9 @@ class Progress:
             return
         late = self._verbose == "auto" and time.monotonic() - self._start > self.PATIENCE
         self._is_shown = self._is_shown or (late and done != self._total)
-        if self._is_shown and done:  # a bar at 0 would say that 0 seconds are left
-            self._bar.update(done, finalize=is_end)  # what is under way may be at its end and still go on
+        # A bar at 0 would say that 0 seconds are left; one at its end, that nothing is under way.
+        if self._is_shown and done and (is_end or done != self._total):
+            self._bar.update(done, finalize=is_end)
 
 
 def reported_to():

@@ -1,5 +1,6 @@
 """Names of classes ("grad_cam" <-> GradCAM), and objects that round-trip through a dict of their options."""
 
+import abc
 import inspect
 
 import numpy as np
@@ -50,7 +51,26 @@ class Registry:
         return sorted(self._classes)
 
 
-class Configurable:
+class Called(abc.ABCMeta):
+    """Classes that answer a wrong call by their own name, not by that of the ancestor whose constructor they have."""
+
+    @property
+    def __signature__(cls):  # what `help` shows and `inspect` reads: not that of `__call__` below
+        signature = inspect.signature(cls.__init__)
+        return signature.replace(parameters=list(signature.parameters.values())[1:])
+
+    def __call__(cls, *arguments, **options):
+        try:
+            cls.__signature__.bind(*arguments, **options)
+        except TypeError as error:
+            named = [one.name for one in cls.__signature__.parameters.values() if one.kind is not one.VAR_KEYWORD]
+            own = cls.option_names() if issubclass(cls, Configurable) else []
+            taken = ", ".join(dict.fromkeys([*named, *own])) or "none"
+            raise TypeError(f"{cls.__name__}: {error}. Its arguments: {taken}.") from None
+        return super().__call__(*arguments, **options)
+
+
+class Configurable(metaclass=Called):
     """An object whose options are attributes of the same names.
 
     Attributes:

@@ -66,6 +66,10 @@ def check_free(path, overwrite=False):
         raise ValueError(f"{path} is no folder. Choose another --out.")
     if path.is_dir() and any(path.iterdir()) and not overwrite:
         raise ValueError(f"{path} exists and is not empty. Choose another --out, or add --overwrite.")
+    place = next(folder for folder in (path, *path.absolute().parents) if folder.exists())
+    if not place.is_dir() or not os.access(place, os.W_OK | os.X_OK):
+        reason = "is no folder" if not place.is_dir() else "is not yours to write to"
+        raise OSError(f"{path} cannot be written: {place} {reason}. Choose another --out.")
     return path
 
 

@@ -12,9 +12,9 @@ INDENT = "    "
 
 def layers(options):
     """The layers of a saved model, and which methods can explain it; with rules, which layer gets which."""
-    from kerasxai.model_files import existing_path
+    from kerasxai.cli.session import check_model_file
 
-    existing_path(options.model)
+    check_model_file(options.model)
     settings = rules.settings(options)
     load_tensorflow()
     import kerasxai

@@ -7,9 +7,9 @@ from typing import NamedTuple
 import numpy as np
 
 from kerasxai.evaluators.scoring import ScoredModel
-from kerasxai.explainers.options import positive_integer, seed_number
 from kerasxai.explainers.registry import build as build_explainer
 from kerasxai.heatmap import to_heatmap
+from kerasxai.options import positive_integer, seed_number
 from kerasxai.registry import Configurable, refuse_unknown_options
 
 BOOTSTRAP_DRAWS = 1000

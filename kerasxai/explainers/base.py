@@ -6,14 +6,14 @@ import keras
 import tensorflow as tf
 
 from kerasxai.batches import Batches, Collector
-from kerasxai.explainers.options import check_one_of, positive_integer
 from kerasxai.explainers.origin import Origin
 from kerasxai.graph import ModelGraph, Score, view
 from kerasxai.graph.python_calls import own_errors
 from kerasxai.graph.score import as_float
+from kerasxai.options import check_one_of, positive_integer
 from kerasxai.pixel_range import warn_of_pixels
 from kerasxai.progress import Progress
-from kerasxai.registry import Configurable, refuse_unknown_options
+from kerasxai.registry import Called, Configurable, refuse_unknown_options
 from kerasxai.running import Compiled
 from kerasxai.targets import TargetPlan, check_labels, ranked_classes, resolve, select
 
@@ -21,7 +21,7 @@ from kerasxai.targets import TargetPlan, check_labels, ranked_classes, resolve, 
 _HALF_PRECISION_SCALE = 1024.0
 
 
-class _Remembering(abc.ABCMeta):
+class _Remembering(Called):
     """Makes explainers that remember what they were made from."""
 
     def __call__(cls, *arguments, **options):

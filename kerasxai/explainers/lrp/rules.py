@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-from kerasxai.explainers.options import check_finite, check_one_of, flag, number
+from kerasxai.options import check_finite, check_one_of, flag, number
+from kerasxai.registry import Called
 from kerasxai.suggestions import did_you_mean
 
 _RULES = {}
@@ -79,7 +80,7 @@ class Term(NamedTuple):
     bias: Any = None
 
 
-class Rule(abc.ABC):
+class Rule(metaclass=Called):
     """Base of the rules.
 
     A rule gives groups of terms. The outputs of a group's terms are summed to a denominator; each unit's relevance (or
