@@ -22,8 +22,12 @@ def main(arguments=None):
     try:
         with plain_warnings():
             status = options.run(options)
+        sys.stdout.flush()
     except KeyboardInterrupt:
         return _fail("interrupted; nothing half-written is left behind.")
+    except BrokenPipeError:  # who reads the output, such as `head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     except (OSError, TypeError, ValueError) as error:
         return _fail(for_the_command_line(" ".join(str(error).split())))
     return status or 0

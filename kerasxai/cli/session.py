@@ -11,6 +11,12 @@ from kerasxai.pixel_ways import named_scaling
 def check_early(options):
     """Refuses what the command line and the files alone tell to be wrong, before seconds go into loading TensorFlow."""
     check_model_file(options.model)
+    if os.path.isdir(options.model):
+        raise ValueError(
+            f"{options.model} is a SavedModel, which shows no layers; the command takes `.keras` and `.h5` files. In "
+            'Python kerasxai.explain(kerasxai.load_model(folder), x, method="gradient") explains it, and what else '
+            f"`kerasxai layers {options.model}` names."
+        )
     list_files(options.input)
     check_free(options.out, options.overwrite)
     if options.preprocess != "auto":

@@ -1,5 +1,6 @@
 """`kerasxai layers` and `kerasxai list`: what there is, on the terminal."""
 
+import os
 import re
 import shutil
 import textwrap
@@ -24,7 +25,8 @@ def layers(options):
         kerasxai.explainers.LRP(model, **settings).summary()
         return
     kerasxai.layer_table(model)
-    print("What each method can do with this model:")
+    where = " in Python" if os.path.isdir(options.model) else ""  # the command `explain` takes no SavedModel
+    print(f"What each method can do with this model{where}:")
     for name in kerasxai.explainers.names():
         _print_wrapped(f"{name}: {_verdict(kerasxai.explainers.get(name), model)}", later=INDENT)
 
