@@ -45,6 +45,9 @@ class Progress:
         token = _reported_to.set((lambda share: self._show(self._done + share * count)) if is_seen else None)
         try:
             yield
+        except BaseException:
+            self._leave()
+            raise
         finally:
             _reported_to.reset(token)
         self.add(count)
@@ -53,6 +56,11 @@ class Progress:
         """Ends the line of a bar whose total was unknown."""
         if self._is_shown and self._total is None:
             self._bar.update(self._done, finalize=True)
+
+    def _leave(self):
+        """Ends the line of a bar that stops where it is, so that what went wrong is told on one of its own."""
+        if self._is_shown and self._draw is None:
+            print(flush=True)
 
     def _show(self, done, is_end=False):
         if self._outer is not None and self._total:

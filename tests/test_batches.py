@@ -112,3 +112,10 @@ def test_a_bar_ends_once(capsys, monkeypatch):
             progress.reported_to()(share)
     drawn = capsys.readouterr().out
     assert drawn.count("1/3") == 1 and drawn.count("3/3") == 1
+
+
+def test_what_goes_wrong_is_told_on_a_line_of_its_own(capsys):
+    bar = progress.Progress(3, verbose=1)
+    with pytest.raises(KeyboardInterrupt), bar.part(3):
+        raise KeyboardInterrupt
+    assert capsys.readouterr().out.endswith("\n")
