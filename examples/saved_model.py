@@ -13,7 +13,6 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import keras
 import numpy as np
-from PIL import Image
 from sklearn.datasets import load_digits, load_sample_images
 
 import kerasxai
@@ -26,13 +25,11 @@ def main(model_file=None, *image_files):
         model_file, image_files = make_files()
     model = kerasxai.load_model(model_file)
     kerasxai.layer_table(model)
-    size = model.input_shape[2], model.input_shape[1]
-    pixels = [Image.open(file).convert("RGB").resize(size, Image.Resampling.BILINEAR) for file in image_files]
-    images = np.stack([np.asarray(image, "float32") for image in pixels]) / 255  # the range this model was trained on
-    probabilities = model.predict(images, verbose=0)
-    maps = kerasxai.explain(model, images, method=["grad_cam", "layer_cam", "guided_grad_cam"])
+    images = kerasxai.load_images(image_files, model, preprocess="0-1")  # the range this model was trained on
+    probabilities = model.predict(images.x, verbose=0)
+    maps = kerasxai.explain(model, images.x, method=["grad_cam", "layer_cam", "guided_grad_cam"])
     titles = [f"class {row.argmax()} ({row.max():.2f})" for row in probabilities]
-    kerasxai.plots.grid(images, maps, row_titles=titles).savefig("saved_model.png")
+    kerasxai.plots.grid(images.pixels, maps, row_titles=titles).savefig("saved_model.png")
     print("Wrote saved_model.png")
 
 
@@ -61,7 +58,7 @@ def make_files():
     files = []
     for index in range(1500, 1504):
         files.append(f"image_{index - 1500}.png")
-        Image.fromarray((x[index] * 255).astype("uint8")).save(files[-1])
+        keras.utils.save_img(files[-1], x[index] * 255, scale=False)
     return "digits_on_photographs.keras", files
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.python.eager import context
 
+from kerasxai.interrupts import undisturbed
 from kerasxai.progress import reported_to
 
 _LOOK = 0.1  # seconds from one look at how far a function is to the next
@@ -105,7 +106,8 @@ class Compiled:
         try:
             return call.wait(reported_to())
         except BaseException:
-            call.abandon()
+            with undisturbed():
+                call.abandon()
             raise
 
     def _set_stop(self, is_stopped):

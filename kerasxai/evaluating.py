@@ -4,8 +4,8 @@ from kerasxai.comparison import Comparison
 from kerasxai.evaluators import Case, build
 from kerasxai.evaluators.controls import control_maps
 from kerasxai.evaluators.scoring import ScoredModel
-from kerasxai.explainers.options import check_one_of, flag, positive_integer, seed_number
 from kerasxai.explainers.registry import build as build_explainer
+from kerasxai.options import check_one_of, flag, positive_integer, seed_number
 from kerasxai.progress import Progress
 from kerasxai.registry import labelled
 

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from kerasxai.options import check_one_of
+
 REDUCTIONS = {
     "sum": lambda values: values.sum(axis=-1),
     "abs_sum": lambda values: np.abs(values).sum(axis=-1),
@@ -36,8 +38,7 @@ def to_heatmap(attributions, reduce="sum"):
     kerasxai.to_heatmap(np.array([[[1.0, -3.0], [2.0, 2.0]]]), reduce="abs_sum")  # [[4., 4.]]
     ```
     """
-    if reduce not in REDUCTIONS:
-        raise ValueError(f"`reduce` must be one of {', '.join(REDUCTIONS)}. Received: reduce={reduce!r}.")
+    check_one_of("reduce", reduce, REDUCTIONS)
     attributions = np.asarray(attributions)
     if attributions.ndim < 3:
         raise ValueError(

@@ -9,7 +9,8 @@ import numpy as np
 from kerasxai.graph import ModelGraph, Score
 from kerasxai.image_files import SUFFIXES
 from kerasxai.input_files import Inputs
-from kerasxai.models.pixel_scaling import PixelScaling, find_pixel_scaling
+from kerasxai.models.pixel_scaling import find_pixel_scaling
+from kerasxai.pixel_ways import PixelScaling
 from kerasxai.targets import Target
 
 
@@ -118,10 +119,13 @@ def number_of_classes(score):
 def _refuse_several_sizes(samples):
     sizes = {}
     for sample in samples:
-        sizes.setdefault(sample.x.shape[:2], sample.name)
+        sizes.setdefault(sample.x.shape[:2], []).append(sample.name)
     if len(sizes) > 1:
-        shown = ", ".join(f"{height} x {width} ({name})" for (height, width), name in list(sizes.items())[:5])
+        commonest = sorted(sizes.items(), key=lambda entry: -len(entry[1]))
+        shown = ", ".join(f"{len(names)} of {high} x {wide} ({names[0]})" for (high, wide), names in commonest[:5])
+        more = f", and {len(sizes) - 5} sizes more" if len(sizes) > 5 else ""
         raise ValueError(
-            "This model takes images of any size, and an array holds those of one. Received: images of "
-            f"{len(sizes)} sizes: {shown}. Load those of each size by themselves, or resize them."
+            "This model takes images of any size, but the images of one array must be of one size, height x width. "
+            f"Received: {shown}{more}. Load those of each size by a call of its own, or resize the files to one size; "
+            "the command `kerasxai explain` takes them as they are."
         )

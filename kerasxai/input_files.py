@@ -63,7 +63,7 @@ class Inputs:
         self._strict = strict
         self.scaling, self.scale_arrays = None, False
         self.left_out, self.notes, self.range = {}, {}, None
-        self._files = list(dict.fromkeys(file for path in _as_paths(paths) for file in _files(path, suffixes)))
+        self._files = list_files(paths, suffixes)
         self._check_images()
         self._names = _names(self._files)
         self._parts = [self._parts_of(path, name) for (path, _), name in zip(self._files, self._names)]
@@ -114,7 +114,7 @@ class Inputs:
     @property
     def folders(self):
         """Names of the sub-folders that images lie in, sorted."""
-        return sorted({_folder(path, root) for path, root in self._files if _is_image(path)} - {None})
+        return class_folders(self._files)
 
     def class_folders(self, classes):
         """The sub-folders in the order of the model's classes, None where there is not one for each class."""
@@ -180,6 +180,20 @@ class Inputs:
         if not np.issubdtype(rows.dtype, np.number) and rows.dtype != bool:
             raise ValueError(f"holds values of type {rows.dtype}, not numbers")
         return rows
+
+
+def list_files(paths, suffixes=SUFFIXES):
+    """The readable files of files and folders, each with the folder its name is relative to.
+
+    Raises:
+        FileNotFoundError, ValueError: A path is missing, a folder holds nothing readable, a file's kind is unknown.
+    """
+    return list(dict.fromkeys(file for path in _as_paths(paths) for file in _files(path, suffixes)))
+
+
+def class_folders(files):
+    """Names of the sub-folders that the images of `list_files` lie in, sorted."""
+    return sorted({_folder(path, root) for path, root in files if _is_image(path)} - {None})
 
 
 def _reason(path, error):

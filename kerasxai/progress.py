@@ -36,7 +36,7 @@ class Progress:
     def add(self, count):
         """Reports `count` more done."""
         self._done += count
-        self._show(self._done)
+        self._show(self._done, is_end=self._done == self._total)
 
     @contextlib.contextmanager
     def part(self, count):
@@ -45,6 +45,9 @@ class Progress:
         token = _reported_to.set((lambda share: self._show(self._done + share * count)) if is_seen else None)
         try:
             yield
+        except BaseException:
+            self._leave()
+            raise
         finally:
             _reported_to.reset(token)
         self.add(count)
@@ -54,7 +57,12 @@ class Progress:
         if self._is_shown and self._total is None:
             self._bar.update(self._done, finalize=True)
 
-    def _show(self, done):
+    def _leave(self):
+        """Ends the line of a bar that stops where it is, so that what went wrong is told on one of its own."""
+        if self._is_shown and self._draw is None:
+            print(flush=True)
+
+    def _show(self, done, is_end=False):
         if self._outer is not None and self._total:
             self._outer(done / self._total)
         if self._draw is not None:
@@ -62,8 +70,9 @@ class Progress:
             return
         late = self._verbose == "auto" and time.monotonic() - self._start > self.PATIENCE
         self._is_shown = self._is_shown or (late and done != self._total)
-        if self._is_shown and done:  # a bar at 0 would say that 0 seconds are left
-            self._bar.update(done)
+        # A bar at 0 would say that 0 seconds are left; one at its end, that nothing is under way.
+        if self._is_shown and done and (is_end or done != self._total):
+            self._bar.update(done, finalize=is_end)
 
 
 def reported_to():

@@ -1,5 +1,6 @@
 """Names of classes ("grad_cam" <-> GradCAM), and objects that round-trip through a dict of their options."""
 
+import abc
 import contextlib
 import inspect
 
@@ -60,7 +61,38 @@ class Registry:
             self._classes = before
 
 
-class Configurable:
+class Called(abc.ABCMeta):
+    """Classes that show all their options, and answer a wrong call by their own name, not by that of an ancestor."""
+
+    @property
+    def __signature__(cls):
+        """The constructor's signature, with the options that it hands to those of its ancestors as `**kwargs`."""
+        constructors = [vars(ancestor)["__init__"] for ancestor in cls.__mro__ if "__init__" in vars(ancestor)]
+        found = {}
+        for constructor in constructors:
+            _, *parameters = inspect.signature(constructor).parameters.values()
+            for parameter in parameters:
+                is_named = parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
+                if is_named and parameter.name not in found:
+                    is_inherited = constructor is not constructors[0]
+                    kind = parameter.KEYWORD_ONLY if is_inherited else parameter.kind
+                    found[parameter.name] = parameter.replace(kind=kind)
+            if not any(parameter.name == "kwargs" for parameter in parameters):
+                break
+        return inspect.Signature(list(found.values()))
+
+    def __call__(cls, *arguments, **options):
+        signature = cls.__signature__
+        refuse_unknown_options(cls, {name: options[name] for name in options if name not in signature.parameters})
+        try:
+            signature.bind(*arguments, **options)
+        except TypeError as error:
+            taken = ", ".join(signature.parameters) or "none"
+            raise TypeError(f"{cls.__name__}: {error}. Its arguments: {taken}.") from None
+        return super().__call__(*arguments, **options)
+
+
+class Configurable(metaclass=Called):
     """An object whose options are attributes of the same names.
 
     Attributes:
@@ -69,10 +101,6 @@ class Configurable:
 
     config_key = "name"
     name = None
-
-    def __init_subclass__(cls, **options):
-        super().__init_subclass__(**options)
-        cls.__signature__ = _whole_signature(cls)
 
     def get_config(self):
         """The options as a dict of plain values; `from_config` rebuilds the object."""
@@ -88,23 +116,6 @@ class Configurable:
     def option_names(cls):
         """Names of all options of the constructor, the class's own first."""
         return [name for name in inspect.signature(cls).parameters if name != "model"]
-
-
-def _whole_signature(cls):
-    """The signature of a class, with the options that its constructor hands to those of its parents as `**kwargs`."""
-    constructors = [vars(ancestor)["__init__"] for ancestor in cls.__mro__ if "__init__" in vars(ancestor)]
-    found = {}
-    for constructor in constructors:
-        _, *parameters = inspect.signature(constructor).parameters.values()
-        for parameter in parameters:
-            is_named = parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
-            if is_named and parameter.name not in found:
-                is_inherited = constructor is not constructors[0]
-                kind = parameter.KEYWORD_ONLY if is_inherited else parameter.kind
-                found[parameter.name] = parameter.replace(kind=kind)
-        if not any(parameter.name == "kwargs" for parameter in parameters):
-            break
-    return inspect.Signature(list(found.values()))
 
 
 def labelled(given, config_key):

@@ -10,7 +10,7 @@ import tempfile
 
 import keras
 
-from kerasxai.model_files import EXPECTED, SAVE_AGAIN, SUFFIXES
+from kerasxai.model_files import SAVE_AGAIN, graph_file_of
 
 
 def load_saved_model(path, endpoint=None):
@@ -25,10 +25,7 @@ def load_saved_model(path, endpoint=None):
     """
     from tensorflow.core.protobuf import saved_model_pb2
 
-    graph_file = os.path.join(path, "saved_model.pb")
-    if not os.path.exists(graph_file):
-        models = ", ".join(name for name in sorted(os.listdir(path)) if name.endswith(SUFFIXES)) or "none"
-        raise ValueError(f"{path} is a directory without `saved_model.pb`. Model files in it: {models}. {EXPECTED}")
+    graph_file = graph_file_of(path)
     try:
         with open(graph_file, "rb") as file:
             saved_model = saved_model_pb2.SavedModel.FromString(file.read())

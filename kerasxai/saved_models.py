@@ -12,22 +12,14 @@ import zipfile
 
 import keras
 
-from kerasxai.model_files import EXPECTED, SAVE_AGAIN, SUFFIXES, existing_path
+from kerasxai.model_files import EXPECTED, LOAD_WEIGHTS, SAVE_AGAIN, existing_path, has_hdf5_inside
 from kerasxai.saved_model_folders import load_saved_model
 
-HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
-LOAD_WEIGHTS = "Build the model in code and call `model.load_weights(path)`."
 USE_KERAS_2 = (
     "open the file with Keras 2 (`pip install tf-keras`, TF_USE_LEGACY_KERAS=1) and export it as a SavedModel "
     "(`model.export(folder)`), which load_model reads"
 )
 OPERATION_IN_HDF5 = "an operation of keras.ops, save the model as `.keras`: an `.h5` file does not bring it back"
-OTHER_FORMATS = {
-    ".pb": "It is a frozen graph or the inside of a SavedModel: pass the directory that holds `saved_model.pb`.",
-    ".tflite": "A TensorFlow Lite model has no gradients: load the Keras model it was converted from.",
-    **dict.fromkeys((".pt", ".pth", ".onnx"), "It is of another framework: convert the model to Keras first."),
-    **dict.fromkeys((".ckpt", ".index"), f"A checkpoint holds weights only. {LOAD_WEIGHTS}"),
-}
 
 # Layers that Keras 2 made of TensorFlow operations in a functional model; Keras 3 has none such.
 OPERATION_LAYERS = ("TFOpLambda", "SlicingOpLambda", "ClassMethod", "InstanceMethod", "InstanceProperty")
@@ -89,7 +81,7 @@ def load_model(path, custom_objects=None, safe_mode=True, endpoint=None):
         return load_saved_model(path, endpoint)
     if endpoint is not None:
         raise ValueError(f"`endpoint` is for SavedModel directories. Received: endpoint={endpoint!r} and file {path}.")
-    is_hdf5 = _has_hdf5_inside(path)
+    is_hdf5 = has_hdf5_inside(path)
     config, keras_version = _read_hdf5_config(path) if is_hdf5 else _read_archive_config(path)
     from_keras_2 = keras_version.startswith(("1", "2"))
     fixed = _modern_config(config) if from_keras_2 else config
@@ -105,19 +97,6 @@ def load_model(path, custom_objects=None, safe_mode=True, endpoint=None):
     except Exception as error:
         reason = _why_not_rebuilt(error, fixed, custom_objects or {}, from_keras_2)
         raise ValueError(f"Keras {keras.__version__} cannot rebuild the model in {path}. {reason}") from error
-
-
-def _has_hdf5_inside(path):
-    """Whether the file is HDF5 (True) or a zip archive (False), told by its first bytes: names may be wrong."""
-    suffix = os.path.splitext(path)[1].lower()
-    if suffix not in SUFFIXES:
-        raise ValueError(f"Cannot load {path}. {OTHER_FORMATS.get(suffix, f'Unknown suffix {suffix!r}.')} {EXPECTED}")
-    with open(path, "rb") as file:
-        beginning = file.read(len(HDF5_SIGNATURE))
-    if beginning == HDF5_SIGNATURE or beginning.startswith(b"PK"):
-        return beginning == HDF5_SIGNATURE
-    found = f"begins with {beginning!r}" if beginning else "is empty"
-    raise ValueError(f"{path} is damaged or no Keras file: it {found}. {EXPECTED} {SAVE_AGAIN}")
 
 
 def _read_hdf5_config(path):

@@ -4,6 +4,8 @@ import contextlib
 import os
 import tempfile
 
+from kerasxai.interrupts import undisturbed
+
 
 @contextlib.contextmanager
 def whole_file(path, mode="w"):
@@ -14,13 +16,17 @@ def whole_file(path, mode="w"):
         mode: `"w"` (text, UTF-8, line ends as written) or `"wb"`.
     """
     folder, name = os.path.split(os.path.abspath(path))
-    handle, partial = tempfile.mkstemp(prefix=f".{name}.", suffix=".partial", dir=folder)
     text = {} if mode == "wb" else {"encoding": "utf-8", "newline": ""}
+    partial = None
     try:
+        with undisturbed():
+            handle, partial = tempfile.mkstemp(prefix=f".{name}.", suffix=".partial", dir=folder)
         with os.fdopen(handle, mode, **text) as file:
             yield file
         os.chmod(partial, 0o644)
         os.replace(partial, path)
     except BaseException:
-        os.remove(partial)
+        with undisturbed(), contextlib.suppress(FileNotFoundError):
+            if partial is not None:
+                os.remove(partial)
         raise

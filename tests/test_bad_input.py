@@ -691,7 +691,7 @@ def test_abstract_classes_cannot_be_made(model):
 @pytest.mark.parametrize(
     ("attributions", "reduce", "parts"),
     [
-        (X, "mean", ["`reduce` must be one of sum, abs_sum", "reduce='mean'"]),
+        (X, "mean", ["`reduce` must be one of 'sum', 'abs_sum", "reduce='mean'"]),
         (X, None, ["`reduce` must be one of", "reduce=None"]),
         (X[0, 0], "sum", [r"\(samples, \*spatial, channels\)", r"\(8, 2\)"]),
         (5.0, "sum", [r"\(samples, \*spatial, channels\)", r"\(\)"]),

@@ -102,3 +102,20 @@ def test_a_bar_on_request(model, capsys):
     assert "6/6" in capsys.readouterr().out
     GradCAM(model, verbose=1)(tf.data.Dataset.from_tensor_slices(nets.images(6)).batch(2).filter(lambda _: True))
     assert "6" in capsys.readouterr().out
+
+
+def test_a_bar_ends_once(capsys, monkeypatch):
+    monkeypatch.setattr(progress, "_interval", lambda: 0.0)
+    bar = progress.Progress(3, verbose=1)
+    with bar.part(3):
+        for share in (0.0, 0.5, 1.0, 1.0, 1.0):  # what is under way looks at its end, and goes on
+            progress.reported_to()(share)
+    drawn = capsys.readouterr().out
+    assert drawn.count("1/3") == 1 and drawn.count("3/3") == 1
+
+
+def test_what_goes_wrong_is_told_on_a_line_of_its_own(capsys):
+    bar = progress.Progress(3, verbose=1)
+    with pytest.raises(KeyboardInterrupt), bar.part(3):
+        raise KeyboardInterrupt
+    assert capsys.readouterr().out.endswith("\n")

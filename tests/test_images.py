@@ -123,7 +123,7 @@ def test_hidden_files_are_not_read(tmp_path, pictures):
 
 def test_several_sizes_are_one_error(tmp_path, pictures):
     Image.fromarray(pictures[0][:10]).save(tmp_path / "images" / "cat" / "small.png")
-    with pytest.raises(ValueError, match=r"2 sizes: 16 x 20 \(cat__0.png\), 10 x 20 \(cat__small.png\)"):
+    with pytest.raises(ValueError, match=r"6 of 16 x 20 \(cat__0.png\), 1 of 10 x 20 \(cat__small.png\)\. Load"):
         kerasxai.load_images(tmp_path / "images", net((None, None, 3)), preprocess="0-1")
     (tmp_path / "images" / "cat" / "small.png").unlink()
     assert kerasxai.load_images(tmp_path / "images", net((None, None, 3)), preprocess="0-1").x.shape == (6, 16, 20, 3)

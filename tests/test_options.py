@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kerasxai import callbacks, evaluators, explainers, lrp
+from kerasxai import callbacks, datasets, evaluators, explainers, lrp
 from kerasxai.explainers.lrp.rules import get_rule
 from tests import nets
 
@@ -141,3 +141,35 @@ def test_callback(cls, option):
 def test_heatmaps_that_go_nowhere():
     with pytest.raises(ValueError, match=r"`directory` or `log_dir`"):
         callbacks.Heatmaps(X)
+
+
+CLASSES = {
+    **{name: explainers.get(name) for name in explainers.names()},
+    **{name: evaluators.get(name) for name in evaluators.names()},
+    **{name: type(get_rule(name)) for name in lrp.rule_names()},
+}
+
+
+@pytest.mark.parametrize("cls", set(CLASSES.values()), ids=lambda cls: cls.__name__)
+def test_a_wrong_call_is_answered_by_the_class_itself(cls):
+    for arguments, options in ([range(20), {}], [(), {"modell": 1}]):
+        with pytest.raises(TypeError) as raised:
+            cls(*arguments, **options)
+        assert str(raised.value).startswith(cls.__name__) and "__init__" not in str(raised.value)
+
+
+def test_help_shows_the_options():
+    assert "relu=False" in str(inspect.signature(explainers.EigenCAM))
+    assert "relative=False" in str(inspect.signature(lrp.Epsilon))
+
+
+def test_a_call_without_the_model():
+    with pytest.raises(
+        TypeError, match=r"^HiResCAM: missing a required argument: 'model'. Its arguments: model, layer"
+    ):
+        explainers.HiResCAM()
+
+
+def test_loading_tiles_as_arrays(tmp_path):
+    with pytest.raises(ValueError, match=r"`as_arrays` must be True or False. Received: as_arrays='no'"):
+        datasets.hmt.load_data(tmp_path, as_arrays="no")

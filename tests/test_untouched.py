@@ -1,4 +1,4 @@
-"""Decision 1: whatever is done with a model, it is afterwards bit for bit the model it was."""
+"""Whatever is done with a model, it is afterwards bit for bit the model it was."""
 
 import random
 

@@ -17,8 +17,8 @@ import numpy as np
 from kerasxai.callbacks.files import Summaries
 from kerasxai.callbacks.probe import Probe
 from kerasxai.evaluators.scoring import ScoredModel
-from kerasxai.explainers.options import check_one_of, positive_integer, shown
 from kerasxai.explainers.registry import build as build_explainer
+from kerasxai.options import check_one_of, positive_integer, shown
 from kerasxai.registry import labelled, refuse_unknown_options
 
 REHEARSAL_SAMPLES = 2  # of the probe, run through everything before the first batch

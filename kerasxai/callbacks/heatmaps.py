@@ -8,8 +8,8 @@ import numpy as np
 from kerasxai.callbacks.base import ExplanationCallback, Moment
 from kerasxai.callbacks.files import make_folder
 from kerasxai.evaluators.base import Case
-from kerasxai.explainers.options import positive_integer
 from kerasxai.heatmap import is_signed
+from kerasxai.options import positive_integer
 from kerasxai.plots.checks import names_of_classes, sample_batch
 from kerasxai.plots.layout import probability_text
 from kerasxai.whole_files import whole_file

@@ -5,7 +5,7 @@ import numpy as np
 import tensorflow as tf
 
 from kerasxai.batches import Batches
-from kerasxai.explainers.options import positive_integer
+from kerasxai.options import positive_integer
 from kerasxai.targets import check_labels, uses_labels
 
 

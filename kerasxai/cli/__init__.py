@@ -5,6 +5,7 @@ import os
 import re
 import sys
 
+from kerasxai import interrupts
 from kerasxai.cli import rules
 from kerasxai.cli.quiet import plain_warnings
 from kerasxai.cli.wording import for_the_command_line
@@ -21,8 +22,12 @@ def main(arguments=None):
     try:
         with plain_warnings():
             status = options.run(options)
+        sys.stdout.flush()
     except KeyboardInterrupt:
         return _fail("interrupted; nothing half-written is left behind.")
+    except BrokenPipeError:  # who reads the output, such as `head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     except (OSError, TypeError, ValueError) as error:
         return _fail(for_the_command_line(" ".join(str(error).split())))
     return status or 0
@@ -41,10 +46,16 @@ def _with_values(arguments):
 
 def command():
     """Runs the command as a process of its own, and ends it."""
-    status = main()
+    interrupts.end_like_ctrl_c()
+    try:
+        status = main()
+    except KeyboardInterrupt:  # another one, after that which `main` obeyed
+        status = 1
+    interrupts.ignore()
     compiled = sys.modules.get("kerasxai.compiled")
     if compiled is not None and compiled.is_computing():
         # Interrupted in the midst of a pass of the model, which may take long and which nobody waits for.
+        sys.stdout.flush()
         sys.stderr.flush()
         os._exit(status)
     sys.exit(status)

@@ -32,7 +32,7 @@ def facts(account):
     """Lines for the page and the terminal."""
     lines = []
     if account["accuracy"] is not None:
-        lines.append(f"Accuracy {account['accuracy']:.1%}: of {account['labelled']} samples as their folders say.")
+        lines.append(f"Accuracy {account['accuracy']:.1%} on {account['labelled']} samples in folders of their class.")
     low, high = account["input_range"]
     lines.append(
         f"Preprocessing {account['preprocess']} ({account['preprocess_meaning']}): the model got values in "

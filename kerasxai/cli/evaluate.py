@@ -9,7 +9,7 @@ from kerasxai.cli.classes import ClassNames, Predictor
 from kerasxai.cli.gallery import figure, output_folder, versions, write_json, write_page
 from kerasxai.cli.options import explainer_settings, metric_settings
 from kerasxai.cli.quiet import load_tensorflow
-from kerasxai.cli.session import check_paths, open_model
+from kerasxai.cli.session import check_early, open_model
 
 METHODS = ("grad_cam", "gradient_x_input", "integrated_gradients", "lrp")
 METRICS = ("drop_increase", "aopc", "deletion", "insertion")
@@ -21,7 +21,7 @@ def run(options):
     methods = options.method or list(METHODS)
     settings = explainer_settings(options, methods)
     wanted, metric_options = metric_settings(options, options.metric or METRICS)
-    check_paths(options)
+    check_early(options)
     load_tensorflow()
     import kerasxai
     from kerasxai.explaining import SeveralExplainers
@@ -61,7 +61,7 @@ def samples_of(inputs, count):
 
 def _account(model, inputs, samples, batch_size):
     predictor = Predictor(model)
-    names = ClassNames(None, inputs, predictor.classes)
+    names = ClassNames((), inputs, predictor.classes)
     labelled = [sample for sample in samples if names.label(sample.folder) is not None]
     hits = []
     for start in range(0, len(labelled), batch_size):

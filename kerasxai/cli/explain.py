@@ -7,12 +7,13 @@ import re
 import numpy as np
 
 from kerasxai.cli.account import account_of, exit_status, facts, left_out_section
-from kerasxai.cli.classes import ClassNames, Predictor
+from kerasxai.cli.classes import ClassNames, Predictor, check_target, class_names, read_target
 from kerasxai.cli.gallery import MapArchive, figure, output_folder, sample_section, versions, write_json, write_page
 from kerasxai.cli.options import explainer_settings
 from kerasxai.cli.pictures import save_pictures
 from kerasxai.cli.quiet import load_tensorflow
-from kerasxai.cli.session import check_paths, open_model
+from kerasxai.cli.session import check_early, open_model
+from kerasxai.input_files import class_folders, list_files
 
 PREDICTIONS_SHOWN = 4
 
@@ -21,15 +22,17 @@ def run(options):
     """Carries out the command; `options` are its parsed arguments. Returns the exit status."""
     methods = options.method or ["grad_cam"]
     settings = explainer_settings(options, methods)
-    check_paths(options)
+    check_early(options)
+    given_names = class_names(options.classes)
+    check_target(options.target, given_names or class_folders(list_files(options.input)))
     load_tensorflow()
     from kerasxai.explaining import SeveralExplainers
 
     model, inputs = open_model(options)
     explainers = SeveralExplainers(model, methods, **settings)
     predictor = Predictor(model)
-    names = ClassNames(options.classes, inputs, predictor.classes)
-    target = _target(options.target, names, predictor.classes)
+    names = ClassNames(given_names, inputs, predictor.classes)
+    target = read_target(options.target, names)
     with output_folder(options.out, options.overwrite) as folder:
         report = _explain_all(options, inputs, explainers, predictor, names, target, folder)
         write_json(folder / "report.json", report)
@@ -156,22 +159,6 @@ def _is_top(target):
     return isinstance(target, str) and target.startswith("top")
 
 
-def _target(text, names, classes):
-    """`predicted`, `top4`, or the index of a class."""
-    if text == "predicted":
-        return text
-    best = re.fullmatch(r"top([1-9]\d*)", text)
-    if best:
-        if classes is None or int(best.group(1)) > classes or classes < 2:
-            raise ValueError(f"--target {text}: the model has {classes} classes.")
-        return text
-    if re.fullmatch(r"\d+", text):
-        if classes is None or int(text) >= classes:
-            raise ValueError(f"--target {text}: the model has the classes 0 to {(classes or 1) - 1}.")
-        return int(text)
-    return names.index(text)
-
-
 def _chunks(samples, size):
     """Samples that follow one another and have one shape, up to `size` of them."""
     chunk = []
@@ -203,7 +190,8 @@ def _progress(total):
 def _facts(report):
     methods = ", ".join(config["method"].replace("_", " ") for config in report["explainers"])
     made = ", ".join(f"{name} {version}" for name, version in report["versions"].items())
-    explained = f"{len(report['samples'])} samples, explained: {report['target']} by {methods}."
+    target = {"predicted": "the class predicted"}.get(report["target"], report["target"])
+    explained = f"{len(report['samples'])} samples, explained: {target}, by {methods}."
     return [explained, *facts(report), f"{made}."]
 
 

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
+from kerasxai.interrupts import undisturbed
+
 STYLE = """
 body { font: 15px/1.45 system-ui, sans-serif; margin: 2rem auto; max-width: 1200px; padding: 0 1rem; color: #1b1b1b }
 h1 { font-size: 1.5rem } h2 { font-size: 1.15rem; margin-top: 2rem } p.facts { color: #555 }
@@ -46,18 +48,14 @@ def output_folder(path, overwrite=False):
     missing = [folder for folder in (place, *place.parents) if not folder.exists()]
     partial = None
     try:
-        partial = _new_folder(place, path.name)
+        with undisturbed():
+            partial = _new_folder(place, path.name)
         yield partial
-        if place == path:
-            _fill(path, partial)
-        else:
-            partial.replace(path)
+        with undisturbed():
+            _put(partial, path)
     except BaseException:
-        if partial is not None:
-            shutil.rmtree(partial, ignore_errors=True)
-        for folder in missing:
-            with contextlib.suppress(OSError):
-                folder.rmdir()
+        with undisturbed():
+            _remove(partial, missing)
         raise
 
 
@@ -68,6 +66,10 @@ def check_free(path, overwrite=False):
         raise ValueError(f"{path} is no folder. Choose another --out.")
     if path.is_dir() and any(path.iterdir()) and not overwrite:
         raise ValueError(f"{path} exists and is not empty. Choose another --out, or add --overwrite.")
+    place = next(folder for folder in (path, *path.absolute().parents) if folder.exists())
+    if not place.is_dir() or not os.access(place, os.W_OK | os.X_OK):
+        reason = "is no folder" if not place.is_dir() else "is not yours to write to"
+        raise OSError(f"{path} cannot be written: {place} {reason}. Choose another --out.")
     return path
 
 
@@ -81,8 +83,11 @@ def _new_folder(place, name):
     return folder
 
 
-def _fill(path, partial):
-    """Moves what is in `partial` one up, to `path`, in the place of all else there."""
+def _put(partial, path):
+    """`partial` as `path`; where it lies in there, what is in it, in the place of all else there."""
+    if partial.parent != path:
+        partial.replace(path)
+        return
     for old in set(path.iterdir()) - {partial}:
         if old.is_dir() and not old.is_symlink():
             shutil.rmtree(old)
@@ -170,6 +175,14 @@ def versions():
     from kerasxai.version import __version__
 
     return {"kerasxai": __version__, "keras": keras.__version__, "tensorflow": tf.__version__}
+
+
+def _remove(partial, missing):
+    if partial is not None:
+        shutil.rmtree(partial, ignore_errors=True)
+    for folder in missing:
+        with contextlib.suppress(OSError):
+            folder.rmdir()
 
 
 def _umask():

@@ -6,6 +6,8 @@ import sys
 import tempfile
 import warnings
 
+from kerasxai.cli.wording import for_the_command_line
+
 VERBOSITY = "TF_CPP_MIN_LOG_LEVEL"  # 0 shows all of it
 
 
@@ -27,13 +29,13 @@ def load_tensorflow():
 
 @contextlib.contextmanager
 def _written_to(file, descriptor=2):
-    """Sends standard error to a file meanwhile; after an exception to where it belongs, too."""
+    """Sends standard error to a file meanwhile; after a failure, which Ctrl-C is not, to where it belongs, too."""
     sys.stderr.flush()
     kept = os.dup(descriptor)
     os.dup2(file.fileno(), descriptor)
     try:
         yield
-    except BaseException:
+    except Exception:
         file.seek(0)
         os.write(kept, file.read())
         raise
@@ -47,7 +49,8 @@ def plain_warnings():
     """Warnings as one line each, without the place in the source that gave them."""
 
     def show(message, *_, **__):
-        print(f"kerasxai: warning: {' '.join(str(message).split())}", file=sys.stderr)
+        text = for_the_command_line(" ".join(str(message).split()))
+        print(f"kerasxai: warning: {text}", file=sys.stderr)
 
     with warnings.catch_warnings():
         warnings.showwarning = show

@@ -1,18 +1,35 @@
 """What commands on a saved model share: what is checked before anything is loaded, the model, and its samples."""
 
-from pathlib import Path
+import os
 
 from kerasxai.cli.gallery import check_free
-from kerasxai.model_files import existing_path
+from kerasxai.input_files import list_files
+from kerasxai.model_files import existing_path, graph_file_of, has_hdf5_inside
+from kerasxai.pixel_ways import named_scaling
 
 
-def check_paths(options):
-    """Refuses what the paths alone tell to be wrong, before seconds go into loading TensorFlow."""
-    existing_path(options.model)
-    for path in options.input:
-        if not Path(path).exists():
-            raise FileNotFoundError(f"{path} does not exist.")
+def check_early(options):
+    """Refuses what the command line and the files alone tell to be wrong, before seconds go into loading TensorFlow."""
+    check_model_file(options.model)
+    if os.path.isdir(options.model):
+        raise ValueError(
+            f"{options.model} is a SavedModel, which shows no layers; the command takes `.keras` and `.h5` files. In "
+            'Python kerasxai.explain(kerasxai.load_model(folder), x, method="gradient") explains it, and what else '
+            f"`kerasxai layers {options.model}` names."
+        )
+    list_files(options.input)
     check_free(options.out, options.overwrite)
+    if options.preprocess != "auto":
+        named_scaling(options.preprocess, "--preprocess")
+
+
+def check_model_file(path):
+    """Refuses what is no saved model."""
+    path = existing_path(path)
+    if os.path.isdir(path):
+        graph_file_of(path)
+    else:
+        has_hdf5_inside(path)
 
 
 def open_model(options):

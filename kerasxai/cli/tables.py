@@ -1,5 +1,6 @@
 """`kerasxai layers` and `kerasxai list`: what there is, on the terminal."""
 
+import os
 import re
 import shutil
 import textwrap
@@ -12,9 +13,9 @@ INDENT = "    "
 
 def layers(options):
     """The layers of a saved model, and which methods can explain it; with rules, which layer gets which."""
-    from kerasxai.model_files import existing_path
+    from kerasxai.cli.session import check_model_file
 
-    existing_path(options.model)
+    check_model_file(options.model)
     settings = rules.settings(options)
     load_tensorflow()
     import kerasxai
@@ -24,7 +25,8 @@ def layers(options):
         kerasxai.explainers.LRP(model, **settings).summary()
         return
     kerasxai.layer_table(model)
-    print("What each method can do with this model:")
+    where = " in Python" if os.path.isdir(options.model) else ""  # the command `explain` takes no SavedModel
+    print(f"What each method can do with this model{where}:")
     for name in kerasxai.explainers.names():
         _print_wrapped(f"{name}: {_verdict(kerasxai.explainers.get(name), model)}", later=INDENT)
 

@@ -1,4 +1,4 @@
-"""Errors that speak of Python's arguments, in the words of the command line."""
+"""Errors and warnings that speak of Python's arguments, in the words of the command line."""
 
 import re
 
@@ -8,6 +8,7 @@ WORDINGS = {
     r"Pass `(custom_objects=\{.*?\})`": IN_PYTHON.format(r"\1"),
     r"Pass `endpoint`, (one of \[.*?\])": IN_PYTHON.format("endpoint=...") + r"; endpoint is \1",
     r"See kerasxai\.layer_table\(model\)": "See `kerasxai layers MODEL`",
+    r"Then scale `x` likewise; kerasxai\.load_images\(.*?\) does": "Then try --preprocess 0-1 or -1-1",
     r"upsample=True": "--option upsample=true",
 }
 

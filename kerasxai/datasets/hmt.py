@@ -13,6 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from kerasxai.image_files import ImageFile, reason
+from kerasxai.options import flag
 
 CLASS_NAMES = (
     *("01_TUMOR", "02_STROMA", "03_COMPLEX", "04_LYMPHO"),
@@ -70,6 +71,7 @@ def load_data(directory, subset=None, image_size=(224, 224), batch_size=32, as_a
     ```
     """
     _check_options(subset, image_size, batch_size, shuffle_seed)
+    as_arrays = flag("as_arrays", as_arrays)
     paths, labels = _listed(_tiles_folder(directory, subset))
     size = tuple(int(side) for side in image_size)
     if as_arrays:

@@ -7,10 +7,10 @@ from typing import NamedTuple
 import numpy as np
 
 from kerasxai.evaluators.scoring import ScoredModel
-from kerasxai.explainers.options import positive_integer, seed_number
 from kerasxai.explainers.registry import build as build_explainer
 from kerasxai.heatmap import to_heatmap
-from kerasxai.registry import Configurable, refuse_unknown_options
+from kerasxai.options import positive_integer, seed_number
+from kerasxai.registry import Configurable
 
 BOOTSTRAP_DRAWS = 1000
 CONFIDENCE = 0.95
@@ -39,8 +39,7 @@ class Evaluator(Configurable, abc.ABC):
     needs = ()
     needs_maps = True
 
-    def __init__(self, batch_size=32, seed=0, **unknown):
-        refuse_unknown_options(type(self), unknown)
+    def __init__(self, batch_size=32, seed=0):
         self.batch_size = positive_integer("batch_size", batch_size)
         self.seed = seed_number(seed)
         self._scored = None

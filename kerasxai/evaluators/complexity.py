@@ -7,7 +7,7 @@ import numpy as np
 
 from kerasxai.evaluators.base import Evaluator
 from kerasxai.evaluators.registry import register
-from kerasxai.explainers.options import flag, number
+from kerasxai.options import flag, number
 
 HISTOGRAM_BINS = 256
 

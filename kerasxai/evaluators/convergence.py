@@ -9,9 +9,9 @@ from kerasxai.evaluators.base import Evaluator
 from kerasxai.evaluators.registry import register
 from kerasxai.explainers.lrp import LRP
 from kerasxai.explainers.lrp.propagation import Propagation
-from kerasxai.explainers.options import positive_integer
 from kerasxai.explainers.streaming import accumulate
 from kerasxai.graph.forward import Forward
+from kerasxai.options import positive_integer
 
 
 @register("cosine_similarity_convergence")

@@ -5,8 +5,8 @@ import tensorflow as tf
 
 from kerasxai.evaluators.base import Evaluator, ranks
 from kerasxai.evaluators.registry import register
-from kerasxai.explainers.options import check_one_of, is_number, positive_integer, shown
 from kerasxai.explainers.streaming import accumulate, merge, split
+from kerasxai.options import check_one_of, is_number, positive_integer, shown
 from kerasxai.spatial import blur
 
 ORDERS = ("morf", "lerf", "random")

@@ -5,7 +5,7 @@ import numpy as np
 from kerasxai.evaluators.base import Evaluator
 from kerasxai.evaluators.registry import register
 from kerasxai.evaluators.scoring import OF_CLASSES
-from kerasxai.explainers.options import check_finite, check_one_of, number, shown
+from kerasxai.options import check_finite, check_one_of, number, shown
 
 
 @register("drop_increase")

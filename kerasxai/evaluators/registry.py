@@ -1,6 +1,6 @@
 """Names and classes of evaluators: "aopc" <-> AOPC, and config dicts."""
 
-from kerasxai.explainers.options import shown
+from kerasxai.options import shown
 from kerasxai.registry import Registry
 
 _REGISTRY = Registry("evaluator")

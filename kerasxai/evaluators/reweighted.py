@@ -15,7 +15,7 @@ from kerasxai.running import Runner
 # What `enable_lora` draws its matrices by; no layer keeps it.
 _LORA = {"lora_kernel_a": keras.initializers.HeUniform(), "lora_kernel_b": keras.initializers.Zeros()}
 
-NORMAL_DEVIATION = 0.01  # as in the cascading randomisation of seed 004
+NORMAL_DEVIATION = 0.01  # of random weights, as `Randomization` draws them
 
 
 class ReweightedExplainer:

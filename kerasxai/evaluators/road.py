@@ -7,7 +7,7 @@ from scipy.sparse.linalg import splu
 from kerasxai.evaluators.base import Evaluator
 from kerasxai.evaluators.predicted import scores_and_classes
 from kerasxai.evaluators.registry import register
-from kerasxai.explainers.options import number, several_numbers
+from kerasxai.options import number, several_numbers
 
 # Steps to half of the neighbours, and their weights; the other half are their opposites.
 NEIGHBOURS = {

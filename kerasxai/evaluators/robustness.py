@@ -9,8 +9,8 @@ from kerasxai.evaluators.base import Evaluator
 from kerasxai.evaluators.predicted import predicted_classes
 from kerasxai.evaluators.registry import register
 from kerasxai.evaluators.similarity import mean_of_known, scaled, spearman, ssim
-from kerasxai.explainers.options import check_one_of, flag, number, positive_integer, several_numbers
 from kerasxai.explainers.streaming import accumulate, merge, split
+from kerasxai.options import check_one_of, flag, number, positive_integer, several_numbers
 
 RADIUS = 0.02
 DRAWS = 10

@@ -12,8 +12,8 @@ from kerasxai.evaluators.reweighted import ReweightedExplainer, fresh_values, we
 from kerasxai.evaluators.robustness import value_range
 from kerasxai.evaluators.scoring import OF_CLASSES, ScoredModel
 from kerasxai.evaluators.similarity import mean_of_known, similarities
-from kerasxai.explainers.options import check_one_of, count, number
 from kerasxai.explainers.registry import from_config
+from kerasxai.options import check_one_of, count, number
 
 ORDERS = ("top_down", "bottom_up", "independent")
 INITS = ("layer", "normal")

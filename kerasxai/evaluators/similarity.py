@@ -7,7 +7,7 @@ from scipy import stats
 from scipy.cluster import hierarchy
 from scipy.spatial.distance import squareform
 
-from kerasxai.explainers.options import check_one_of
+from kerasxai.options import check_one_of
 
 SSIM_WINDOW = 7
 HOG_CELL = 16

@@ -4,12 +4,12 @@ import abc
 
 import tensorflow as tf
 
-from kerasxai.explainers.options import check_one_of, positive_integer
 from kerasxai.explainers.origin import Origin
 from kerasxai.graph import ModelGraph, Score, view
 from kerasxai.graph.score import as_float
+from kerasxai.options import check_one_of, positive_integer
 from kerasxai.pixel_range import warn_of_pixels
-from kerasxai.registry import Configurable, refuse_unknown_options
+from kerasxai.registry import Called, Configurable
 from kerasxai.running import Runner
 from kerasxai.targets import resolve, select
 
@@ -17,7 +17,7 @@ from kerasxai.targets import resolve, select
 _HALF_PRECISION_SCALE = 1024.0
 
 
-class _Remembering(abc.ABCMeta):
+class _Remembering(Called):
     """Makes explainers that remember what they were made from."""
 
     def __call__(cls, *arguments, **options):
@@ -65,8 +65,7 @@ class Explainer(Configurable, metaclass=_Remembering):
     parts = ()
     _origin = None  # until it is made
 
-    def __init__(self, model, *, score="logit", batch_size=32, verbose="auto", **unknown):
-        refuse_unknown_options(type(self), unknown)
+    def __init__(self, model, *, score="logit", batch_size=32, verbose="auto"):
         check_one_of("verbose", verbose, ("auto", 0, 1))
         self.model = model
         self.batch_size = positive_integer("batch_size", batch_size)

@@ -5,9 +5,9 @@ import tensorflow as tf
 
 from kerasxai.explainers.gradient import is_real, real_inputs, zeros_of
 from kerasxai.explainers.integrated_gradients import PathExplainer
-from kerasxai.explainers.options import number, positive_integer
 from kerasxai.explainers.registry import register
 from kerasxai.explainers.streaming import accumulate, merge, split
+from kerasxai.options import number, positive_integer
 from kerasxai.scale_space import ScaleSpace, combined, responses
 from kerasxai.spatial import spatial_size
 

@@ -7,7 +7,6 @@ import tensorflow as tf
 
 from kerasxai import spatial
 from kerasxai.explainers.base import Explainer
-from kerasxai.explainers.options import check_one_of, flag, shown
 from kerasxai.explainers.registry import register
 from kerasxai.graph import ModelGraph, default_layer
 from kerasxai.graph.kinds import kind_of
@@ -16,8 +15,9 @@ from kerasxai.graph.operations import keeps_order, what_does
 from kerasxai.graph.placement import placement
 from kerasxai.graph.score import as_float
 from kerasxai.graph.target_layer import captured_default, has_positions
+from kerasxai.options import check_one_of, flag, shown
 
-# Keeps a quotient finite where its denominator is 0 (METHODS: s(z)).
+# Keeps a quotient finite where its denominator is 0.
 _STABILISER = 1e-6
 
 

@@ -5,10 +5,10 @@ import tensorflow as tf
 from kerasxai import spatial
 from kerasxai.explainers.cam import CAM, ActivationGradientCAM
 from kerasxai.explainers.noise import mean_of_draws, noisy_copies
-from kerasxai.explainers.options import number, positive_integer, seed_number
 from kerasxai.explainers.registry import register
 from kerasxai.explainers.streaming import split
 from kerasxai.graph.score import as_float
+from kerasxai.options import number, positive_integer, seed_number
 from kerasxai.targets import resolve
 
 

@@ -5,12 +5,12 @@ import tensorflow as tf
 from kerasxai import spatial
 from kerasxai.explainers.ablation import ablation_scores
 from kerasxai.explainers.cam import CAM
-from kerasxai.explainers.options import check_one_of, flag, positive_integer
 from kerasxai.explainers.perturbation import in_type_of_input
 from kerasxai.explainers.registry import register
 from kerasxai.explainers.streaming import accumulate, merge, split
 from kerasxai.graph.operations import is_linear
 from kerasxai.graph.score import as_float
+from kerasxai.options import check_one_of, flag, positive_integer
 from kerasxai.targets import resolve
 
 

@@ -6,10 +6,10 @@ import tensorflow as tf
 
 from kerasxai.explainers.gradient import in_type_of, is_real, real_inputs, zeros_of
 from kerasxai.explainers.integrated_gradients import BaselineExplainer
-from kerasxai.explainers.options import number, positive_integer
 from kerasxai.explainers.registry import register
 from kerasxai.explainers.streaming import accumulate
 from kerasxai.graph.score import as_float
+from kerasxai.options import number, positive_integer
 
 # Closer to the farthest point allowed is a matter of rounding.
 _ARRIVED = 1e-6

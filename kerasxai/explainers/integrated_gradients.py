@@ -11,9 +11,9 @@ import tensorflow as tf
 
 from kerasxai import spatial
 from kerasxai.explainers.gradient import GradientExplainer, in_type_of, is_real, zeros_of
-from kerasxai.explainers.options import check_broadcast, check_finite, check_one_of, positive_integer, seed_number
 from kerasxai.explainers.registry import register
 from kerasxai.explainers.streaming import accumulate, like, merge, split
+from kerasxai.options import check_broadcast, check_finite, check_one_of, positive_integer, seed_number
 
 
 class PathExplainer(GradientExplainer):

@@ -7,9 +7,9 @@ import tensorflow as tf
 
 from kerasxai.compiled import shape_of
 from kerasxai.explainers.base import Explainer
-from kerasxai.explainers.options import number, positive_integer, seed_number, several_numbers
 from kerasxai.explainers.registry import build, get, register
 from kerasxai.explainers.streaming import accumulate, merge, split
+from kerasxai.options import number, positive_integer, seed_number, several_numbers
 
 
 class NoiseExplainer(Explainer):

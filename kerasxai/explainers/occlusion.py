@@ -4,11 +4,11 @@ import numpy as np
 import tensorflow as tf
 
 from kerasxai import spatial
-from kerasxai.explainers.options import check_broadcast, check_finite, positive_integer
 from kerasxai.explainers.perturbation import PerturbationExplainer, in_type_of_input, replacement, spatial_inputs
 from kerasxai.explainers.registry import register
 from kerasxai.explainers.streaming import accumulate
 from kerasxai.graph.score import as_float
+from kerasxai.options import check_broadcast, check_finite, positive_integer
 from kerasxai.targets import resolve, select
 
 # Default windows: so many side by side fill an axis.

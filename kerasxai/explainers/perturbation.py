@@ -8,8 +8,8 @@ import numpy as np
 import tensorflow as tf
 
 from kerasxai.explainers.base import Explainer
-from kerasxai.explainers.options import check_broadcast
 from kerasxai.explainers.streaming import merge, split
+from kerasxai.options import check_broadcast
 
 
 class PerturbationExplainer(Explainer):

@@ -2,7 +2,7 @@
 
 import keras
 
-from kerasxai.explainers.options import shown
+from kerasxai.options import shown
 from kerasxai.registry import Registry
 
 _REGISTRY = Registry("method")

@@ -7,11 +7,11 @@ import numpy as np
 import tensorflow as tf
 
 from kerasxai import spatial
-from kerasxai.explainers.options import number, positive_integer, seed_number
 from kerasxai.explainers.perturbation import PerturbationExplainer, in_type_of_input, packed, spatial_inputs
 from kerasxai.explainers.registry import register
 from kerasxai.explainers.streaming import accumulate, uniform
 from kerasxai.graph.score import as_float
+from kerasxai.options import number, positive_integer, seed_number
 from kerasxai.targets import Target
 
 # How many masks are made between two looks at how far they have converged.

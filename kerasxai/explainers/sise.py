@@ -7,13 +7,13 @@ import numpy as np
 import tensorflow as tf
 
 from kerasxai import spatial
-from kerasxai.explainers.options import number
 from kerasxai.explainers.perturbation import PerturbationExplainer, in_type_of_input, spatial_inputs
 from kerasxai.explainers.registry import register
 from kerasxai.explainers.streaming import accumulate
 from kerasxai.graph import block_ends
 from kerasxai.graph.placement import placements
 from kerasxai.graph.score import as_float
+from kerasxai.options import number
 from kerasxai.targets import resolve, select
 
 _BINS = 256

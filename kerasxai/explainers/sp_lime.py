@@ -4,8 +4,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from kerasxai.explainers.options import positive_integer
 from kerasxai.explainers.surrogate import LIME
+from kerasxai.options import positive_integer
 
 
 class Pick(NamedTuple):

@@ -11,13 +11,13 @@ import tensorflow as tf
 from kerasxai.compiled import stop_check
 from kerasxai.explainers.coalitions import FairCoins, ShapleyKernel
 from kerasxai.explainers.least_squares import Sums, solved
-from kerasxai.explainers.options import check_broadcast, check_finite, positive_integer, seed_number
 from kerasxai.explainers.perturbation import PerturbationExplainer, in_type_of_input, replacement, spatial_inputs
 from kerasxai.explainers.registry import register
 from kerasxai.explainers.segments import check_fits, check_segmentation, segment
 from kerasxai.explainers.streaming import accumulate
 from kerasxai.graph.python_calls import numpy_call
 from kerasxai.graph.score import as_float
+from kerasxai.options import check_broadcast, check_finite, positive_integer, seed_number
 from kerasxai.targets import resolve, select
 
 POOR_FIT = 0.5

@@ -5,29 +5,11 @@ import re
 import keras
 import numpy as np
 
+from kerasxai.application_names import MODULES, module_of_name
 from kerasxai.graph import ModelGraph
 from kerasxai.graph.kinds import kind_of
 from kerasxai.graph.operations import what_does
 
-# Module of keras.applications -> pattern of its nets' names, in lower case; layer names, in execution order, that no
-# net of another module has.
-MODULES = {
-    "convnext": (r"convnext_?(tiny|small|base|large|xlarge)", r"\S+_stage_0_block_0_depthwise_conv"),
-    "densenet": (r"densenet(121|169|201)", "conv2_block1_concat"),
-    "efficientnet": (r"efficientnet_?b[0-7]", "block1a_dwconv"),
-    "efficientnet_v2": (r"efficientnet_?v2[-_]?(b[0-3]|s|m|l)", "block1a_project_activation"),
-    "inception_resnet_v2": (r"inception_?resnet_?v2", "mixed_5b"),
-    "inception_v3": (r"inception_?v3", "mixed0"),
-    "mobilenet": (r"mobilenet(_[\d.]+_\w+)?", "conv_dw_1"),
-    "mobilenet_v2": (r"mobilenet_?v2(_[\d.]+_\w+)?", "bn_Conv1"),
-    "mobilenet_v3": (r"mobilenet_?v3_?(small|large)", "expanded_conv_project_bn"),
-    "nasnet": (r"nasnet(_?(mobile|large))?", "stem_bn1"),
-    "resnet": (r"resnet(50|101|152)", "conv2_block1_add"),
-    "resnet_v2": (r"resnet(50|101|152)_?v2", "conv2_block1_preact_bn"),
-    "vgg16": (r"vgg_?16", "block3_conv3 block3_pool"),
-    "vgg19": (r"vgg_?19", "block3_conv4 block3_pool"),
-    "xception": (r"xception", "block2_sepconv1"),
-}
 # Nets of these begin with the layers that do it, unless built with include_preprocessing=False.
 PREPROCESSING_INSIDE = ("convnext", "efficientnet", "efficientnet_v2", "mobilenet_v3")
 PREPROCESSING_LAYERS = ("Rescaling", "Normalization")
@@ -97,7 +79,7 @@ def find_preprocess_input(model):
     ```
     """
     if isinstance(model, str):
-        module = _module_of_name(model)
+        module = module_of_name(model)
         if module is None:
             raise ValueError(
                 "`model` must name a net of Keras Applications, like 'resnet50' or 'MobileNetV2', or one of its "
@@ -108,12 +90,6 @@ def find_preprocess_input(model):
     return getattr(keras.applications, module).preprocess_input
 
 
-def _module_of_name(name):
-    name = name.lower()
-    found = [module for module, (pattern, _) in MODULES.items() if name == module or re.fullmatch(pattern, name)]
-    return found[0] if found else None
-
-
 def _module_of_model(model):
     if not isinstance(model, keras.Model):
         raise TypeError(f"`model` must be a keras.Model or a name. Received: {model!r}.")
@@ -121,7 +97,7 @@ def _module_of_model(model):
         graph = ModelGraph(model)
     except TypeError as error:
         raise _unknown(model, "what it does to its input cannot be seen") from error
-    modules = _modules_of_layers(graph) or {_module_of_name(name) for name in _names(model)} - {None}
+    modules = _modules_of_layers(graph) or {module_of_name(name) for name in _names(model)} - {None}
     if not modules:
         raise _unknown(model, "neither its layers nor its name are those of a net of Keras Applications")
     if len(modules) > 1 or len(graph.input_shapes) > 1:

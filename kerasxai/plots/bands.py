@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from kerasxai.plots import colours, layout
+from kerasxai.plots import checks, colours, layout
 
 LINE_STYLES = ("-", "--", ":")
 CONTROL_STYLES = ("--", ":", "-.", "-")
@@ -108,6 +108,7 @@ def looks(names, controls=(), markers=True):
 
 def panels(count, columns, height, width, **sharing):
     """A figure of panels in rows, and the list of their axes."""
+    checks.check_count(columns, "columns")
     columns = min(columns, count)
     rows = -(-count // columns)
     figure = layout.new_figure(width * columns, height * rows, layout="constrained")

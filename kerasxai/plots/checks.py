@@ -3,6 +3,7 @@
 import numpy as np
 
 from kerasxai.heatmap import to_heatmap
+from kerasxai.options import is_number, shown
 
 
 def image_batch(images):
@@ -160,10 +161,12 @@ def numbers(values, name):
 def check_count(value, name, least=1):
     """Refuses what is no whole number of at least `least`."""
     if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < least:
-        raise ValueError(f"`{name}` must be a whole number of at least {least}. Received: {name}={value!r}.")
+        raise ValueError(f"`{name}` must be a whole number of at least {least}. Received: {name}={shown(value)}.")
 
 
 def check_opacity(alpha):
     """Refuses what is no opacity."""
-    if not 0 <= alpha <= 1:
-        raise ValueError(f"`alpha` must be an opacity, from 0 (bare image) to 1. Received: alpha={alpha!r}. Try 0.5.")
+    if not is_number(alpha) or not 0 <= alpha <= 1:
+        raise ValueError(
+            f"`alpha` must be an opacity, from 0 (bare image) to 1. Received: alpha={shown(alpha)}. Try 0.5."
+        )

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from kerasxai import heatmap
+from kerasxai.options import flag
 
 # Behind a signal the low end must be pale for the line to stay readable.
 IMAGE_SEQUENTIAL, SIGNAL_SEQUENTIAL, DIVERGING = "viridis", "Oranges", "coolwarm"
@@ -57,7 +58,9 @@ def is_signed(maps, signed=None, method=None):
         signed: What is known of the method, or None.
         method: Its name, asked where nothing is known; of no explainer, the values alone decide.
     """
-    if signed is None and method is not None:
+    if signed is not None:
+        signed = flag("signed", signed)
+    elif method is not None:
         from kerasxai import explainers
 
         signed = method in explainers.names() and heatmap.is_signed(explainers.get(method))

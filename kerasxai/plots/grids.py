@@ -4,6 +4,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from kerasxai.heatmap import REDUCTIONS
+from kerasxai.options import check_one_of
 from kerasxai.plots import checks, colours, drawing
 from kerasxai.plots.layout import ROW_GAP, SMALLEST_WIDTH, Table, probability_text
 
@@ -57,8 +59,7 @@ def grid(samples, maps, row_titles=None, column_titles=None, scale="map", alpha=
     figure.savefig("grid.png")
     ```
     """
-    if scale not in SCALES:
-        raise ValueError(f"`scale` must be one of {', '.join(SCALES)}. Received: scale={scale!r}.")
+    check_one_of("scale", scale, SCALES)
     panels = drawing.panels(samples, alpha)
     heatmaps = _heatmaps(maps, panels.batch)
     explainers, count = heatmaps.shape[:2]
@@ -141,6 +142,7 @@ def top_classes(
     figure = kerasxai.plots.top_classes(images[0], maps[0], model.predict(images[:1], verbose=0)[0], names)
     ```
     """
+    check_one_of("reduce", reduce, REDUCTIONS)
     if np.ndim(sample) not in (2, 3):
         raise ValueError(
             "`sample` must be one image (H, W, C) or one signal (T, C). "

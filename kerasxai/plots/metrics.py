@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from kerasxai.plots import bands, colours
+from kerasxai.plots import bands, checks, colours
 
 ARROWS = {"higher": "higher is better", "lower": "lower is better", None: ""}
 PANEL_WIDTH, BAR_HEIGHT, PANEL_ROOM = 3.0, 0.24, 0.9  # inches
@@ -60,6 +60,8 @@ def training(history, metrics=None, columns=3, every=None):
     Raises:
         ValueError: Nothing, or not all of `metrics`, was recorded, or `every` does not give so many values.
     """
+    if every is not None:
+        checks.check_count(every, "every")
     recorded = getattr(history, "history", history)
     names = list(recorded) if metrics is None else list(metrics)
     if not names:

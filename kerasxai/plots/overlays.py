@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from kerasxai.options import flag
 from kerasxai.plots import checks, colours, drawing
 from kerasxai.plots.layout import Table
 
@@ -53,6 +54,7 @@ def overlay(images, maps, titles=None, alpha=0.5, colormap=None, columns=4, colo
     ```
     """
     checks.check_count(columns, "columns")
+    colorbar = flag("colorbar", colorbar)
     panels, maps = _checked(images, maps, alpha)
     titles = checks.texts(titles, len(maps), "titles", "sample")
     titles = [f"{title} {colours.note(values)}".strip() for title, values in zip(titles, maps)]

@@ -196,7 +196,10 @@ BAD = {
     ),
     "unknown method": (["net.keras", "images", "--method", "grad_camm"], "Did you mean grad_cam"),
     "unknown layer": (["net.keras", "images", "--layer", "nope"], "must name a layer of the model"),
-    "unknown class name": (["net.keras", "images", "--target", "horse"], "one of the classes cat, cow, dog"),
+    "unknown class name": (
+        ["net.keras", "images", "--target", "horse"],
+        "the name of a class: cat, cow, dog. Received: 'horse'",
+    ),
     "class out of range": (["net.keras", "images", "--target", "7"], "classes 0 to 2"),
     "too many classes": (["net.keras", "images", "--target", "top9"], "has 3 classes"),
     "option of no method": (["net.keras", "images", "--option", "steps=3"], "None of the methods has the option steps"),

@@ -63,6 +63,6 @@ def test_a_file_is_in_the_way(tmp_path):
     (tmp_path / "out").write_text("precious")
     with pytest.raises(ValueError, match="out is no folder"):
         fill(tmp_path / "out", overwrite=True)
-    with pytest.raises(OSError, match=r"out cannot be written: .+ Choose another --out"):
+    with pytest.raises(OSError, match=r"below cannot be written: .+ is no folder. Choose another --out"):
         fill(tmp_path / "out" / "below")
     assert (tmp_path / "out").read_text() == "precious"

@@ -41,6 +41,20 @@ ANSWERED = {
     "explain net.keras x.npy --out out --option steps=3": 1,
     "explain net.keras x.npy --out out --method lrp --rules epsilon_minus": 1,
     "explain net.keras x.npy --out out --method lrp --rules absent.json": 1,
+    "explain net.keras x.npy --out out --preprocess 0-2": 1,
+    "explain net.keras x.npy --out out --preprocess 0.5/0": 1,
+    "explain net.keras x.npy --out out --target horse": 1,
+    "explain net.keras x.npy --out out --target horse --classes names.txt": 1,
+    "explain net.keras x.npy --out out --classes absent.txt": 1,
+    "explain net.keras x.npy --out out --classes names.json": 1,
+    "explain net.keras net.keras --out out": 1,
+    "explain x.npy x.npy --out out": 1,
+    "explain used x.npy --out out": 1,
+    "explain exported x.npy --out out": 1,
+    "explain damaged.keras x.npy --out out": 1,
+    "explain net.keras x.npy --out names.txt/out": 1,
+    "layers damaged.keras": 1,
+    "evaluate net.keras x.npy --out out --preprocess 0-2": 1,
     "evaluate net.keras x.npy --out out --metric AOPCC": 1,
     "evaluate net.keras x.npy --out out --metric-option fractoin=0.5": 1,
     "layers absent.keras": 1,
@@ -62,6 +76,11 @@ def folder(tmp_path):
     layers = [keras.Input((12, 1)), keras.layers.Conv1D(2, 3, activation="relu"), keras.layers.Flatten()]
     keras.Sequential([*layers, keras.layers.Dense(3, activation="softmax")]).save(tmp_path / "net.keras")
     np.save(tmp_path / "x.npy", np.random.default_rng(0).normal(size=(2, 12, 1)).astype("float32"))
+    (tmp_path / "names.txt").write_text("cat\ndog\ncow\n")
+    (tmp_path / "names.json").write_text('{"cat": 0}')
+    (tmp_path / "damaged.keras").write_text("nothing of it")
+    (tmp_path / "exported").mkdir()
+    (tmp_path / "exported" / "saved_model.pb").touch()
     (tmp_path / "used").mkdir()
     (tmp_path / "used" / "mine.txt").write_text("precious")
     return tmp_path
@@ -88,3 +107,13 @@ def test_what_tensorflow_writes_is_shown_where_it_cannot_be_loaded(tmp_path):
     code = "import sys; sys.path.insert(0, '.'); from kerasxai.cli.quiet import load_tensorflow; load_tensorflow()"
     done = run(["-c", code], tmp_path)
     assert "no such instruction" in done.stderr and "ImportError: broken" in done.stderr
+
+
+def test_a_reader_that_has_seen_enough_is_told_nothing(tmp_path):
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [sys.executable, "-m", "kerasxai", "list", "evaluators"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, stdout=writer, stderr=subprocess.PIPE, text=True)
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (1, "")

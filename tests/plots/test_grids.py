@@ -244,7 +244,7 @@ def test_a_class_without_evidence_says_so():
 @pytest.mark.parametrize(
     "draw, first, second, options, parts",
     [
-        (plots.grid, IMAGES, {"a": CAM}, {"scale": "rows"}, ["`scale`", "map, row, column", "'rows'"]),
+        (plots.grid, IMAGES, {"a": CAM}, {"scale": "rows"}, ["`scale`", "'map', 'row', 'column'", "'rows'"]),
         (plots.grid, IMAGES, {"a": CAM}, {"alpha": 2}, ["`alpha`", "2"]),
         (plots.grid, SIGNALS, {"a": CAM[:, 0]}, {"alpha": 2}, ["`alpha`", "2"]),
         (plots.grid, IMAGES, {"a": CAM}, {"row_titles": ["b"]}, ["`row_titles`", "each sample, 3 in all", "1"]),

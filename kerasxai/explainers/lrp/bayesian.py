@@ -4,10 +4,10 @@ import tensorflow as tf
 
 from kerasxai.explainers.lrp.explainer import LRP
 from kerasxai.explainers.noise import NoisePercentiles
-from kerasxai.explainers.options import check_one_of
 from kerasxai.explainers.registry import build, register
 from kerasxai.explainers.streaming import merge, split
 from kerasxai.graph.dropout import dropped_share, mask_shape
+from kerasxai.options import check_one_of
 
 
 @register("b_lrp")

@@ -14,10 +14,10 @@ from kerasxai.explainers.lrp.ledger import Entries, Ledger
 from kerasxai.explainers.lrp.mapping import Mapping
 from kerasxai.explainers.lrp.plan import BATCH_NORM, Plan
 from kerasxai.explainers.lrp.propagation import Propagation
-from kerasxai.explainers.options import check_finite, check_one_of, shown
 from kerasxai.explainers.registry import register
 from kerasxai.graph.forward import Forward
 from kerasxai.graph.score import as_float
+from kerasxai.options import check_finite, check_one_of, shown
 from kerasxai.tables import Table
 from kerasxai.targets import resolve, select
 

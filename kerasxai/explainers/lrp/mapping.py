@@ -9,8 +9,8 @@ from kerasxai.explainers.lrp.depth import ByDepth
 from kerasxai.explainers.lrp.presets import preset, preset_names
 from kerasxai.explainers.lrp.rules import Rule, get_rule, rule_names
 from kerasxai.explainers.lrp.treatments import Treatment, get_treatment, treatment_names
-from kerasxai.explainers.options import check_one_of
 from kerasxai.graph.linear import CONVOLUTION, LINEAR
+from kerasxai.options import check_one_of
 from kerasxai.suggestions import did_you_mean
 
 _GROUPS = {"CONVOLUTION": CONVOLUTION, "LINEAR": LINEAR}

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-from kerasxai.explainers.options import check_finite, check_one_of, flag, number
+from kerasxai.options import check_finite, check_one_of, flag, number
 from kerasxai.registry import Configurable, Registry, refuse_unknown_options
 
 _REGISTRY = Registry("rule")

@@ -1,4 +1,4 @@
-"""Checks of options that several explainers share."""
+"""Checks of options that several classes and functions share."""
 
 import math
 import numbers
