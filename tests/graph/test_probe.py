@@ -1,4 +1,4 @@
-"""Maps behind moves that no graph shows: refused where gradients say that they would lie elsewhere, else as they were."""
+"""Maps behind moves that no graph shows: refused where gradients say that they would lie elsewhere."""
 
 import keras
 import numpy as np
