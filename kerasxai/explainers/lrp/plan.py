@@ -7,7 +7,7 @@ from kerasxai.explainers.lrp.rules import AbsZ, Epsilon, Pass, Rule
 from kerasxai.explainers.lrp.treatments import treatment_of
 from kerasxai.graph.batch_norm import Folds, is_scaling
 from kerasxai.graph.kinds import kind_of
-from kerasxai.graph.linear import is_linear
+from kerasxai.graph.linear import SOFTMAX, activation_of, is_linear
 from kerasxai.graph.linear_parts import refuse_quantised
 from kerasxai.graph.signs import non_negative_tensors
 
@@ -112,6 +112,8 @@ class Plan:
             return Step(None, PassOn(), f"folded into {self.folds.folded[node].path}")
         if node in self.linear:
             refuse_quantised(node.operation)
+            if activation_of(node.operation) in SOFTMAX and node not in stripped:
+                raise ValueError(_softmax_inside(node))
             return Step(choice, None, "first layer" if node in self.first else "")
         if is_scaling(node.operation):
             if choice is None and self._feeds_only_fixed_shares(node):
@@ -132,6 +134,14 @@ class Plan:
         """
         followers = [self._chosen[one] for one in self.graph.suffix_nodes(node) if one in self.first]
         return bool(followers) and not any(isinstance(rule, Rule) and rule.scales_with_input for rule in followers)
+
+
+def _softmax_inside(node):
+    return (
+        f"LRP has no treatment for the softmax of {node.path} ({node.kind}), which the score does not leave out. Make "
+        'it a layer of its own, keras.layers.Softmax(), and name a treatment for that in the rules ("pass"), or use a '
+        "gradient method (gradient_x_input, integrated_gradients)."
+    )
 
 
 def _first(graph, linear):
