@@ -12,6 +12,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from kerasxai.graph.fingerprint import Held
 from kerasxai.graph.score import LOGITS, OWN_OUTPUTS, Scale, as_float
 
 PREDICTED = -1  # stands in the class tensor for "the class this sample is predicted to be"
@@ -70,6 +71,7 @@ class Target:
         scale: The `Scale` on which it reads the outputs.
         classes: int32 tensor `(batch,)`; `PREDICTED` where the predicted class is meant. None before there is a batch.
         data: None, or the rows of per-sample data that `function` takes besides.
+        held: What `function` computes with besides: where that has changed, the target is another one.
     """
 
     output: int
@@ -77,6 +79,7 @@ class Target:
     scale: Scale
     classes: Any = None
     data: Any = None
+    held: Held | None = None
 
     def of_batch(self, classes, data=None):
         """The target of a batch: its classes and its rows of data."""
@@ -184,7 +187,8 @@ class TargetPlan:
         if callable(target) or _has_data(target):
             function, self._data = (target, None) if callable(target) else (target[0], np.asarray(target[1]))
             self.of_classes = False
-            self.target = Target(output, function, LOGITS if isinstance(function, _OfLogits) else OWN_OUTPUTS)
+            scale = LOGITS if isinstance(function, _OfLogits) else OWN_OUTPUTS
+            self.target = Target(output, function, scale, held=Held(function))
         else:
             self.of_classes = _speaks_of_classes(target)
             self.target = Target(output, None, score.scale(output, self.of_classes))

@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from keras import Input, Sequential, layers
 
 import kerasxai
@@ -286,3 +287,57 @@ def test_a_refusal_leaves_the_explainer_as_it_was():
             explainer(X, target=1)
     explainer.layer = "conv2"
     np.testing.assert_array_equal(explainer(X, target=1), before)
+
+
+FACTORS = [2.0]
+
+
+def times_factor(x):
+    return FACTORS[0] * tf.reduce_mean(x, axis=(1, 2))
+
+
+def test_what_a_function_finds_in_global_names_is_seen():
+    explainer = kerasxai.explainers.get("gradient")(times_factor)
+    before = explainer(nets.images(2), target=0)
+    FACTORS[0] = 5.0
+    np.testing.assert_allclose(explainer(nets.images(2), target=0), 2.5 * before, rtol=1e-6)
+    FACTORS[0] = 2.0
+
+
+class Unit:
+    def __init__(self):
+        self.index = 0
+
+    def of(self, outputs):
+        return outputs[:, self.index]
+
+
+def targets():
+    """Pairs of a target that explains unit 0, and of what makes it explain unit 1."""
+    chosen = [0]
+    yield lambda outputs: outputs[:, chosen[0]], lambda: chosen.__setitem__(0, 1)
+    unit = Unit()
+    yield unit.of, lambda: setattr(unit, "index", 1)
+    data = np.array([1.0, 0.0, 0.0], "float32")
+    yield lambda outputs: tf.linalg.matvec(outputs, data), lambda: data.__setitem__(slice(None), [0.0, 1.0, 0.0])
+    inner = [0]
+    yield kerasxai.of_logits(lambda outputs: outputs[:, inner[0]]), lambda: inner.__setitem__(0, 1)
+
+
+@pytest.mark.parametrize("number", range(4))
+def test_a_target_whose_closure_changed_is_another_one(number):
+    target, change = list(targets())[number]
+    model, x = net(), nets.images(3)
+    explainer = kerasxai.explainers.get("gradient")(model)
+    evaluator = kerasxai.evaluators.Deletion(steps=4)
+    maps = np.abs(x).sum(axis=-1)
+    first, curve = explainer(x, target), evaluator(model, x, maps, target)["curve"]
+    np.testing.assert_array_equal(explainer(x, target), first)
+    assert explainer.trace_count == 1
+    change()
+    now = explainer(x, target)
+    assert np.abs(now - first).max() > 1e-4
+    np.testing.assert_allclose(now, kerasxai.explain(model, x, "gradient", target=target), rtol=1e-5)
+    later = evaluator(model, x, maps, target)["curve"]
+    assert np.abs(later - curve).max() > 1e-4
+    np.testing.assert_allclose(later[:, 0], target(model(x)) if number != 3 else later[:, 0], rtol=1e-5)

@@ -123,8 +123,8 @@ class Explainer(Configurable, metaclass=_Remembering):
 
         Called whenever the explainer is. What is noticed is all that the layers of a Keras model hold besides the
         values of their weights: activations and other attributes, statistics of a `Normalization`, added or replaced
-        weights (`enable_lora`, `quantize`), added or removed layers. Of a model that is a plain function, only the
-        layers and values in its closure are seen.
+        weights (`enable_lora`, `quantize`), added or removed layers. Of a model that is a plain function, only
+        what its closure and its global names hold is seen.
         """
         if self._origin is not None:
             self._origin.refresh(self)

@@ -1,6 +1,7 @@
 """Guided Backpropagation and DeconvNet: another backward pass through every ReLU of the graph."""
 
 import abc
+import functools
 import warnings
 
 import keras
@@ -11,7 +12,10 @@ from kerasxai.explainers.registry import register
 from kerasxai.graph.keras_internals import parts_of
 from kerasxai.graph.kinds import kind_of
 from kerasxai.graph.linear import activation_of, before_activation
+from kerasxai.graph.moves import is_builtin
 from kerasxai.graph.operations import is_linear, what_does
+
+_TRACED_RECTIFIERS = {"Relu", "Relu6"}
 
 
 class RectifiedExplainer(GradientExplainer):
@@ -29,7 +33,7 @@ class RectifiedExplainer(GradientExplainer):
         super().__init__(model, **kwargs)
         rectifiers = [node for node in self.graph.nodes if is_rectifier(node.operation)]
         for node in self.graph.nodes:
-            _refuse_hidden_rectifiers(node)
+            _refuse_hidden_rectifiers(self.graph, node)
         if not rectifiers:
             warnings.warn(
                 f"{getattr(model, 'name', 'The model')} has no ReLU, so {self.name} is the plain gradient here.",
@@ -95,15 +99,39 @@ def _with_positive_gradients(activation):
     return rectified
 
 
-def _refuse_hidden_rectifiers(node):
+def _refuse_hidden_rectifiers(graph, node):
     if not isinstance(node.operation, keras.Layer) or is_rectifier(node.operation):
         return
     for layer in parts_of(node.operation):
         # A recurrent cell has an activation; a subclass of ReLU whose values are its own is no rectifier itself.
         is_hidden = isinstance(layer, keras.layers.ReLU) and kind_of(layer) is None
         if is_hidden or is_rectifier(layer) or is_rectifier(getattr(layer, "activation", None)):
-            raise ValueError(
-                f"Layer {node.path} ({node.kind}) holds a ReLU ({layer.name}) inside its own `call`, where its "
-                "backward pass cannot be changed. Build that part with the functional API, or use gradient_x_input or "
-                "integrated_gradients."
-            )
+            raise ValueError(_hidden(node, layer.name))
+    if not is_builtin(node.operation) and _TRACED_RECTIFIERS & _traced_operations(graph, node):
+        raise ValueError(_hidden(node, "tf.nn.relu"))
+
+
+def _hidden(node, name):
+    return (
+        f"Layer {node.path} ({node.kind}) holds a ReLU ({name}) inside its own `call`, where its backward pass cannot "
+        "be changed. Build that part with the functional API, or use gradient_x_input or integrated_gradients."
+    )
+
+
+def _traced_operations(graph, node):
+    """Types of the TensorFlow operations that a layer runs, as far as it can be traced."""
+
+    @functools.partial(tf.function, autograph=False)
+    def run(*tensors):
+        return graph.call(node, tensors)
+
+    given = dict(zip(graph.inputs, zip(graph.input_shapes, graph.input_dtypes)))
+    for before in graph.nodes:
+        given.update((tensor, (shape, before.dtype)) for tensor, shape in zip(before.outputs, before.shapes))
+    try:
+        signature = [tf.TensorSpec(*given[tensor]) for tensor in node.inputs]
+        traced = run.get_concrete_function(*signature).graph.as_graph_def()
+    except Exception:  # what cannot be traced cannot be compiled either: it is refused when it runs
+        return set()
+    inner = [one for function in traced.library.function for one in function.node_def]
+    return {one.op for one in [*traced.node, *inner]}

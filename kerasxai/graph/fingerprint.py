@@ -12,7 +12,8 @@ import numpy as np
 
 _PLAIN = frozenset({type(None), bool, int, float, complex, str, bytes, type(Ellipsis)})
 _LARGEST_ARRAY = 2**16  # bytes that are compared; a larger array counts as changed when it is another one
-_DEEPEST = 3  # how far into objects of the user's own classes
+_DEEPEST = 3  # how far into functions and objects of the user's own classes
+_FUNCTIONS = (types.FunctionType, types.MethodType, functools.partial)
 _LIBRARIES = frozenset(
     {"keras", "tensorflow", "numpy", "torch", "jax", "builtins", "functools", "threading", "inspect"}
 )
@@ -53,7 +54,7 @@ class Fingerprint:
 
     All layers count, nested ones too, by the attributes on them: numbers, strings and small arrays by their value,
     containers by what they hold, tensors, variables, functions and all else by which one it is. Of a function that
-    stands for a model, the layers and values count that its closure or its global names hold.
+    stands for a model, what its closure and its global names hold counts.
 
     Args:
         model: A Keras model, or a function.
@@ -136,6 +137,24 @@ def mark_of_option(value):
     return _mark(value, [], _DEEPEST)
 
 
+class Held:
+    """What a function computes with, as it is now: equal to a later look at it where none of it has changed.
+
+    Args:
+        function: Function or other callable.
+    """
+
+    def __init__(self, function):
+        self._kept = []  # what lives on, so that its id, which is its mark, stays its own
+        self._held = tuple([_mark(part, self._kept, 1) for part in _inside(function)])
+
+    def __eq__(self, other):
+        return isinstance(other, Held) and self._held == other._held
+
+    def __hash__(self):
+        return hash(self._held)
+
+
 def _mark(value, kept, depth=0):
     kind = type(value)
     if kind in _PLAIN:
@@ -146,9 +165,11 @@ def _mark(value, kept, depth=0):
         return tuple([(key, _mark(part, kept, depth)) for key, part in value.items()])
     if isinstance(value, (np.ndarray, np.generic)) and value.nbytes <= _LARGEST_ARRAY:
         return value.shape, value.dtype.str, value.tobytes()
+    if kind is types.MethodType:  # another object each time it is read
+        return _mark((value.__func__, value.__self__), kept, depth)
     kept.append(value)
     if depth < _DEEPEST:
-        inside = _closure(value) if kind is types.FunctionType else _own_attributes(value)
+        inside = _inside(value)
         if inside:
             return id(value), tuple([_mark(part, kept, depth + 1) for part in inside])
     return id(value)
@@ -158,10 +179,19 @@ def _cannot_change(value):
     return type(value) in _PLAIN or (type(value) is tuple and all(type(part) in _PLAIN for part in value))
 
 
+def _inside(value):
+    """What a function, or an object of the user's own class, computes with."""
+    return list(_held_by(value).values()) if isinstance(value, _FUNCTIONS) else _own_attributes(value)
+
+
 def _own_attributes(value):
     """What an object of the user's own class holds; a library's objects count by which one they are."""
     is_own = not isinstance(value, (keras.Operation, type, types.ModuleType)) and hasattr(value, "__dict__")
-    return list(vars(value).values()) if is_own and type(value).__module__.partition(".")[0] not in _LIBRARIES else []
+    return list(vars(value).values()) if is_own and not _is_of_library(type(value)) else []
+
+
+def _is_of_library(value):
+    return (getattr(value, "__module__", None) or "").partition(".")[0] in _LIBRARIES
 
 
 @functools.cache
@@ -187,15 +217,20 @@ def _held_by(function):
     if not isinstance(function, types.FunctionType):
         return dict(getattr(function, "__dict__", {}))
     used = {name: function.__globals__.get(name) for name in function.__code__.co_names}
-    known = {name: value for name, value in used.items() if type(value) in _PLAIN or isinstance(value, keras.Layer)}
-    return {**known, **dict(enumerate(_closure(function)))}
+    return {**{name: value for name, value in used.items() if _is_own(value)}, **dict(enumerate(_closure(function)))}
+
+
+def _is_own(value):
+    """Whether a global name stands for something of the user's, which may change, and not for a library's tool."""
+    if isinstance(value, (type, types.ModuleType, types.BuiltinFunctionType)):
+        return False
+    return not callable(value) or isinstance(value, keras.Operation) or not _is_of_library(value)
 
 
 def _followed(held):
     """Models and functions among what a function holds."""
     parts = [part for value in held.values() for part in (value if isinstance(value, (list, tuple)) else [value])]
-    followed = (keras.Operation, types.FunctionType, types.MethodType, functools.partial)
-    return [part for part in parts if isinstance(part, followed)]
+    return [part for part in parts if isinstance(part, (keras.Operation, *_FUNCTIONS))]
 
 
 def _closure(function):

@@ -37,6 +37,7 @@ class OpaqueModel:
         self.input_structure = None
         self.output_structure = None
         self.output_names = None
+        self._structure = None
         self._numpy_function = None
         self._seen = None  # what a function returned once
         self.layers = call_layers(model) if isinstance(model, keras.Model) else {}
@@ -45,11 +46,12 @@ class OpaqueModel:
         """Runs the model in inference mode; arguments and results as `ModelGraph.run`.
 
         Args:
-            structure: How the model takes its flat `inputs`: any structure of that many leaves. None: one tensor, or
-                a list where there are several.
+            structure: How the model takes its flat `inputs`: any structure of that many leaves. None: as it took
+                them last; at first one tensor, or a list where there are several.
         """
         if overrides:
             raise TypeError("An opaque model has no nodes to override.")
+        structure = self._structure = self._structure if structure is None else structure
         if structure is None:
             packed = inputs[0] if len(inputs) == 1 else list(inputs)
         else:

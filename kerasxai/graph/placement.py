@@ -1,11 +1,16 @@
 """How the maps of a layer are put on an input of the model."""
 
+import functools
+
 import numpy as np
 import tensorflow as tf
 
 from kerasxai import spatial
+from kerasxai.graph.axes import Axis
 from kerasxai.graph.model_graph import ModelGraph
+from kerasxai.graph.moves import is_builtin
 from kerasxai.graph.positions import Positions, may_move
+from kerasxai.graph.probe import check_places
 
 
 class Placement:
@@ -38,6 +43,15 @@ class Placement:
         sizes = maps.shape[1:]
         whole = len(self._sorted_axes()) == len(self._size) and len(sizes) == len(self._place.axes)
         return whole and all(axis is not None or size == 1 for axis, size in zip(self._place.axes, sizes))
+
+    def axes(self, shape):
+        """The `Axis` of each axis of maps of this spatial shape, None where it is none of the input's."""
+        if self._place is not None:
+            return self._place.axes if len(self._place.axes) == len(shape) else ()
+        if len(shape) != len(self._size):
+            return ()
+        lengths = zip(self._size, shape)
+        return [Axis.of_input(source, length).stretched(own) for source, (length, own) in enumerate(lengths)]
 
     def put(self, maps):
         """Maps `(batch, *spatial)` of the layer on the input, `(batch, *size)`; 0 where the layer sees nothing."""
@@ -91,7 +105,8 @@ def placement(graph, node, inputs, index):
     """How the maps of a layer are put on one of the inputs that it depends on.
 
     Args:
-        graph: The view of the model; an opaque one shows nothing of its moves, so that maps are stretched.
+        graph: The view of the model. An opaque one shows nothing of its moves: maps are stretched, if gradients bear
+            that out, as they must behind a layer of the user's (see `probe`).
         node: A `Node`, or what names a layer.
         inputs: Flat list of the model's input tensors.
         index: Index of the input.
@@ -109,13 +124,29 @@ def placements(graph, nodes, inputs, index):
     """The `placement` of several layers, of which the model is followed only once."""
     size = spatial.spatial_size(inputs[index])
     if not isinstance(graph, ModelGraph):
+        for node in nodes:
+            activations_of = functools.partial(_captured, graph, node)
+            check_places(activations_of, inputs, index, Placement(size).axes, node)
         return [Placement(size) for _ in nodes]
     nodes = [graph.node(node) for node in nodes]
     way = set(nodes).union(*(graph.ancestors(node) for node in nodes))
-    if not any(may_move(node) for node in way):
+    if not any(may_move(node) or not is_builtin(node.operation) for node in way):
         return [Placement(size) for _ in nodes]
     positions = Positions(graph, index, inputs, way)
-    return [Placement(size, positions.place(node)) for node in nodes]
+    placed = [Placement(size, positions.place(node)) for node in nodes]
+    for node, one in zip(nodes, placed):
+        if any(not is_builtin(before.operation) for before in (node, *graph.ancestors(node))):
+            activations_of = functools.partial(_evaluated, graph, node)
+            check_places(activations_of, inputs, index, one.axes, node.path)
+    return placed
+
+
+def _captured(graph, path, inputs):
+    return graph.run(inputs, [path])[1][0]
+
+
+def _evaluated(graph, node, inputs):
+    return graph.evaluate([node.outputs[0]])(inputs)[0]
 
 
 def _is_stretch(place, size):

@@ -311,6 +311,25 @@ def test_a_layer_that_hides_a_relu_is_refused(hiding, method):
         kerasxai.explainers.get(method)(model)
 
 
+class Clipped(layers.Layer):
+    """Calls a ReLU that is no layer."""
+
+    def call(self, x):
+        return tf.function(tf.nn.relu6)(x) - 0.5
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize(
+    "hiding",
+    [Clipped, lambda: layers.Lambda(lambda x: 2 * keras.ops.relu(x))],
+    ids=["custom_layer", "lambda"],
+)
+def test_a_layer_that_calls_a_relu_of_tensorflow_is_refused(hiding, method):
+    model = keras.Sequential([keras.Input(SHAPE), layers.ReLU(), hiding(), layers.Flatten(), layers.Dense(4)])
+    with pytest.raises(ValueError, match="holds a ReLU"):
+        kerasxai.explainers.get(method)(model)
+
+
 @pytest.mark.parametrize("method", METHODS)
 def test_a_recurrent_cell_with_a_relu_is_refused(method):
     """Its activation works inside the recurrence, out of reach."""

@@ -7,8 +7,9 @@ from kerasxai.explainers.lrp.linear import LinearTreatment, ScaleTreatment
 from kerasxai.explainers.lrp.rules import AbsZ, Epsilon, Pass, Rule
 from kerasxai.explainers.lrp.treatments import PASS, Gate, Treatment
 from kerasxai.graph.batch_norm import Folds
+from kerasxai.graph.linear import activation_of
 from kerasxai.graph.linear_parts import refuse_quantised
-from kerasxai.graph.operations import is_linear, is_scaling
+from kerasxai.graph.operations import is_linear, is_scaling, what_does
 from kerasxai.graph.signs import non_negative_tensors
 
 BATCH_NORM = {"fold": Epsilon(), "epsilon": Epsilon(), "abs_z": AbsZ(), "pass": Pass()}
@@ -99,7 +100,7 @@ class Plan:
         if node in self.folds.folded:
             return Step(PASS, f"folded into {self.folds.folded[node].path}")
         if node in self.linear:
-            return Step(self._of_linear(node, choice), "first layer" if node in self.first else "")
+            return Step(self._of_linear(node, choice, node in stripped), "first layer" if node in self.first else "")
         if is_scaling(node.operation):
             if choice is None and self._feeds_only_fixed_shares(node):
                 return Step(ScaleTreatment(Pass()), "input scaling")
@@ -112,8 +113,10 @@ class Plan:
             return Step(PASS, "left out for the logit")
         return Step(treatment_of(self.graph, node, max_pool))
 
-    def _of_linear(self, node, rule):
+    def _of_linear(self, node, rule, is_left_out):
         refuse_quantised(node.operation)
+        if what_does(activation_of(node.operation)).does == "softmax" and not is_left_out:
+            raise ValueError(_softmax_inside(node))
         given = self.folds.before.get(node, node).inputs[0]
         return LinearTreatment(rule, self.graph, node, self.folds, node in self.first, given in self.non_negative)
 
@@ -124,6 +127,14 @@ class Plan:
         """
         followers = [self._chosen[one] for one in self.graph.suffix_nodes(node) if one in self.first]
         return bool(followers) and not any(isinstance(rule, Rule) and rule.scales_with_input for rule in followers)
+
+
+def _softmax_inside(node):
+    return (
+        f"LRP has no treatment for the softmax of {node.path} ({node.kind}), which the score does not leave out. Make "
+        'it a layer of its own, keras.layers.Softmax(), and name a treatment for that in the rules ("pass"), or use a '
+        "gradient method (gradient_x_input, integrated_gradients)."
+    )
 
 
 def _first(graph, linear):

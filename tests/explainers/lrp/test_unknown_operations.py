@@ -51,6 +51,21 @@ def net_without_check(model):
     return keras.Model(model.input, [*model.outputs, layers.Dense(2, name="side")(layers.Flatten()(model.input))])
 
 
+@pytest.mark.parametrize("layer", [layers.Dense(4, activation="softmax"), layers.Conv2D(4, 1, activation=ops.softmax)])
+def test_a_softmax_within_a_linear_layer(layer):
+    model, _, _ = net_of(layer)
+    with pytest.raises(ValueError, match=r"softmax of .*which the score does not leave out"):
+        LRP(model, rules="epsilon")
+
+
+def test_heads_whose_softmax_is_not_left_out():
+    inputs = keras.Input(SHAPE)
+    x = layers.Flatten()(inputs)
+    mean = layers.Average()([layers.Dense(3, activation="softmax")(x) for _ in range(2)])
+    with pytest.raises(ValueError, match=r"softmax of .*which the score does not leave out"):
+        LRP(keras.Model(inputs, mean))
+
+
 def test_unknown_operation_of_keras_ops():
     model, _, _ = net_of(lambda x: ops.sin(x))
     with pytest.raises(ValueError, match=r"\(Sin\).*register_operation"):
