@@ -1,14 +1,25 @@
 """Comparison: the results of several explainers under several evaluators, as a table, a file or a figure."""
 
+from __future__ import annotations
+
 import csv
 import json
+import os
 from collections import Counter
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from kerasxai.evaluators import Summary
 from kerasxai.tables import Table
+from kerasxai.typing import Array
 from kerasxai.whole_files import whole_file
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from kerasxai.evaluators import Results
 
 PLOTS = {"curve": "curves", "morf": "road_curves", "levels": "robustness", "hog_curve": "randomization"}  # by a result
 ARROWS = {"higher": "↑", "lower": "↓", None: ""}
@@ -25,7 +36,7 @@ class Comparison:
             where it is not the evaluator's name, and where another evaluator has a metric of that name.
     """
 
-    def __init__(self, results, controls=(), samples=0):
+    def __init__(self, results: dict[str, dict[str, Results]], controls: Iterable[str] = (), samples: int = 0) -> None:
         self.results = results
         self.controls = list(controls)
         self.samples = samples
@@ -52,39 +63,39 @@ class Comparison:
         }
 
     @property
-    def rows(self):
+    def rows(self) -> list[str]:
         """Names of the rows: explainers, then controls."""
         return list(self.results)
 
     @property
-    def metrics(self):
+    def metrics(self) -> list[str]:
         """Names of the columns."""
         return list(self.directions)
 
-    def summary(self, row, metric):
+    def summary(self, row: str, metric: str) -> Summary | None:
         """The `Summary` of a cell, None where the metric does not apply to the row."""
         self._check_cell(row, metric)
         return self._summaries[row].get(metric)
 
-    def values(self, row, metric):
+    def values(self, row: str, metric: str) -> np.ndarray | None:
         """The value of each sample in a cell, `(samples,)`, None where the metric does not apply to the row."""
         self._check_cell(row, metric)
         evaluator, result = self._columns[metric]
         found = self.results[row].get(evaluator)
         return None if found is None else found[result]
 
-    def ranking(self, metric):
+    def ranking(self, metric: str) -> list[str]:
         """Rows from the best to the worst mean of a metric; rows without a value are left out."""
         if metric not in self.directions:
             raise ValueError(f"`metric` must be one of {', '.join(self.metrics)}. Received: metric={metric!r}.")
         direction = self.directions[metric]
         if direction is None:
             raise ValueError(f"Neither a high nor a low {metric} is better, so it ranks nothing.")
-        means = {row: self.summary(row, metric).mean for row in self.rows if self.summary(row, metric) is not None}
-        known = {row: mean for row, mean in means.items() if not np.isnan(mean)}
-        return sorted(known, key=known.get, reverse=direction == "higher")
+        summaries = {row: self.summary(row, metric) for row in self.rows}
+        known = {row: one.mean for row, one in summaries.items() if one is not None and not np.isnan(one.mean)}
+        return sorted(known, key=known.__getitem__, reverse=direction == "higher")
 
-    def records(self):
+    def records(self) -> list[dict[str, Any]]:
         """One dict per cell: row, whether it is a control, metric, direction and the fields of its `Summary`."""
         return [
             {
@@ -92,14 +103,14 @@ class Comparison:
                 "control": row in self.controls,
                 "metric": metric,
                 "better": self.directions[metric],
-                **self.summary(row, metric)._asdict(),
+                **summary._asdict(),
             }
             for row in self.rows
             for metric in self.metrics
-            if self.summary(row, metric) is not None
+            if (summary := self.summary(row, metric)) is not None
         ]
 
-    def to_markdown(self):
+    def to_markdown(self) -> str:
         """The table: means with their 95 % confidence intervals; arrows say what is better, controls are in italics."""
         heads = [self._heading(metric) for metric in self.metrics]
         lines = [f"| | {' | '.join(heads)} |", "|---" * (len(heads) + 1) + "|"]
@@ -108,7 +119,7 @@ class Comparison:
             lines.append(f"| {name} | {' | '.join(self._cell(row, metric) for metric in self.metrics)} |")
         return "\n".join(lines)
 
-    def to_csv(self, path):
+    def to_csv(self, path: str | os.PathLike[str]) -> None:
         """Writes `records()` as a CSV file."""
         with whole_file(path) as file:
             fields = ["explainer", "control", "metric", "better", *Summary._fields]
@@ -116,7 +127,7 @@ class Comparison:
             writer.writeheader()
             writer.writerows(self.records())
 
-    def to_json(self, path):
+    def to_json(self, path: str | os.PathLike[str]) -> None:
         """Writes the summaries and every sample's values as a JSON file; what is not finite becomes null.
 
         Maps that an evaluator keeps are left out.
@@ -140,13 +151,13 @@ class Comparison:
         with whole_file(path) as file:
             json.dump(content, file, indent=1, allow_nan=False)
 
-    def plot(self):
+    def plot(self) -> Figure:
         """Bars of every metric with their confidence intervals: a Matplotlib Figure."""
         from kerasxai import plots
 
         return plots.comparison(self)
 
-    def plot_curves(self, samples=None):
+    def plot_curves(self, samples: Array | None = None) -> dict[str, Figure]:
         """Curves of the evaluators that have some: perturbation, ROAD, robustness, randomisation.
 
         Args:
@@ -157,7 +168,7 @@ class Comparison:
         """
         from kerasxai import plots
 
-        of_evaluator = {}
+        of_evaluator: dict[str, dict[str, Results]] = {}
         for row, found in self.results.items():
             for label, one in found.items():
                 of_evaluator.setdefault(label, {})[row] = one

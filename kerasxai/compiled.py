@@ -255,7 +255,9 @@ def _new_thread():
     _thread = ThreadPoolExecutor(1, "kerasxai")
 
 
-_abandoned = collections.deque(maxlen=1)  # the last one: they end in the order in which they were called
+_abandoned: collections.deque = collections.deque(
+    maxlen=1
+)  # the last one: they end in the order in which they were called
 
 
 _new_thread()

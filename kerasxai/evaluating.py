@@ -1,33 +1,36 @@
 """`kerasxai.evaluate`: several explainers under several evaluators on the same samples, as one table."""
 
+from __future__ import annotations
+
 from kerasxai.comparison import Comparison
-from kerasxai.evaluators import Case, build
+from kerasxai.evaluators import Case, Results, build
 from kerasxai.evaluators.controls import control_maps
 from kerasxai.evaluators.scoring import ScoredModel
 from kerasxai.explainers.registry import build as build_explainer
 from kerasxai.options import check_one_of, flag, positive_integer, seed_number
 from kerasxai.progress import Progress
 from kerasxai.registry import labelled
+from kerasxai.typing import Array, Evaluators, Explainers, Labels, Model, Samples, TargetLike, Verbose
 
 EXPLAINERS = ("grad_cam", "gradient_x_input", "integrated_gradients")
 EVALUATORS = ("drop_increase", "aopc", "deletion", "insertion")
 
 
 def evaluate(
-    model,
-    x,
-    explainers=EXPLAINERS,
-    evaluators=EVALUATORS,
-    target=None,
-    y=None,
+    model: Model,
+    x: Samples,
+    explainers: Explainers = EXPLAINERS,
+    evaluators: Evaluators = EVALUATORS,
+    target: TargetLike = None,
+    y: Labels | None = None,
     *,
-    controls=True,
-    masks=None,
-    reference_model=None,
-    batch_size=32,
-    seed=0,
-    verbose="auto",
-):
+    controls: bool = True,
+    masks: Array | None = None,
+    reference_model: Model | None = None,
+    batch_size: int = 32,
+    seed: int = 0,
+    verbose: Verbose = "auto",
+) -> Comparison:
     """Evaluates explainers on samples of a model: every evaluator on every explainer, nothing computed twice.
 
     Targets are fixed once from the original samples, the maps of an explainer are made once for all evaluators, and
@@ -73,7 +76,8 @@ def evaluate(
     maps = control_maps(samples.x, seed) if controls else {}
     if taken := sorted(set(rows) & set(maps)):
         raise ValueError(f"`explainers` must not have the name of a control. Received: {', '.join(taken)}.")
-    results, progress = {}, Progress(len(rows) + (len(rows) + len(maps)) * len(measures), verbose, unit="step")
+    results: dict[str, dict[str, Results]] = {}
+    progress = Progress(len(rows) + (len(rows) + len(maps)) * len(measures), verbose, unit="step")
     for label in [*rows, *maps]:
         case = Case(model, samples, maps.get(label), rows.get(label), masks, reference_model)
         if case.explainer is not None:

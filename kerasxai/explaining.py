@@ -1,12 +1,25 @@
 """The one-shot form `kerasxai.explain(model, x, method=...)`, and several methods as one."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
 from kerasxai import explainers
 from kerasxai.explainers.cam import SharedCAM, shared_groups
 from kerasxai.progress import Progress
 from kerasxai.suggestions import unknown_options
+from kerasxai.typing import Labels, Maps, Model, Samples, TargetLike
 
 
-def explain(model, x, method="grad_cam", target=None, y=None, **options):
+def explain(
+    model: Model,
+    x: Samples,
+    method: str | dict[str, Any] | type | Sequence[str | dict[str, Any] | type] = "grad_cam",
+    target: TargetLike = None,
+    y: Labels | None = None,
+    **options: Any,
+) -> Maps:
     """Explains samples of a model in one call.
 
     Builds and traces at every call; keep the explainer (`kerasxai.explainers.get(method)`) to explain more than once.

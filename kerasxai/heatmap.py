@@ -1,9 +1,15 @@
 """The one place where the channels of an attribution become one value per position."""
 
+from __future__ import annotations
+
+from typing import Literal, TypeAlias
+
 import numpy as np
 
 from kerasxai.options import check_one_of
+from kerasxai.typing import Array
 
+Reduction: TypeAlias = Literal["sum", "abs_sum", "abs_max", "norm"]
 REDUCTIONS = {
     "sum": lambda values: values.sum(axis=-1),
     "abs_sum": lambda values: np.abs(values).sum(axis=-1),
@@ -17,7 +23,7 @@ def is_signed(explainer):
     return explainer.signed and explainer.reduce in (None, "sum")
 
 
-def to_heatmap(attributions, reduce="sum"):
+def to_heatmap(attributions: Array, reduce: Reduction = "sum") -> np.ndarray:
     """Reduces attributions over their channels.
 
     Args:

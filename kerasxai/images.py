@@ -1,6 +1,10 @@
 """`load_images`: image files and folders as what a model takes, with their labels."""
 
+from __future__ import annotations
+
+import os
 import warnings
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +16,7 @@ from kerasxai.input_files import Inputs
 from kerasxai.models.pixel_scaling import find_pixel_scaling
 from kerasxai.pixel_ways import PixelScaling
 from kerasxai.targets import Target
+from kerasxai.typing import Model
 
 
 @dataclass(repr=False)
@@ -50,7 +55,11 @@ class Images:
         )
 
 
-def load_images(paths, model, preprocess="auto"):
+def load_images(
+    paths: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
+    model: Model,
+    preprocess: str | Callable[[np.ndarray], np.ndarray] = "auto",
+) -> Images:
     """Image files as what a model takes: resized bilinearly, scaled, with labels where folders are classes.
 
     PNG, JPEG, TIFF, GIF, BMP and WebP files of 8 or 16 bits, or floats in 0..1, in grey, colour, CMYK or with a

@@ -16,7 +16,7 @@ OTHER_FORMATS = {
 }
 
 
-def existing_path(path):
+def existing_path(path: str | os.PathLike[str]) -> str:
     """`path` as a string.
 
     Raises:

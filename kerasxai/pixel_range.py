@@ -13,7 +13,7 @@ _SURE = 0.95  # mean probability of the predicted class, above which a net is sa
 # 1 - 1/classes. In 100 small nets on digits and tiles it was below 0.14 where they were trained on pixels 0..255, and
 # mostly above 0.4 where they were trained on values in 0..1 or -1..1.
 _FAR = 0.4
-_told = weakref.WeakSet()
+_told: weakref.WeakSet = weakref.WeakSet()
 
 
 def warn_of_pixels(model, graph, inputs):

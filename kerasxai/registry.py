@@ -1,13 +1,20 @@
 """Names of classes ("grad_cam" <-> GradCAM), and objects that round-trip through a dict of their options."""
 
+from __future__ import annotations
+
 import abc
 import contextlib
 import inspect
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
 
 import numpy as np
 import tensorflow as tf
+from typing_extensions import Self
 
 from kerasxai.suggestions import did_you_mean, unknown_name
+
+T = TypeVar("T")
 
 
 class Registry:
@@ -17,11 +24,11 @@ class Registry:
         option: The option that takes such a name, for error messages.
     """
 
-    def __init__(self, option):
+    def __init__(self, option: str) -> None:
         self._option = option
-        self._classes = {}
+        self._classes: dict[str, type] = {}
 
-    def register(self, name):
+    def register(self, name: str) -> Callable[[type[T]], type[T]]:
         """Class decorator that makes a class known as `name`."""
 
         def keep(cls):
@@ -31,7 +38,7 @@ class Registry:
 
         return keep
 
-    def get(self, name):
+    def get(self, name: Any) -> Any:
         """The class of a name; a class is returned as it is.
 
         Raises:
@@ -47,12 +54,12 @@ class Registry:
         aliases = {cls.__name__: known for known, cls in self._classes.items()}
         raise ValueError(unknown_name(f"`{self._option}`", name, self._classes, aliases))
 
-    def names(self):
+    def names(self) -> list[str]:
         """All names, sorted."""
         return sorted(self._classes)
 
     @contextlib.contextmanager
-    def restored(self):
+    def restored(self) -> Iterator[None]:
         """What is registered inside is forgotten afterwards."""
         before = dict(self._classes)
         try:
@@ -100,20 +107,20 @@ class Configurable(metaclass=Called):
     """
 
     config_key = "name"
-    name = None
+    name: Any = None
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """The options as a dict of plain values; `from_config` rebuilds the object."""
         return {self.config_key: self.name, **{name: _plain(getattr(self, name)) for name in self.option_names()}}
 
     @classmethod
-    def from_config(cls, config, *required):
+    def from_config(cls, config: dict[str, Any], *required: Any) -> Self:
         """The object that `get_config` describes; `required` are arguments that no config holds."""
         options = {name: value for name, value in config.items() if name != cls.config_key}
         return cls(*required, **options)
 
     @classmethod
-    def option_names(cls):
+    def option_names(cls) -> list[str]:
         """Names of all options of the constructor, the class's own first."""
         return [name for name in inspect.signature(cls).parameters if name != "model"]
 

@@ -3,12 +3,15 @@
 How a loaded model is taken apart is in `graph`; this file only builds it, and never writes to the given path.
 """
 
+from __future__ import annotations
+
 import inspect
 import json
 import os
 import tempfile
 import warnings
 import zipfile
+from typing import Any
 
 import keras
 
@@ -41,7 +44,12 @@ WITHOUT_EFFECT = {
 }
 
 
-def load_model(path, custom_objects=None, safe_mode=True, endpoint=None):
+def load_model(
+    path: str | os.PathLike[str],
+    custom_objects: dict[str, Any] | None = None,
+    safe_mode: bool = True,
+    endpoint: str | None = None,
+) -> keras.Model | keras.layers.TFSMLayer:
     """Loads a saved model, uncompiled: explanations need no optimizer.
 
     In a Keras 2 file, what Keras 3 refuses, or would silently read otherwise, is put right in a temporary copy.

@@ -3,6 +3,8 @@
 Targets are checked here, at the door, and become one int32 tensor per batch, so that no class costs a new trace.
 """
 
+from __future__ import annotations
+
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -32,7 +34,7 @@ class Classes(np.ndarray):
         return np.asarray(indices, np.int32).view(cls)
 
 
-def of_logits(function):
+def of_logits(function: Callable[..., Any]) -> Callable[..., Any]:
     """A function of the model's logits as `target`, where a plain function gets the model's own outputs.
 
     A final softmax or sigmoid is left out of every output; linear units stay what they are.

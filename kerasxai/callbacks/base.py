@@ -3,23 +3,28 @@
 What is done with them is in the callbacks' own files.
 """
 
+from __future__ import annotations
+
 import abc
 import contextlib
 import inspect
 import os
 import random
 import warnings
-from typing import NamedTuple
+from typing import Any, Literal, NamedTuple, TypedDict
 
 import keras
 import numpy as np
+from typing_extensions import Self
 
 from kerasxai.callbacks.files import Summaries
 from kerasxai.callbacks.probe import Probe
 from kerasxai.evaluators.scoring import ScoredModel
+from kerasxai.explainers.base import Explainer
 from kerasxai.explainers.registry import build as build_explainer
 from kerasxai.options import check_one_of, positive_integer, shown
 from kerasxai.registry import labelled, refuse_unknown_options
+from kerasxai.typing import Explainers, Labels, Samples, TargetLike, Verbose
 
 REHEARSAL_SAMPLES = 2  # of the probe, run through everything before the first batch
 BATCH_KEY = "batch"  # of `history`: how many batches the model was trained on
@@ -34,11 +39,36 @@ class Moment(NamedTuple):
     """
 
     kind: str
-    index: int = 0
+    index: int = 0  # type: ignore[assignment]  # a tuple has a method of this name
 
     def __str__(self):
         counted = {"epoch": f"epoch {self.index + 1}", "batch": f"batch {self.index}"}
         return counted.get(self.kind, {"test": "evaluate()"}.get(self.kind, self.kind))
+
+
+class MomentOptions(TypedDict, total=False):
+    """Options of `ExplanationCallback` that every callback hands on."""
+
+    target: TargetLike
+    every: int
+    every_batches: int | None
+    prefix: str
+    name: str | None
+    on_error: Literal["warn", "raise"]
+    verbose: Verbose
+    log_dir: str | os.PathLike[str] | None
+
+
+class ProbeOptions(MomentOptions, total=False):
+    """Options of `ExplanationCallback` where `batch_size` is an option of the evaluators too."""
+
+    max_samples: int | None
+
+
+class CallbackOptions(ProbeOptions, total=False):
+    """Options of `ExplanationCallback`."""
+
+    batch_size: int
 
 
 class ExplanationCallback(keras.callbacks.Callback, abc.ABC):
@@ -81,7 +111,7 @@ class ExplanationCallback(keras.callbacks.Callback, abc.ABC):
         trace_count: How many times anything was traced.
     """
 
-    def __new__(cls, *_, **options):
+    def __new__(cls, *_: Any, **options: Any) -> Self:
         """Refuses options that the class has not; Python would name the ancestor whose signature it is."""
         known = cls.option_names()
         refuse_unknown_options(cls, {name: value for name, value in options.items() if name not in known})
@@ -89,21 +119,21 @@ class ExplanationCallback(keras.callbacks.Callback, abc.ABC):
 
     def __init__(
         self,
-        x=None,
-        y=None,
-        explainers="grad_cam",
+        x: Samples | None = None,
+        y: Labels | None = None,
+        explainers: Explainers = "grad_cam",
         *,
-        target="predicted",
-        max_samples=None,
-        every=1,
-        every_batches=None,
-        prefix="val_",
-        name=None,
-        on_error="warn",
-        verbose="auto",
-        log_dir=None,
-        batch_size=32,
-    ):
+        target: TargetLike = "predicted",
+        max_samples: int | None = None,
+        every: int = 1,
+        every_batches: int | None = None,
+        prefix: str = "val_",
+        name: str | None = None,
+        on_error: Literal["warn", "raise"] = "warn",
+        verbose: Verbose = "auto",
+        log_dir: str | os.PathLike[str] | None = None,
+        batch_size: int = 32,
+    ) -> None:
         super().__init__()
         if x is None:
             raise TypeError(f"{type(self).__name__} needs `x`, the samples to explain. Received: none.")
@@ -116,18 +146,20 @@ class ExplanationCallback(keras.callbacks.Callback, abc.ABC):
         self.every_batches = None if every_batches is None else positive_integer("every_batches", every_batches)
         self.batch_size = positive_integer("batch_size", batch_size)
         self.prefix, self.name, self.on_error, self.verbose, self.log_dir = prefix, name, on_error, verbose, log_dir
-        self.results, self.history, self.explainers = {}, {}, {}
+        self.results: dict[str, float] = {}
+        self.history: dict[str, list[float]] = {}
+        self.explainers: dict[str, Explainer] = {}
         self._given_explainers = explainers
         self._probe = Probe(x, y, target, max_samples)
         self._scored = self._prepared_for = self._summaries = None
         self._in_fit = self._is_first_epoch = self._is_rehearsing = False
         self._batches_before = self._batches = 0
-        self._warned = set()
+        self._warned: set[tuple[str, type]] = set()
 
     @classmethod
-    def option_names(cls):
+    def option_names(cls) -> list[str]:
         """Names of all options of the constructor: its own, and those by name only that it passes on."""
-        signatures = [inspect.signature(one.__init__) for one in cls.__mro__ if "__init__" in vars(one)]
+        signatures = [inspect.signature(vars(one)["__init__"]) for one in cls.__mro__ if "__init__" in vars(one)]
         own, *inherited = [signature.parameters.values() for signature in signatures]
         names = [one.name for one in own if one.kind in (one.POSITIONAL_OR_KEYWORD, one.KEYWORD_ONLY)]
         passed_on = [one.name for several in inherited for one in several if one.kind is one.KEYWORD_ONLY]
@@ -155,7 +187,7 @@ class ExplanationCallback(keras.callbacks.Callback, abc.ABC):
         """Called when a training ends."""
 
     @property
-    def trace_count(self):
+    def trace_count(self) -> int:
         """How many times anything was traced."""
         scored = 0 if self._scored is None else self._scored.trace_count
         return scored + sum(explainer.trace_count for explainer in self.explainers.values())
@@ -174,7 +206,7 @@ class ExplanationCallback(keras.callbacks.Callback, abc.ABC):
             )
         return inputs[0]
 
-    def metric(self, explainer, metric):
+    def metric(self, explainer: str, metric: str) -> str:
         """The name of a metric in the logs."""
         return f"{self.prefix}{self.name or explainer}_{metric}"
 

@@ -1,11 +1,15 @@
 """ExplanationDrift: how much explanations change while a model trains."""
 
-import numpy as np
+from __future__ import annotations
 
-from kerasxai.callbacks.base import ExplanationCallback
+import numpy as np
+from typing_extensions import Unpack
+
+from kerasxai.callbacks.base import CallbackOptions, ExplanationCallback
 from kerasxai.callbacks.evaluate import mean
 from kerasxai.evaluators.base import Case
 from kerasxai.evaluators.similarity import spearman
+from kerasxai.typing import Explainers, Labels, Samples
 
 
 class ExplanationDrift(ExplanationCallback):
@@ -38,9 +42,16 @@ class ExplanationDrift(ExplanationCallback):
     ```
     """
 
-    def __init__(self, x=None, y=None, explainer="grad_cam", **kwargs):
+    def __init__(
+        self,
+        x: Samples | None = None,
+        y: Labels | None = None,
+        explainer: Explainers = "grad_cam",
+        **kwargs: Unpack[CallbackOptions],
+    ) -> None:
         super().__init__(x, y, explainer, **kwargs)
-        self._previous, self._first = {}, {}
+        self._previous: dict[str, np.ndarray] = {}
+        self._first: dict[str, np.ndarray] = {}
 
     def build(self):
         self.one_input()

@@ -1,11 +1,15 @@
 """Evaluate: metrics of explanations as metrics of training."""
 
-import numpy as np
+from __future__ import annotations
 
-from kerasxai.callbacks.base import ExplanationCallback
+import numpy as np
+from typing_extensions import Unpack
+
+from kerasxai.callbacks.base import CallbackOptions, ExplanationCallback
 from kerasxai.evaluators.base import Case
 from kerasxai.evaluators.registry import build as build_evaluator
 from kerasxai.registry import labelled
+from kerasxai.typing import Array, Evaluators, Explainers, Labels, Model, Samples
 
 
 class Evaluate(ExplanationCallback):
@@ -47,15 +51,15 @@ class Evaluate(ExplanationCallback):
 
     def __init__(
         self,
-        x=None,
-        y=None,
-        explainers="grad_cam",
-        evaluators="drop_increase",
+        x: Samples | None = None,
+        y: Labels | None = None,
+        explainers: Explainers = "grad_cam",
+        evaluators: Evaluators = "drop_increase",
         *,
-        masks=None,
-        reference_model=None,
-        **kwargs,
-    ):
+        masks: Array | None = None,
+        reference_model: Model | None = None,
+        **kwargs: Unpack[CallbackOptions],
+    ) -> None:
         super().__init__(x, y, explainers, **kwargs)
         self.evaluators = [(label, build_evaluator(one)) for label, one in labelled(evaluators, "evaluator")]
         if not self.evaluators:

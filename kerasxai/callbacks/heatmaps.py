@@ -1,20 +1,34 @@
 """Heatmaps: pictures of how the explanations of fixed samples change while a model trains."""
 
+from __future__ import annotations
+
 import io
 import os
+from typing import TYPE_CHECKING
 
 import numpy as np
+from typing_extensions import Unpack
 
-from kerasxai.callbacks.base import ExplanationCallback, Moment
+from kerasxai.callbacks.base import ExplanationCallback, Moment, MomentOptions
 from kerasxai.callbacks.files import make_folder
 from kerasxai.evaluators.base import Case
 from kerasxai.heatmap import is_signed
 from kerasxai.options import positive_integer
 from kerasxai.plots.checks import names_of_classes, sample_batch
 from kerasxai.plots.layout import probability_text
+from kerasxai.typing import Explainers, Labels, Samples, Texts
 from kerasxai.whole_files import whole_file
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 PNG_RESOLUTION = 100  # dots per inch
+
+
+class PictureOptions(MomentOptions, total=False):
+    """Options of `ExplanationCallback` where `max_samples` has a default of its own."""
+
+    batch_size: int
 
 
 class Heatmaps(ExplanationCallback):
@@ -49,22 +63,22 @@ class Heatmaps(ExplanationCallback):
 
     def __init__(
         self,
-        x=None,
-        y=None,
-        explainer="grad_cam",
+        x: Samples | None = None,
+        y: Labels | None = None,
+        explainer: Explainers = "grad_cam",
         *,
-        directory=None,
-        class_names=None,
-        grid_epochs=8,
-        max_samples=8,
-        **kwargs,
-    ):
+        directory: str | os.PathLike[str] | None = None,
+        class_names: Texts | None = None,
+        grid_epochs: int = 8,
+        max_samples: int | None = 8,
+        **kwargs: Unpack[PictureOptions],
+    ) -> None:
         super().__init__(x, y, explainer, max_samples=max_samples, **kwargs)
         if directory is None and self.log_dir is None:
             raise ValueError("Heatmaps needs a `directory` or `log_dir` to write its pictures to. Received: neither.")
         self.directory, self.class_names = directory, class_names
         self.grid_epochs = positive_integer("grid_epochs", grid_epochs)
-        self._drawn = {}
+        self._drawn: dict[str, _Epochs] = {}
 
     def build(self):
         sample_batch(self.one_input())
@@ -93,7 +107,7 @@ class Heatmaps(ExplanationCallback):
                 with self.surviving(name, moment):
                     self._write(name, moment, lambda: self.grid(name))
 
-    def grid(self, explainer=None):
+    def grid(self, explainer: str | None = None) -> Figure:
         """The samples and how their maps changed: a Figure with one row for each sample, one column for each epoch.
 
         Args:

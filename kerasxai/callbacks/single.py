@@ -1,15 +1,28 @@
 """The metrics used most, each as a callback of its own: `Evaluate` with its evaluators chosen."""
 
+from __future__ import annotations
+
+from typing import Any
+
+from typing_extensions import Unpack
+
 from kerasxai import evaluators
+from kerasxai.callbacks.base import ProbeOptions
 from kerasxai.callbacks.evaluate import Evaluate
+from kerasxai.evaluators.base import Evaluator, EvaluatorOptions
+from kerasxai.evaluators.curves import CurveOptions, OrderOptions, Replacement
+from kerasxai.evaluators.drop_increase import Mask, Ties
+from kerasxai.typing import Explainers, Labels, Numbers, Samples
 
 
 class _Chosen(Evaluate):
     """Base of the callbacks whose evaluators are chosen; options of these are options of the callback."""
 
-    chosen = ()
+    chosen: tuple[type[Evaluator], ...] = ()
 
-    def __init__(self, x=None, y=None, explainer="grad_cam", **kwargs):
+    def __init__(
+        self, x: Samples | None = None, y: Labels | None = None, explainer: Explainers = "grad_cam", **kwargs: Any
+    ) -> None:
         known = self._options_of_evaluators()
         options = {name: value for name, value in kwargs.items() if name in known}
         # `batch_size` is an option of both.
@@ -25,6 +38,15 @@ class _Chosen(Evaluate):
     @classmethod
     def _options_of_evaluators(cls):
         return [name for evaluator in cls.chosen for name in evaluator.option_names()]
+
+
+class DropIncreaseOptions(ProbeOptions, EvaluatorOptions, total=False):
+    """Options of `ExplanationCallback` and of `kerasxai.evaluators.DropIncrease`."""
+
+    mask: Mask
+    fraction: float
+    ties: Ties
+    replace: Numbers
 
 
 class DropIncrease(_Chosen):
@@ -58,6 +80,23 @@ class DropIncrease(_Chosen):
 
     chosen = (evaluators.DropIncrease,)
 
+    def __init__(
+        self,
+        x: Samples | None = None,
+        y: Labels | None = None,
+        explainer: Explainers = "grad_cam",
+        **kwargs: Unpack[DropIncreaseOptions],
+    ) -> None:
+        super().__init__(x, y, explainer, **kwargs)
+
+
+class AOPCOptions(ProbeOptions, OrderOptions, total=False):
+    """Options of `ExplanationCallback` and of `kerasxai.evaluators.AOPC`."""
+
+    window: int | None
+    steps: int | None
+    replace: Replacement
+
 
 class AOPC(_Chosen):
     """Area over the perturbation curve as a metric of training.
@@ -84,6 +123,21 @@ class AOPC(_Chosen):
 
     chosen = (evaluators.AOPC,)
 
+    def __init__(
+        self,
+        x: Samples | None = None,
+        y: Labels | None = None,
+        explainer: Explainers = "grad_cam",
+        **kwargs: Unpack[AOPCOptions],
+    ) -> None:
+        super().__init__(x, y, explainer, **kwargs)
+
+
+class DeletionInsertionOptions(ProbeOptions, CurveOptions, total=False):
+    """Options of `ExplanationCallback`, `kerasxai.evaluators.Deletion` and `Insertion`."""
+
+    steps: int
+
 
 class DeletionInsertion(_Chosen):
     """Deletion and insertion as metrics of training.
@@ -109,3 +163,12 @@ class DeletionInsertion(_Chosen):
     """
 
     chosen = (evaluators.Deletion, evaluators.Insertion)
+
+    def __init__(
+        self,
+        x: Samples | None = None,
+        y: Labels | None = None,
+        explainer: Explainers = "grad_cam",
+        **kwargs: Unpack[DeletionInsertionOptions],
+    ) -> None:
+        super().__init__(x, y, explainer, **kwargs)

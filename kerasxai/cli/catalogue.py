@@ -90,8 +90,7 @@ class _Class:
 
     def attributes(self, name, options):
         """Its own class attributes; a property is computed for an object with default options."""
-        assigned = [one for one in self.node.body if isinstance(one, ast.Assign)]
-        found = {one.targets[0].id: self._value(one.value) for one in assigned}
+        found = {target: self._value(expression) for target, expression in _assigned(self.node.body)}
         for function in self._functions():
             if [getattr(one, "id", "") for one in function.decorator_list] == ["property"]:
                 found[function.name] = self._property(function, SimpleNamespace(name=name, **options))
@@ -104,7 +103,7 @@ class _Class:
         return _value(expression, self.constants)
 
     def _property(self, function, owner):
-        plain = ast.FunctionDef(**{**dict(ast.iter_fields(function)), "decorator_list": []})
+        plain = ast.FunctionDef(**{**dict(ast.iter_fields(function)), "decorator_list": [], "returns": None})
         space = dict(self.constants)
         exec(compile(ast.fix_missing_locations(ast.Module([plain], [])), "source", "exec"), space)
         return _plain(lambda: space[function.name](owner))
@@ -136,11 +135,20 @@ def _classes(room):
         for statement in ast.parse(path.read_text(encoding="utf-8")).body:
             if isinstance(statement, ast.ImportFrom):
                 imports.update({one.name: statement.module for one in statement.names})
-            elif isinstance(statement, ast.Assign) and isinstance(statement.targets[0], ast.Name):
-                constants[statement.targets[0].id] = _value(statement.value, constants)
             elif isinstance(statement, ast.ClassDef):
                 found[module, statement.name] = _Class(statement, module, constants, imports)
+            for name, expression in _assigned([statement]):
+                constants[name] = _value(expression, constants)
     return found
+
+
+def _assigned(statements):
+    """Pairs (name, expression) of the assignments to one name, annotated ones too."""
+    for one in statements:
+        if isinstance(one, (ast.Assign, ast.AnnAssign)) and one.value is not None:
+            target = one.targets[0] if isinstance(one, ast.Assign) else one.target
+            if isinstance(target, ast.Name):
+                yield target.id, one.value
 
 
 def _lineage(key, classes):

@@ -3,10 +3,14 @@
 Reference: Kather et al., 2016, https://doi.org/10.1038/srep27988; data https://doi.org/10.5281/zenodo.53169, CC BY 4.0.
 """
 
+from __future__ import annotations
+
 import os
 import tempfile
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any, Literal
 
 import keras
 import numpy as np
@@ -32,7 +36,14 @@ SUFFIXES = (".tif", ".tiff", ".png", ".jpg", ".jpeg")
 NO_TILES = ("thumbs.db", "desktop.ini")  # what systems leave in folders, besides hidden files
 
 
-def load_data(directory, subset=None, image_size=(224, 224), batch_size=32, as_arrays=False, shuffle_seed=None):
+def load_data(
+    directory: str | os.PathLike[str],
+    subset: Literal["train", "test"] | None = None,
+    image_size: Sequence[int] = (224, 224),
+    batch_size: int | None = 32,
+    as_arrays: bool = False,
+    shuffle_seed: int | None = None,
+) -> Any:
     """The tiles in a directory, resized bilinearly (no antialiasing, as `tf.image.resize`), values in 0..1.
 
     Classes and files come in the order of their names. Nothing is skipped: a file that is no tile is an error.
@@ -79,7 +90,7 @@ def load_data(directory, subset=None, image_size=(224, 224), batch_size=32, as_a
     return _dataset(paths, labels, size, batch_size, shuffle_seed)
 
 
-def download(directory=None):
+def download(directory: str | os.PathLike[str] | None = None) -> Path:
     """Fetches the 5,000 tiles (tif, 258 MB) from Zenodo and unpacks them, unless they are there already.
 
     The archive is checked by its SHA-256. It has no train and test folders: split it as you need.

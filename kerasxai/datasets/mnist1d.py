@@ -3,6 +3,8 @@
 Reference: Greydanus & Kobak, 2024, https://arxiv.org/abs/2011.14439; parameters and draws as in the package `mnist1d`.
 """
 
+from __future__ import annotations
+
 import functools
 
 import numpy as np
@@ -33,7 +35,7 @@ TEMPLATES = (
 )
 
 
-def load_data():
+def load_data() -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]:
     """The canonical MNIST-1D data set, the same at every call; takes about a second once per process.
 
     Returns:

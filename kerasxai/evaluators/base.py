@@ -1,8 +1,11 @@
 """Evaluator: the contract of a metric of explanations, and what its results are."""
 
+from __future__ import annotations
+
 import abc
 import functools
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict
 
 import numpy as np
 
@@ -11,9 +14,20 @@ from kerasxai.explainers.registry import build as build_explainer
 from kerasxai.heatmap import to_heatmap
 from kerasxai.options import positive_integer, seed_number
 from kerasxai.registry import Configurable
+from kerasxai.typing import Array, ExplainerLike, Labels, Model, Samples, TargetLike
+
+if TYPE_CHECKING:
+    from kerasxai.evaluators import scoring
 
 BOOTSTRAP_DRAWS = 1000
 CONFIDENCE = 0.95
+
+
+class EvaluatorOptions(TypedDict, total=False):
+    """Options of `Evaluator`."""
+
+    batch_size: int
+    seed: int
 
 
 class Evaluator(Configurable, abc.ABC):
@@ -35,16 +49,27 @@ class Evaluator(Configurable, abc.ABC):
     """
 
     config_key = "evaluator"
-    directions = {}
-    needs = ()
+    directions: Mapping[str, str | None] = {}
+    needs: tuple[str, ...] = ()
     needs_maps = True
 
-    def __init__(self, batch_size=32, seed=0):
+    def __init__(self, batch_size: int = 32, seed: int = 0) -> None:
         self.batch_size = positive_integer("batch_size", batch_size)
         self.seed = seed_number(seed)
         self._scored = None
 
-    def __call__(self, model, x, maps=None, target=None, *, y=None, explainer=None, masks=None, reference_model=None):
+    def __call__(
+        self,
+        model: Model,
+        x: Samples,
+        maps: Array | None = None,
+        target: TargetLike = None,
+        *,
+        y: Labels | None = None,
+        explainer: ExplainerLike | None = None,
+        masks: Array | None = None,
+        reference_model: Model | None = None,
+    ) -> Results:
         """Evaluates explanations of `model`.
 
         Args:
@@ -68,7 +93,7 @@ class Evaluator(Configurable, abc.ABC):
         case = Case(model, samples, maps, explainer, masks, reference_model)
         return self.evaluate(case)
 
-    def evaluate(self, case):
+    def evaluate(self, case: Case) -> Results:
         """The `Results` of a `Case`."""
         self.check(case.explainer, case.masks, case.reference_model, case.given_maps)
         return Results(self, self.measure(case), case)
@@ -90,7 +115,7 @@ class Evaluator(Configurable, abc.ABC):
             self._scored = (model, ScoredModel(model))
         return self._scored[1]
 
-    def check(self, explainer=None, masks=None, reference_model=None, maps=None):
+    def check(self, explainer: Any = None, masks: Any = None, reference_model: Any = None, maps: Any = None) -> None:
         """Refuses a call that lacks what the metric needs."""
         given = {"explainer": explainer, "masks": masks, "reference_model": reference_model}
         for need in self.needs:
@@ -110,7 +135,15 @@ class Case:
         masks, reference_model: As given.
     """
 
-    def __init__(self, model, samples, maps=None, explainer=None, masks=None, reference_model=None):
+    def __init__(
+        self,
+        model: Model,
+        samples: scoring.Samples,
+        maps: Array | None = None,
+        explainer: ExplainerLike | None = None,
+        masks: Array | None = None,
+        reference_model: Model | None = None,
+    ) -> None:
         self.model, self.samples = model, samples
         self.given_maps = None if maps is None else _checked_maps(maps, samples)
         self.explainer = None if explainer is None else build_explainer(explainer, model)
@@ -122,7 +155,7 @@ class Case:
         """Raw attributions as they were given, or as the explainer makes them, under the samples' targets."""
         return self.given_maps if self.given_maps is not None else self.explain(self.samples.inputs)
 
-    def explain(self, inputs, explainer=None):
+    def explain(self, inputs: list[np.ndarray], explainer: Any = None) -> np.ndarray:
         """Raw attributions of other inputs of the same samples, by the case's explainer or another one."""
         explainer = explainer or self.explainer
         maps = explainer(inputs[0] if len(inputs) == 1 else inputs, target=self.samples.target)
@@ -138,7 +171,7 @@ class Case:
         """One value per position, float64 `(samples, *spatial)`; channels reduced as the explainer declares."""
         return self.reduce(self.attributions)
 
-    def reduce(self, attributions):
+    def reduce(self, attributions: np.ndarray) -> np.ndarray:
         """Attributions with their channels, if any, reduced: float64 `(samples, *spatial)`."""
         if attributions.ndim == self.samples.x.ndim:
             attributions = to_heatmap(attributions, getattr(self.explainer, "reduce", None) or "sum")
@@ -193,7 +226,7 @@ class Summary(NamedTuple):
     standard_error: float
     low: float
     high: float
-    count: int
+    count: int  # type: ignore[assignment]  # a tuple has a method of this name
     nan: int
     constant: int
     tied: int
@@ -208,7 +241,7 @@ class Results(dict):
         per_sample: Names of the results with one number per sample, which `summary` covers.
     """
 
-    def __init__(self, evaluator, values, case):
+    def __init__(self, evaluator: Evaluator, values: dict[str, Any], case: Case) -> None:
         super().__init__(values)
         self.evaluator = evaluator
         self.directions = dict(evaluator.directions)
@@ -217,7 +250,7 @@ class Results(dict):
         if evaluator.needs_maps:
             self._constant, self._tied = int(case.is_constant.sum()), int(case.is_tied.sum())
 
-    def summary(self):
+    def summary(self) -> dict[str, Summary]:
         """Dict result -> `Summary` of the results with one number per sample."""
         return {name: self._summary(np.asarray(self[name], np.float64)) for name in self.per_sample}
 

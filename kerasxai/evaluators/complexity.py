@@ -1,11 +1,14 @@
 """Metrics of a map alone: how sparse, how simple, how well compressed it is. None says whether the map is right."""
 
+from __future__ import annotations
+
 import abc
 import zlib
 
 import numpy as np
+from typing_extensions import Unpack
 
-from kerasxai.evaluators.base import Evaluator
+from kerasxai.evaluators.base import Evaluator, EvaluatorOptions
 from kerasxai.evaluators.registry import register
 from kerasxai.options import flag, number
 
@@ -68,7 +71,7 @@ class Complexity(MapMetric):
         Bhatt et al., 2020, https://arxiv.org/abs/2005.00631
     """
 
-    def __init__(self, normalize=False, **kwargs):
+    def __init__(self, normalize: bool = False, **kwargs: Unpack[EvaluatorOptions]) -> None:
         super().__init__(**kwargs)
         self.normalize = flag("normalize", normalize)
 
@@ -107,7 +110,7 @@ class HighlightedArea(MapMetric):
         **kwargs: `batch_size`, `seed`, see `Evaluator`.
     """
 
-    def __init__(self, threshold=0.5, **kwargs):
+    def __init__(self, threshold: float = 0.5, **kwargs: Unpack[EvaluatorOptions]) -> None:
         super().__init__(**kwargs)
         self.threshold = share_of_maximum(threshold)
 

@@ -1,11 +1,14 @@
 """Does relevance forget where it started? Rules whose matrices multiply towards rank one explain every class alike."""
 
+from __future__ import annotations
+
 import functools
 
 import numpy as np
 import tensorflow as tf
+from typing_extensions import Unpack
 
-from kerasxai.evaluators.base import Evaluator
+from kerasxai.evaluators.base import Evaluator, EvaluatorOptions
 from kerasxai.evaluators.registry import register
 from kerasxai.explainers.lrp import LRP
 from kerasxai.explainers.lrp.propagation import Propagation
@@ -44,7 +47,7 @@ class CosineSimilarityConvergence(Evaluator):
     needs_maps = False
     directions = {"cosine_similarity_convergence": "lower"}
 
-    def __init__(self, n_samples=10, **kwargs):
+    def __init__(self, n_samples: int = 10, **kwargs: Unpack[EvaluatorOptions]) -> None:
         super().__init__(**kwargs)
         self.n_samples = positive_integer("n_samples", n_samples)
 

@@ -1,9 +1,14 @@
 """Perturbation curves: the score while positions change in the order of their relevance; one engine, four presets."""
 
+from __future__ import annotations
+
+from typing import Literal, TypeAlias
+
 import numpy as np
 import tensorflow as tf
+from typing_extensions import Unpack
 
-from kerasxai.evaluators.base import Evaluator, ranks
+from kerasxai.evaluators.base import Evaluator, EvaluatorOptions, ranks
 from kerasxai.evaluators.registry import register
 from kerasxai.explainers.streaming import accumulate, merge, split
 from kerasxai.options import check_one_of, is_number, positive_integer, shown
@@ -11,6 +16,23 @@ from kerasxai.spatial import blur
 
 ORDERS = ("morf", "lerf", "random")
 REPLACEMENTS = ("zero", "mean", "blur", "uniform_noise")
+
+
+Order: TypeAlias = Literal["morf", "lerf", "random"]
+Replacement: TypeAlias = Literal["zero", "mean", "blur", "uniform_noise"] | float
+
+
+class OrderOptions(EvaluatorOptions, total=False):
+    """Options of `PerturbationCurve` where `replace` has a default of its own."""
+
+    order: Order
+    n_samples: int
+
+
+class CurveOptions(OrderOptions, total=False):
+    """Options of `PerturbationCurve`."""
+
+    replace: Replacement
 
 
 class PerturbationCurve(Evaluator):
@@ -27,7 +49,13 @@ class PerturbationCurve(Evaluator):
         **kwargs: `batch_size`, `seed`, see `Evaluator`.
     """
 
-    def __init__(self, order="morf", replace="zero", n_samples=1, **kwargs):
+    def __init__(
+        self,
+        order: Order = "morf",
+        replace: Replacement = "zero",
+        n_samples: int = 1,
+        **kwargs: Unpack[EvaluatorOptions],
+    ) -> None:
         super().__init__(**kwargs)
         check_one_of("order", order, ORDERS)
         if not is_number(replace) and not (isinstance(replace, str) and replace in REPLACEMENTS):
@@ -168,7 +196,13 @@ class AOPC(PerturbationCurve):
 
     directions = {"aopc": "higher", "abpc": "higher", "aopc_above_random": "higher"}
 
-    def __init__(self, window=None, steps=100, replace="uniform_noise", **kwargs):
+    def __init__(
+        self,
+        window: int | None = None,
+        steps: int | None = 100,
+        replace: Replacement = "uniform_noise",
+        **kwargs: Unpack[OrderOptions],
+    ) -> None:
         super().__init__(replace=replace, **kwargs)
         self.window = None if window is None else positive_integer("window", window)
         self.steps = None if steps is None else positive_integer("steps", steps)
@@ -202,12 +236,18 @@ class AOPC(PerturbationCurve):
         return np.where(case.is_finite[:, np.newaxis], curve, np.nan)
 
 
+class StepOptions(OrderOptions, total=False):
+    """Options of `Deletion` where `replace` has a default of its own."""
+
+    steps: int
+
+
 class _PositionCurve(PerturbationCurve):
     """Base of the curves over single positions, in a number of steps."""
 
     insert = False
 
-    def __init__(self, steps=50, **kwargs):
+    def __init__(self, steps: int = 50, **kwargs: Unpack[CurveOptions]) -> None:
         super().__init__(**kwargs)
         self.steps = positive_integer("steps", steps)
 
@@ -259,7 +299,7 @@ class Insertion(_PositionCurve):
     directions = {"insertion": "higher"}
     insert = True
 
-    def __init__(self, replace="blur", **kwargs):
+    def __init__(self, replace: Replacement = "blur", **kwargs: Unpack[StepOptions]) -> None:
         super().__init__(replace=replace, **kwargs)
 
 
@@ -280,7 +320,7 @@ class PixelFlipping(PerturbationCurve):
 
     directions = {"pixel_flipping": "lower"}
 
-    def __init__(self, window=4, steps=None, **kwargs):
+    def __init__(self, window: int = 4, steps: int | None = None, **kwargs: Unpack[CurveOptions]) -> None:
         super().__init__(**kwargs)
         self.window = positive_integer("window", window)
         self.steps = None if steps is None else positive_integer("steps", steps)

@@ -1,11 +1,20 @@
 """Drop and increase of the score when only what a map marks is shown."""
 
-import numpy as np
+from __future__ import annotations
 
-from kerasxai.evaluators.base import Evaluator
+from typing import Literal, TypeAlias
+
+import numpy as np
+from typing_extensions import Unpack
+
+from kerasxai.evaluators.base import Evaluator, EvaluatorOptions
 from kerasxai.evaluators.registry import register
 from kerasxai.evaluators.scoring import OF_CLASSES
 from kerasxai.options import check_finite, check_one_of, number, shown
+from kerasxai.typing import Numbers
+
+Mask: TypeAlias = Literal["top", "soft"]
+Ties: TypeAlias = Literal["strict", "first", "random"]
 
 
 @register("drop_increase")
@@ -33,7 +42,14 @@ class DropIncrease(Evaluator):
         https://arxiv.org/abs/2303.10858
     """
 
-    def __init__(self, mask="top", fraction=0.15, ties="strict", replace=0.0, **kwargs):
+    def __init__(
+        self,
+        mask: Mask = "top",
+        fraction: float = 0.15,
+        ties: Ties = "strict",
+        replace: Numbers = 0.0,
+        **kwargs: Unpack[EvaluatorOptions],
+    ) -> None:
         super().__init__(**kwargs)
         check_one_of("mask", mask, ("top", "soft"))
         check_one_of("ties", ties, ("strict", "first", "random"))

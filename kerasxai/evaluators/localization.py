@@ -1,10 +1,14 @@
 """Metrics of where a map points, against masks of where the evidence lies."""
 
+from __future__ import annotations
+
 import abc
+from collections.abc import Sequence
 
 import numpy as np
+from typing_extensions import Unpack
 
-from kerasxai.evaluators.base import Evaluator
+from kerasxai.evaluators.base import Evaluator, EvaluatorOptions
 from kerasxai.evaluators.complexity import highlighted, share_of_maximum
 from kerasxai.evaluators.registry import register
 
@@ -110,7 +114,7 @@ class IntersectionOverUnion(Localization):
         **kwargs: `batch_size`, `seed`, see `Evaluator`.
     """
 
-    def __init__(self, threshold=0.5, **kwargs):
+    def __init__(self, threshold: float = 0.5, **kwargs: Unpack[EvaluatorOptions]) -> None:
         super().__init__(**kwargs)
         self.threshold = share_of_maximum(threshold)
 
@@ -119,7 +123,7 @@ class IntersectionOverUnion(Localization):
         return (shown & masks).sum(axis=1) / (shown | masks).sum(axis=1)
 
 
-def masks_of_boxes(boxes, size):
+def masks_of_boxes(boxes: Sequence[Sequence[Sequence[float]]], size: Sequence[int]) -> np.ndarray:
     """Masks from bounding boxes.
 
     Args:

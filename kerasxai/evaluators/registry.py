@@ -1,7 +1,18 @@
 """Names and classes of evaluators: "aopc" <-> AOPC, and config dicts."""
 
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeVar
+
 from kerasxai.options import shown
 from kerasxai.registry import Registry
+from kerasxai.typing import EvaluatorLike
+
+if TYPE_CHECKING:
+    from kerasxai.evaluators.base import Evaluator
+
+T = TypeVar("T")
 
 _REGISTRY = Registry("evaluator")
 get = _REGISTRY.get
@@ -9,7 +20,7 @@ names = _REGISTRY.names
 restored = _REGISTRY.restored
 
 
-def register(name):
+def register(name: str) -> Callable[[type[T]], type[T]]:
     """Class decorator that makes an evaluator known under a snake_case name.
 
     Example:
@@ -26,7 +37,7 @@ def register(name):
     return _REGISTRY.register(name)
 
 
-def build(evaluator):
+def build(evaluator: EvaluatorLike) -> Evaluator:
     """An evaluator from a registry name, a config dict, a class or an instance."""
     if isinstance(evaluator, dict):
         if "evaluator" not in evaluator:

@@ -1,13 +1,17 @@
 """ROAD: positions removed by filling them in from their neighbours, so that the removal itself hardly shows."""
 
+from __future__ import annotations
+
 import numpy as np
 from scipy import sparse
 from scipy.sparse.linalg import splu
+from typing_extensions import Unpack
 
-from kerasxai.evaluators.base import Evaluator
+from kerasxai.evaluators.base import Evaluator, EvaluatorOptions
 from kerasxai.evaluators.predicted import scores_and_classes
 from kerasxai.evaluators.registry import register
 from kerasxai.options import number, several_numbers
+from kerasxai.typing import Numbers
 
 # Steps to half of the neighbours, and their weights; the other half are their opposites.
 NEIGHBOURS = {
@@ -41,7 +45,12 @@ class ROAD(Evaluator):
 
     directions = {"road": "higher", "road_accuracy": "higher"}
 
-    def __init__(self, percentages=(10, 20, 30, 40, 50, 60, 70, 80, 90), noise=0.01, **kwargs):
+    def __init__(
+        self,
+        percentages: Numbers = (10, 20, 30, 40, 50, 60, 70, 80, 90),
+        noise: float = 0.01,
+        **kwargs: Unpack[EvaluatorOptions],
+    ) -> None:
         super().__init__(**kwargs)
         self.percentages = several_numbers("percentages", percentages, above=0, below=100)
         self.noise = number("noise", noise, least=0)

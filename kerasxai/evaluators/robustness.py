@@ -1,16 +1,21 @@
 """Metrics of how far a map keeps its promise near the sample, and how far it moves when the sample does."""
 
+from __future__ import annotations
+
 import abc
+from typing import Literal
 
 import numpy as np
 import tensorflow as tf
+from typing_extensions import Unpack
 
-from kerasxai.evaluators.base import Evaluator
+from kerasxai.evaluators.base import Evaluator, EvaluatorOptions
 from kerasxai.evaluators.predicted import predicted_classes
 from kerasxai.evaluators.registry import register
 from kerasxai.evaluators.similarity import mean_of_known, scaled, spearman, ssim
 from kerasxai.explainers.streaming import accumulate, merge, split
 from kerasxai.options import check_one_of, flag, number, positive_integer, several_numbers
+from kerasxai.typing import Numbers
 
 RADIUS = 0.02
 DRAWS = 10
@@ -35,7 +40,7 @@ class Infidelity(Evaluator):
 
     directions = {"infidelity": "lower"}
 
-    def __init__(self, n_samples=100, noise_level=0.1, **kwargs):
+    def __init__(self, n_samples: int = 100, noise_level: float = 0.1, **kwargs: Unpack[EvaluatorOptions]) -> None:
         super().__init__(**kwargs)
         self.n_samples = positive_integer("n_samples", n_samples)
         self.noise_level = number("noise_level", noise_level, above=0)
@@ -96,7 +101,7 @@ class Neighbourhood(Evaluator):
 
     needs = ("explainer",)
 
-    def __init__(self, radius=RADIUS, n_samples=DRAWS, **kwargs):
+    def __init__(self, radius: float = RADIUS, n_samples: int = DRAWS, **kwargs: Unpack[EvaluatorOptions]) -> None:
         super().__init__(**kwargs)
         self.radius = number("radius", radius, above=0)
         self.n_samples = positive_integer("n_samples", n_samples)
@@ -182,7 +187,15 @@ class Robustness(Evaluator):
     needs = ("explainer",)
     directions = {"rmse": "lower", "spearman": "higher", "ssim": "higher"}
 
-    def __init__(self, transform="rotate", levels=None, compare="forward", crop=True, units="range", **kwargs):
+    def __init__(
+        self,
+        transform: Literal["rotate", "noise"] = "rotate",
+        levels: Numbers | None = None,
+        compare: Literal["forward", "back"] = "forward",
+        crop: bool = True,
+        units: Literal["range", "absolute"] = "range",
+        **kwargs: Unpack[EvaluatorOptions],
+    ) -> None:
         super().__init__(**kwargs)
         check_one_of("transform", transform, ("rotate", "noise"))
         check_one_of("compare", compare, ("forward", "back"))
@@ -229,7 +242,8 @@ class Robustness(Evaluator):
         if not self.crop:
             return reference, maps
         window = valid_square(maps.shape[1:], level)
-        return reference[(slice(None), *window)], maps[(slice(None), *window)]
+        inside = (slice(None), *window)
+        return reference[inside], maps[inside]
 
 
 def rotated(images, angle):

@@ -1,11 +1,15 @@
 """Sanity checks: does a map depend on what the model has learned, and on the class it explains?"""
 
+from __future__ import annotations
+
 import warnings
+from typing import Literal, TypeAlias
 
 import numpy as np
 import tensorflow as tf
+from typing_extensions import Unpack
 
-from kerasxai.evaluators.base import Evaluator
+from kerasxai.evaluators.base import Evaluator, EvaluatorOptions
 from kerasxai.evaluators.complexity import histogram_entropy
 from kerasxai.evaluators.registry import register
 from kerasxai.evaluators.reweighted import ReweightedExplainer, fresh_values, weighted_layers
@@ -14,11 +18,28 @@ from kerasxai.evaluators.scoring import OF_CLASSES, ScoredModel
 from kerasxai.evaluators.similarity import mean_of_known, similarities
 from kerasxai.explainers.registry import from_config
 from kerasxai.options import check_one_of, count, number
+from kerasxai.typing import Array
 
 ORDERS = ("top_down", "bottom_up", "independent")
 INITS = ("layer", "normal")
-SIMILARITIES = {"spearman": "lower", "spearman_absolute": "lower", "ssim": "lower", "hog": "lower"}
+SIMILARITIES: dict[str, str | None] = {
+    "spearman": "lower",
+    "spearman_absolute": "lower",
+    "ssim": "lower",
+    "hog": "lower",
+}
 IDENTITY_TOLERANCE = 1e-3  # of a map's largest value
+
+
+Init: TypeAlias = Literal["layer", "normal"]
+
+
+class WeightOptions(EvaluatorOptions, total=False):
+    """Options of the metrics that explain under randomised weights."""
+
+    smooth: int
+    noise_level: float
+    init: Init
 
 
 class _WeightRandomization(Evaluator):
@@ -33,7 +54,9 @@ class _WeightRandomization(Evaluator):
 
     needs = ("explainer",)
 
-    def __init__(self, smooth=0, noise_level=0.15, init="layer", **kwargs):
+    def __init__(
+        self, smooth: int = 0, noise_level: float = 0.15, init: Init = "layer", **kwargs: Unpack[EvaluatorOptions]
+    ) -> None:
         super().__init__(**kwargs)
         check_one_of("init", init, INITS)
         self.smooth = count("smooth", smooth)
@@ -107,7 +130,12 @@ class Randomization(_WeightRandomization):
 
     directions = SIMILARITIES
 
-    def __init__(self, order="top_down", keep_maps=0, **kwargs):
+    def __init__(
+        self,
+        order: Literal["top_down", "bottom_up", "independent"] = "top_down",
+        keep_maps: int = 0,
+        **kwargs: Unpack[WeightOptions],
+    ) -> None:
         super().__init__(**kwargs)
         check_one_of("order", order, ORDERS)
         self.order = order
@@ -207,7 +235,7 @@ class LabelRandomization(Evaluator):
     needs = ("explainer", "reference_model")
     directions = {**SIMILARITIES, "reference_accuracy": None}
 
-    def __init__(self, labels=None, **kwargs):
+    def __init__(self, labels: Array | None = None, **kwargs: Unpack[EvaluatorOptions]) -> None:
         super().__init__(**kwargs)
         self.labels = labels
 

@@ -1,16 +1,20 @@
 """Does a shift of the input that the model does not notice change the explanation?"""
 
+from __future__ import annotations
+
 import keras
 import numpy as np
 import tensorflow as tf
+from typing_extensions import Unpack
 
-from kerasxai.evaluators.base import Evaluator
+from kerasxai.evaluators.base import Evaluator, EvaluatorOptions
 from kerasxai.evaluators.registry import register
 from kerasxai.evaluators.reweighted import ReweightedExplainer
 from kerasxai.graph import ModelGraph
 from kerasxai.graph.keras_internals import inference_scope
 from kerasxai.graph.linear import before_activation, bias_of
 from kerasxai.graph.operations import keeps_order
+from kerasxai.typing import Numbers
 
 TOLERANCE = 1e-3  # of the largest logit, or of the largest change of the first layer's output
 
@@ -44,7 +48,7 @@ class InputShiftInvariance(Evaluator):
     needs_maps = False
     directions = {"input_shift_invariance": "lower"}
 
-    def __init__(self, shift=1.0, **kwargs):
+    def __init__(self, shift: Numbers = 1.0, **kwargs: Unpack[EvaluatorOptions]) -> None:
         super().__init__(**kwargs)
         given = np.asarray(shift)
         if given.ndim > 1 or given.dtype.kind not in "iuf" or not np.isfinite(given).all() or not given.any():

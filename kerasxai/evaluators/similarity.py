@@ -1,6 +1,9 @@
 """How alike maps are: SSIM, rank correlation, HOG; and the matrix and clusters of models whose maps are alike."""
 
-from typing import NamedTuple
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal, NamedTuple
 
 import numpy as np
 from scipy import stats
@@ -8,6 +11,7 @@ from scipy.cluster import hierarchy
 from scipy.spatial.distance import squareform
 
 from kerasxai.options import check_one_of
+from kerasxai.typing import Array
 
 SSIM_WINDOW = 7
 HOG_CELL = 16
@@ -19,7 +23,7 @@ DISTANCES = {
 LINKAGES = ("ward", "average", "complete", "single")
 
 
-def similarity_matrix(maps):
+def similarity_matrix(maps: dict[str, Array] | Sequence[Array]) -> np.ndarray:
     """Mean SSIM between the maps of several models (or explainers) for the same inputs.
 
     Each map is divided by its largest absolute value first. An input for which one of the two maps is all zero or not
@@ -71,7 +75,11 @@ class Clusters(NamedTuple):
     has_clusters: bool
 
 
-def architecture_clusters(similarity, distance="one_minus", method="ward"):
+def architecture_clusters(
+    similarity: Array,
+    distance: Literal["one_minus", "square_root"] = "one_minus",
+    method: Literal["ward", "average", "complete", "single"] = "ward",
+) -> Clusters:
     """Hierarchical clusters of models from a similarity matrix.
 
     Args:

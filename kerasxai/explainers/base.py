@@ -1,6 +1,10 @@
 """Explainer: the public call, batches, targets, and one compiled function; what a method computes is elsewhere."""
 
+from __future__ import annotations
+
 import abc
+from collections.abc import Callable
+from typing import Any, TypedDict
 
 import tensorflow as tf
 
@@ -12,6 +16,7 @@ from kerasxai.pixel_range import warn_of_pixels
 from kerasxai.registry import Called, Configurable
 from kerasxai.running import Runner
 from kerasxai.targets import resolve, select
+from kerasxai.typing import Labels, Maps, Model, Samples, ScoreKind, TargetLike, Verbose
 
 # Lifts float16 gradients out of the range where they become 0; divided out again in float32.
 _HALF_PRECISION_SCALE = 1024.0
@@ -24,6 +29,19 @@ class _Remembering(Called):
         explainer = super().__call__(*arguments, **options)
         explainer._origin = Origin(explainer, arguments, options)
         return explainer
+
+
+class RunOptions(TypedDict, total=False):
+    """Options of `Explainer` that every explainer hands on."""
+
+    batch_size: int
+    verbose: Verbose
+
+
+class ExplainerOptions(RunOptions, total=False):
+    """Options of `Explainer`."""
+
+    score: ScoreKind
 
 
 class Explainer(Configurable, metaclass=_Remembering):
@@ -56,26 +74,29 @@ class Explainer(Configurable, metaclass=_Remembering):
     """
 
     config_key = "method"
-    family = None
-    passes = None
-    reduce = None
+    family: str | None = None
+    passes: str | None = None
+    reduce: str | None = None
     signed = True
     needs_graph = False
     takes_all_ranks = False
-    parts = ()
-    _origin = None  # until it is made
+    parts: tuple[Explainer, ...] = ()
+    _origin: Any = None  # until it is made
 
-    def __init__(self, model, *, score="logit", batch_size=32, verbose="auto"):
+    def __init__(
+        self, model: Model, *, score: ScoreKind = "logit", batch_size: int = 32, verbose: Verbose = "auto"
+    ) -> None:
         check_one_of("verbose", verbose, ("auto", 0, 1))
         self.model = model
         self.batch_size = positive_integer("batch_size", batch_size)
         self.verbose = verbose
-        self.graph = ModelGraph(model) if self.needs_graph else view(model)
+        # A `ModelGraph` where one is needed, else a `ModelGraph` or an `OpaqueModel`.
+        self.graph: Any = ModelGraph(model) if self.needs_graph else view(model)
         self.scorer = Score(self.graph, score)
         self.score = score
         self.runner = Runner(self.scorer, self.was_run)
 
-    def __call__(self, x, target=None, y=None):
+    def __call__(self, x: Samples, target: TargetLike = None, y: Labels | None = None) -> Maps:
         """Explains every sample of `x`.
 
         Args:
@@ -96,7 +117,9 @@ class Explainer(Configurable, metaclass=_Remembering):
         """
         return self.finish(*self.run(self.explain_batch, x, target, y, takes_all_ranks=self.takes_all_ranks))
 
-    def run(self, function, x, target=None, y=None, **how):
+    def run(
+        self, function: Callable[..., Any], x: Samples, target: TargetLike = None, y: Labels | None = None, **how: Any
+    ) -> tuple[Any, Any]:
         """Runs a function of this explainer over data, as `explain_batch` is run.
 
         Args:
@@ -118,7 +141,7 @@ class Explainer(Configurable, metaclass=_Remembering):
         )
         return ran.results, ran.structure
 
-    def refresh(self):
+    def refresh(self) -> None:
         """Makes everything anew that was made from the model or from options, if these have changed since.
 
         Called whenever the explainer is. What is noticed is all that the layers of a Keras model hold besides the
@@ -130,16 +153,16 @@ class Explainer(Configurable, metaclass=_Remembering):
             self._origin.refresh(self)
 
     @property
-    def generation(self):
+    def generation(self) -> int:
         """How many times `refresh` made the explainer anew."""
         return 0 if self._origin is None else self._origin.generation
 
-    def was_run(self):
+    def was_run(self) -> None:
         """Called after a compiled function first ran: what the model then wrote on its layers is no constant."""
         self._origin.was_run()
 
     @property
-    def trace_count(self):
+    def trace_count(self) -> int:
         """How many times the explainer's functions were traced so far."""
         return self.runner.trace_count
 

@@ -1,8 +1,12 @@
 """BlurIG: integrated gradients along the path from the blurred sample to the sample."""
 
+from __future__ import annotations
+
 import numpy as np
 import tensorflow as tf
+from typing_extensions import Unpack
 
+from kerasxai.explainers.base import ExplainerOptions
 from kerasxai.explainers.gradient import is_real, real_inputs, zeros_of
 from kerasxai.explainers.integrated_gradients import PathExplainer
 from kerasxai.explainers.registry import register
@@ -10,6 +14,7 @@ from kerasxai.explainers.streaming import accumulate, merge, split
 from kerasxai.options import number, positive_integer
 from kerasxai.scale_space import ScaleSpace, combined, responses
 from kerasxai.spatial import spatial_size
+from kerasxai.typing import Model
 
 # A narrower Gaussian leaves a sample as it is: its taps beside the middle one are below 4e-6.
 _NO_BLUR = 0.2
@@ -49,7 +54,9 @@ class BlurIG(PathExplainer):
 
     passes = "F + steps (F + B)"
 
-    def __init__(self, model, max_sigma=50.0, steps=50, **kwargs):
+    def __init__(
+        self, model: Model, max_sigma: float = 50.0, steps: int = 50, **kwargs: Unpack[ExplainerOptions]
+    ) -> None:
         super().__init__(model, **kwargs)
         self.max_sigma = number("max_sigma", max_sigma, above=_NO_BLUR)  # a narrower blur changes nothing
         self.steps = positive_integer("steps", steps)

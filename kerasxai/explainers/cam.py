@@ -1,12 +1,16 @@
 """Class activation maps made of the activations of a layer and the gradient of the score there."""
 
+from __future__ import annotations
+
 import abc
 import warnings
+from typing import Any
 
 import tensorflow as tf
+from typing_extensions import Unpack
 
 from kerasxai import spatial
-from kerasxai.explainers.base import Explainer
+from kerasxai.explainers.base import Explainer, ExplainerOptions
 from kerasxai.explainers.registry import register
 from kerasxai.graph import ModelGraph, default_layer
 from kerasxai.graph.kinds import kind_of
@@ -16,9 +20,28 @@ from kerasxai.graph.placement import placement
 from kerasxai.graph.score import as_float
 from kerasxai.graph.target_layer import captured_default, has_positions
 from kerasxai.options import check_one_of, flag, shown
+from kerasxai.typing import Layers, Model
 
 # Keeps a quotient finite where its denominator is 0.
 _STABILISER = 1e-6
+
+
+class LayerOptions(ExplainerOptions, total=False):
+    """Options of `CAM` where `upsample` and `relu` have defaults of their own."""
+
+    layer: Layers | None
+
+
+class UpsampleOptions(LayerOptions, total=False):
+    """Options of `CAM` where `relu` has a default of its own."""
+
+    upsample: bool
+
+
+class CAMOptions(UpsampleOptions, total=False):
+    """Options of `CAM`."""
+
+    relu: bool
 
 
 class CAM(Explainer):
@@ -38,7 +61,14 @@ class CAM(Explainer):
     family = "CAM"
     signed = False
 
-    def __init__(self, model, layer=None, upsample=True, relu=True, **kwargs):
+    def __init__(
+        self,
+        model: Model,
+        layer: Layers | None = None,
+        upsample: bool = True,
+        relu: bool = True,
+        **kwargs: Unpack[ExplainerOptions],
+    ) -> None:
         super().__init__(model, **kwargs)
         if not isinstance(self.graph, ModelGraph) and not self.graph.layers:
             raise ValueError(
@@ -48,7 +78,7 @@ class CAM(Explainer):
         if isinstance(layer, (list, tuple)):
             if not layer:
                 raise ValueError("`layer` must name at least one layer. Received: an empty list.")
-            self.layer = [self._path(one) for one in layer]
+            self.layer: Any = [self._path(one) for one in layer]
         else:
             self.layer = None if layer is None else self._path(layer)
         self.upsample = flag("upsample", upsample)
@@ -216,7 +246,7 @@ class GradCAM(ActivationGradientCAM):
     ```
     """
 
-    def __init__(self, model, counterfactual=False, **kwargs):
+    def __init__(self, model: Model, counterfactual: bool = False, **kwargs: Unpack[CAMOptions]) -> None:
         super().__init__(model, **kwargs)
         self.counterfactual = flag("counterfactual", counterfactual)
 
@@ -264,7 +294,7 @@ class LayerCAM(ActivationGradientCAM):
         Jiang et al., 2021, https://doi.org/10.1109/TIP.2021.3089943
     """
 
-    def __init__(self, model, **kwargs):
+    def __init__(self, model: Model, **kwargs: Unpack[CAMOptions]) -> None:
         super().__init__(model, **kwargs)
         if isinstance(self.layer, list) and not self.upsample:
             raise ValueError("LayerCAM fuses a list of layers at the input's size. Received: upsample=False.")
@@ -340,7 +370,7 @@ class ClassActivationMapping(CAM):
     signed = True
     needs_graph = True
 
-    def __init__(self, model, upsample=True, relu=False, **kwargs):
+    def __init__(self, model: Model, upsample: bool = True, relu: bool = False, **kwargs: Unpack[LayerOptions]) -> None:
         if kwargs.get("layer") is not None:
             raise ValueError(
                 "CAM has no `layer` to choose: it reads the one before the global average pooling. "

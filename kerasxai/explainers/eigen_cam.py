@@ -1,12 +1,16 @@
 """Class activation maps that are a principal component of a layer's activations over the positions."""
 
+from __future__ import annotations
+
 import numpy as np
 import tensorflow as tf
+from typing_extensions import Unpack
 
 from kerasxai import spatial
-from kerasxai.explainers.cam import CAM, ActivationGradientCAM
+from kerasxai.explainers.cam import CAM, ActivationGradientCAM, UpsampleOptions
 from kerasxai.explainers.registry import register
 from kerasxai.graph.score import as_float
+from kerasxai.typing import Model
 
 
 @register("eigen_cam")
@@ -22,7 +26,7 @@ class EigenCAM(CAM):
     passes = "F"
     signed = True
 
-    def __init__(self, model, relu=False, **kwargs):
+    def __init__(self, model: Model, relu: bool = False, **kwargs: Unpack[UpsampleOptions]) -> None:
         super().__init__(model, relu=relu, **kwargs)
 
     def maps(self, inputs, target):
@@ -43,7 +47,7 @@ class EigenGradCAM(ActivationGradientCAM):
 
     signed = True
 
-    def __init__(self, model, relu=False, **kwargs):
+    def __init__(self, model: Model, relu: bool = False, **kwargs: Unpack[UpsampleOptions]) -> None:
         super().__init__(model, relu=relu, **kwargs)
 
     def combine(self, activations, gradients):

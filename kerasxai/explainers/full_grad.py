@@ -1,13 +1,16 @@
 """FullGrad: the gradient at the input and that of every bias, in one map."""
 
+from __future__ import annotations
+
 import warnings
 
 import keras
 import numpy as np
 import tensorflow as tf
+from typing_extensions import Unpack
 
 from kerasxai import spatial
-from kerasxai.explainers.base import Explainer
+from kerasxai.explainers.base import Explainer, ExplainerOptions
 from kerasxai.explainers.gradient import real_inputs
 from kerasxai.explainers.registry import register
 from kerasxai.graph.keras_internals import inference_scope
@@ -15,6 +18,7 @@ from kerasxai.graph.linear import activation_of, before_activation, bias_of
 from kerasxai.graph.operations import is_linear, what_does
 from kerasxai.graph.placement import placements
 from kerasxai.graph.score import as_float
+from kerasxai.typing import Labels, Model, Samples, TargetLike
 
 
 @register("full_grad")
@@ -37,7 +41,7 @@ class FullGrad(Explainer):
     signed = False
     needs_graph = True
 
-    def __init__(self, model, **kwargs):
+    def __init__(self, model: Model, **kwargs: Unpack[ExplainerOptions]) -> None:
         super().__init__(model, **kwargs)
         if len(self.graph.input_names) > 1 or len(self.graph.input_shapes[0]) < 3:
             raise ValueError(
@@ -96,7 +100,7 @@ class FullGrad(Explainer):
         ]
         return scores, input_terms, bias_terms
 
-    def completeness_residual(self, x, target=None, y=None):
+    def completeness_residual(self, x: Samples, target: TargetLike = None, y: Labels | None = None) -> np.ndarray:
         """`S(x)` minus the sum of all unscaled terms: 0 for nets of affine layers, ReLUs and max pooling.
 
         Returns:

@@ -1,15 +1,19 @@
 """Grad-CAM++, and the same from gradients averaged over noise."""
 
+from __future__ import annotations
+
 import tensorflow as tf
+from typing_extensions import Unpack
 
 from kerasxai import spatial
-from kerasxai.explainers.cam import CAM, ActivationGradientCAM
+from kerasxai.explainers.cam import CAM, ActivationGradientCAM, CAMOptions
 from kerasxai.explainers.noise import mean_of_draws, noisy_copies
 from kerasxai.explainers.registry import register
 from kerasxai.explainers.streaming import split
 from kerasxai.graph.score import as_float
 from kerasxai.options import number, positive_integer, seed_number
 from kerasxai.targets import resolve
+from kerasxai.typing import Model
 
 
 @register("grad_cam_plus_plus")
@@ -41,7 +45,9 @@ class SmoothGradCAMPlusPlus(CAM):
 
     passes = "F + n_samples (F + b)"
 
-    def __init__(self, model, n_samples=50, noise_level=0.15, seed=0, **kwargs):
+    def __init__(
+        self, model: Model, n_samples: int = 50, noise_level: float = 0.15, seed: int = 0, **kwargs: Unpack[CAMOptions]
+    ) -> None:
         super().__init__(model, **kwargs)
         self.n_samples = positive_integer("n_samples", n_samples)
         self.noise_level = number("noise_level", noise_level, least=0)

@@ -16,7 +16,7 @@ class GradientExplainer(Explainer):
     family = "gradient"
     passes = "F + B"
 
-    reduce = "sum"
+    reduce: str | None = "sum"
 
     def explain_batch(self, inputs, target):
         return self.attribute(inputs, target)

@@ -1,10 +1,15 @@
 """Class activation maps that weigh channels by running the model on changed activations or masked inputs."""
 
+from __future__ import annotations
+
+from typing import Literal
+
 import tensorflow as tf
+from typing_extensions import Unpack
 
 from kerasxai import spatial
 from kerasxai.explainers.ablation import ablation_scores
-from kerasxai.explainers.cam import CAM
+from kerasxai.explainers.cam import CAM, CAMOptions
 from kerasxai.explainers.perturbation import in_type_of_input
 from kerasxai.explainers.registry import register
 from kerasxai.explainers.streaming import accumulate, merge, split
@@ -12,6 +17,7 @@ from kerasxai.graph.operations import is_linear
 from kerasxai.graph.score import as_float
 from kerasxai.options import check_one_of, flag, positive_integer
 from kerasxai.targets import resolve
+from kerasxai.typing import Model
 
 
 @register("score_cam")
@@ -31,7 +37,7 @@ class ScoreCAM(CAM):
 
     passes = "(1 + channels) F"
 
-    def __init__(self, model, max_channels=None, **kwargs):
+    def __init__(self, model: Model, max_channels: int | None = None, **kwargs: Unpack[CAMOptions]) -> None:
         super().__init__(model, **kwargs)
         self.max_channels = None if max_channels is None else positive_integer("max_channels", max_channels)
 
@@ -96,7 +102,13 @@ class AblationCAM(CAM):
 
     needs_graph = True
 
-    def __init__(self, model, ablation="activation", normalize=True, **kwargs):
+    def __init__(
+        self,
+        model: Model,
+        ablation: Literal["activation", "kernel"] = "activation",
+        normalize: bool = True,
+        **kwargs: Unpack[CAMOptions],
+    ) -> None:
         super().__init__(model, **kwargs)
         check_one_of("ablation", ablation, ("activation", "kernel"))
         self.ablation = ablation

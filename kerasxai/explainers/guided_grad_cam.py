@@ -1,11 +1,16 @@
 """Guided Grad-CAM: where Grad-CAM looks, in the detail of Guided Backpropagation."""
 
-import tensorflow as tf
+from __future__ import annotations
 
+import tensorflow as tf
+from typing_extensions import Unpack
+
+from kerasxai.explainers.base import ExplainerOptions
 from kerasxai.explainers.cam import GradCAM
 from kerasxai.explainers.gradient import GradientExplainer
 from kerasxai.explainers.rectified import GuidedBackprop
 from kerasxai.explainers.registry import register
+from kerasxai.typing import LayerLike, Model
 
 
 @register("guided_grad_cam")
@@ -28,7 +33,7 @@ class GuidedGradCAM(GradientExplainer):
     reduce = "abs_sum"
     needs_graph = True
 
-    def __init__(self, model, layer=None, **kwargs):
+    def __init__(self, model: Model, layer: LayerLike | None = None, **kwargs: Unpack[ExplainerOptions]) -> None:
         super().__init__(model, **kwargs)
         if isinstance(layer, (list, tuple)):
             raise ValueError(f"GuidedGradCAM reads one layer. Received: layer={layer!r}.")

@@ -1,15 +1,20 @@
 """Guided integrated gradients: a path from the baseline that first moves where the gradient is small."""
 
+from __future__ import annotations
+
 import math
 
 import tensorflow as tf
+from typing_extensions import Unpack
 
+from kerasxai.explainers.base import ExplainerOptions
 from kerasxai.explainers.gradient import in_type_of, is_real, real_inputs, zeros_of
 from kerasxai.explainers.integrated_gradients import BaselineExplainer
 from kerasxai.explainers.registry import register
 from kerasxai.explainers.streaming import accumulate
 from kerasxai.graph.score import as_float
 from kerasxai.options import number, positive_integer
+from kerasxai.typing import Baseline, Model
 
 # Closer to the farthest point allowed is a matter of rounding.
 _ARRIVED = 1e-6
@@ -50,7 +55,15 @@ class GuidedIG(BaselineExplainer):
 
     passes = "F + steps (F + B)"
 
-    def __init__(self, model, baseline=0.0, steps=200, fraction=0.25, max_distance=0.02, **kwargs):
+    def __init__(
+        self,
+        model: Model,
+        baseline: Baseline = 0.0,
+        steps: int = 200,
+        fraction: float = 0.25,
+        max_distance: float = 0.02,
+        **kwargs: Unpack[ExplainerOptions],
+    ) -> None:
         super().__init__(model, baseline=baseline, **kwargs)
         self.steps = positive_integer("steps", steps)
         self.fraction = number("fraction", fraction, above=0, most=1)

@@ -3,23 +3,33 @@
 Other paths: `blur_ig.py` and `guided_ig.py`.
 """
 
+from __future__ import annotations
+
 import abc
+from typing import Literal, TypeAlias
 
 import keras
 import numpy as np
 import tensorflow as tf
+from typing_extensions import Unpack
 
 from kerasxai import spatial
+from kerasxai.explainers.base import ExplainerOptions
 from kerasxai.explainers.gradient import GradientExplainer, in_type_of, is_real, zeros_of
 from kerasxai.explainers.registry import register
 from kerasxai.explainers.streaming import accumulate, like, merge, split
 from kerasxai.options import check_broadcast, check_finite, check_one_of, positive_integer, seed_number
+from kerasxai.typing import Array, Baseline, Labels, Maps, Model, Samples, TargetLike
+
+Quadrature: TypeAlias = Literal["gauss_legendre", "trapezoid"]
 
 
 class PathExplainer(GradientExplainer):
     """Base of the methods that share out the difference of the scores at both ends of a path."""
 
-    def completeness_residual(self, x, attributions, target=None, y=None):
+    def completeness_residual(
+        self, x: Samples, attributions: Maps, target: TargetLike = None, y: Labels | None = None
+    ) -> np.ndarray:
         """What the attributions lack: `S(x) - S(baseline) - sum(attributions)`, from two forward passes.
 
         Args:
@@ -58,7 +68,7 @@ class BaselineExplainer(PathExplainer):
         **kwargs: `score`, `batch_size`, `verbose`, see `Explainer`.
     """
 
-    def __init__(self, model, baseline=0.0, **kwargs):
+    def __init__(self, model: Model, baseline: Baseline = 0.0, **kwargs: Unpack[ExplainerOptions]) -> None:
         super().__init__(model, **kwargs)
         # An array is one baseline; in a config, which holds it as a list, it must not pass for several.
         self.baseline = [baseline] if isinstance(baseline, (np.ndarray, tf.Tensor)) else baseline
@@ -126,7 +136,14 @@ class IntegratedGradients(BaselineExplainer):
 
     passes = "F + steps (F + B)"
 
-    def __init__(self, model, baseline=0.0, steps=50, quadrature="gauss_legendre", **kwargs):
+    def __init__(
+        self,
+        model: Model,
+        baseline: Baseline = 0.0,
+        steps: int = 50,
+        quadrature: Quadrature = "gauss_legendre",
+        **kwargs: Unpack[ExplainerOptions],
+    ) -> None:
         super().__init__(model, baseline=baseline, **kwargs)
         self.steps = positive_integer("steps", steps)
         self.quadrature = quadrature
@@ -177,7 +194,14 @@ class ExpectedGradients(GradientExplainer):
 
     passes = "F + n_samples (F + B)"
 
-    def __init__(self, model, background=None, n_samples=50, seed=0, **kwargs):
+    def __init__(
+        self,
+        model: Model,
+        background: Array | None = None,
+        n_samples: int = 50,
+        seed: int = 0,
+        **kwargs: Unpack[ExplainerOptions],
+    ) -> None:
         super().__init__(model, **kwargs)
         names = getattr(self.graph, "input_names", ["x"])
         if len(names) > 1:

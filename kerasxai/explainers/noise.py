@@ -1,15 +1,40 @@
 """The SmoothGrad family: statistics of an explanation over noisy copies of the input, around any explainer."""
 
+from __future__ import annotations
+
 import abc
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
+from typing_extensions import Unpack
 
 from kerasxai.compiled import shape_of
-from kerasxai.explainers.base import Explainer
+from kerasxai.explainers.base import Explainer, ExplainerOptions
 from kerasxai.explainers.registry import build, get, register
 from kerasxai.explainers.streaming import accumulate, merge, split
 from kerasxai.options import number, positive_integer, seed_number, several_numbers
+from kerasxai.typing import ExplainerLike, Model, Numbers
+
+
+class DrawOptions(ExplainerOptions, total=False):
+    """Options of `NoiseExplainer` where what is smoothed is another option."""
+
+    n_samples: int
+    noise_level: float
+    seed: int
+
+
+class NoiseOptions(DrawOptions, total=False):
+    """Options of `NoiseExplainer`."""
+
+    explainer: ExplainerLike
+
+
+class PercentileOptions(DrawOptions, total=False):
+    """Options of `NoisePercentiles` where what is smoothed is another option."""
+
+    percentiles: Numbers
 
 
 class NoiseExplainer(Explainer):
@@ -30,15 +55,24 @@ class NoiseExplainer(Explainer):
     family = "noise"
     passes = "F + n_samples x explainer"
 
-    reduce = "abs_sum"
+    reduce: str | None = "abs_sum"
 
-    def __init__(self, model, explainer="gradient", n_samples=50, noise_level=0.15, seed=0, **kwargs):
+    def __init__(
+        self,
+        model: Model,
+        explainer: ExplainerLike = "gradient",
+        n_samples: int = 50,
+        noise_level: float = 0.15,
+        seed: int = 0,
+        **kwargs: Unpack[ExplainerOptions],
+    ) -> None:
         if isinstance(explainer, (str, type)):
-            shared = {name: kwargs[name] for name in ("score", "batch_size") if name in kwargs}
+            shared: dict[str, Any] = {name: kwargs[name] for name in ("score", "batch_size") if name in kwargs}
             explainer = get(explainer)(model, **shared)
         self.explainer = build(explainer, model)
         self.needs_graph = self.explainer.needs_graph
-        super().__init__(model, **{**kwargs, "score": self.explainer.score})
+        kwargs["score"] = self.explainer.score
+        super().__init__(model, **kwargs)
         self.parts = (self.explainer,)
         self.n_samples = positive_integer("n_samples", n_samples)
         self.noise_level = number("noise_level", noise_level, least=0)
@@ -200,7 +234,9 @@ class NoisePercentiles(NoiseExplainer):
         Bykov et al., 2020, https://arxiv.org/abs/2006.09000
     """
 
-    def __init__(self, model, percentiles=(5, 25, 50, 75, 95), **kwargs):
+    def __init__(
+        self, model: Model, percentiles: Numbers = (5, 25, 50, 75, 95), **kwargs: Unpack[NoiseOptions]
+    ) -> None:
         super().__init__(model, **kwargs)
         self.percentiles = several_numbers("percentiles", percentiles, least=0, most=100)
 

@@ -1,15 +1,22 @@
 """Occlusion: what a window covers, and how far the score falls without it."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+
 import numpy as np
 import tensorflow as tf
+from typing_extensions import Unpack
 
 from kerasxai import spatial
+from kerasxai.explainers.base import ExplainerOptions
 from kerasxai.explainers.perturbation import PerturbationExplainer, in_type_of_input, replacement, spatial_inputs
 from kerasxai.explainers.registry import register
 from kerasxai.explainers.streaming import accumulate
 from kerasxai.graph.score import as_float
 from kerasxai.options import check_broadcast, check_finite, positive_integer
 from kerasxai.targets import resolve, select
+from kerasxai.typing import Array, Model
 
 # Default windows: so many side by side fill an axis.
 _WINDOWS_A_SIDE = 8
@@ -42,7 +49,14 @@ class Occlusion(PerturbationExplainer):
 
     passes = "F + windows F"
 
-    def __init__(self, model, window=None, stride=None, baseline=0.0, **kwargs):
+    def __init__(
+        self,
+        model: Model,
+        window: int | Sequence[int] | None = None,
+        stride: int | Sequence[int] | None = None,
+        baseline: float | str | Array = 0.0,
+        **kwargs: Unpack[ExplainerOptions],
+    ) -> None:
         self.window = _check_sides("window", window)
         self.stride = _check_sides("stride", stride)
         self.baseline = baseline

@@ -1,15 +1,19 @@
 """What explainers share that change the input and watch the score, and need nothing else of a model."""
 
+from __future__ import annotations
+
 import abc
 import warnings
 
 import keras
 import numpy as np
 import tensorflow as tf
+from typing_extensions import Unpack
 
-from kerasxai.explainers.base import Explainer
+from kerasxai.explainers.base import Explainer, RunOptions
 from kerasxai.explainers.streaming import merge, split
 from kerasxai.options import check_broadcast
+from kerasxai.typing import Model, ScoreKind
 
 
 class PerturbationExplainer(Explainer):
@@ -29,7 +33,7 @@ class PerturbationExplainer(Explainer):
 
     family = "perturbation"
 
-    def __init__(self, model, *, score="probability", **kwargs):
+    def __init__(self, model: Model, *, score: ScoreKind = "probability", **kwargs: Unpack[RunOptions]) -> None:
         super().__init__(model, score=score, **kwargs)
         for size in self._known_sizes():
             self.check_size(size)

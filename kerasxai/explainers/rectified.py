@@ -1,12 +1,16 @@
 """Guided Backpropagation and DeconvNet: another backward pass through every ReLU of the graph."""
 
+from __future__ import annotations
+
 import abc
 import functools
 import warnings
 
 import keras
 import tensorflow as tf
+from typing_extensions import Unpack
 
+from kerasxai.explainers.base import ExplainerOptions
 from kerasxai.explainers.gradient import GradientExplainer
 from kerasxai.explainers.registry import register
 from kerasxai.graph.keras_internals import parts_of
@@ -14,6 +18,7 @@ from kerasxai.graph.kinds import kind_of
 from kerasxai.graph.linear import activation_of, before_activation
 from kerasxai.graph.moves import is_builtin
 from kerasxai.graph.operations import is_linear, what_does
+from kerasxai.typing import Model
 
 _TRACED_RECTIFIERS = {"Relu", "Relu6"}
 
@@ -29,7 +34,7 @@ class RectifiedExplainer(GradientExplainer):
     reduce = "abs_sum"
     needs_graph = True
 
-    def __init__(self, model, **kwargs):
+    def __init__(self, model: Model, **kwargs: Unpack[ExplainerOptions]) -> None:
         super().__init__(model, **kwargs)
         rectifiers = [node for node in self.graph.nodes if is_rectifier(node.operation)]
         for node in self.graph.nodes:

@@ -1,9 +1,20 @@
 """Names and classes of explainers: "grad_cam" <-> GradCAM, and config dicts."""
 
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
 import keras
 
 from kerasxai.options import shown
 from kerasxai.registry import Registry
+from kerasxai.typing import ExplainerLike, Model
+
+if TYPE_CHECKING:
+    from kerasxai.explainers.base import Explainer
+
+T = TypeVar("T")
 
 _REGISTRY = Registry("method")
 get = _REGISTRY.get
@@ -11,7 +22,7 @@ names = _REGISTRY.names
 restored = _REGISTRY.restored
 
 
-def register(name):
+def register(name: str) -> Callable[[type[T]], type[T]]:
     """Class decorator that makes an explainer known under a snake_case name.
 
     Example:
@@ -26,7 +37,7 @@ def register(name):
     return _REGISTRY.register(name)
 
 
-def from_config(config, model):
+def from_config(config: dict[str, Any], model: Model) -> Explainer:
     """The explainer a config dict describes, on `model`.
 
     Args:
@@ -44,7 +55,7 @@ def from_config(config, model):
     return get(config["method"]).from_config(config, model)
 
 
-def build(explainer, model, **defaults):
+def build(explainer: ExplainerLike, model: Model, **defaults: Any) -> Explainer:
     """An explainer on `model` from what an option or argument may hold.
 
     Args:
@@ -58,19 +69,24 @@ def build(explainer, model, **defaults):
     if isinstance(explainer, dict):
         return from_config({**defaults, **explainer}, model)
     if hasattr(explainer, "explain_batch"):
-        if explainer.model is not model:
-            raise ValueError(
-                f"The explainer must be bound to the same model. Received: {type(explainer).__name__} on model "
-                f"{getattr(explainer.model, 'name', explainer.model)!r}; give its name or config instead."
-            )
-        explainer.refresh()
-        return explainer
+        return _bound(explainer, model)
     if callable(explainer) and not isinstance(explainer, keras.Layer):
         return build(_made_by(explainer, model), model)
     raise TypeError(
         "An explainer is given as a name, a config dict, a class, a function of the model, or an instance. "
         f"Received: {shown(explainer)}."
     )
+
+
+def _bound(explainer, model):
+    """An explainer as it is, made anew if its model has changed."""
+    if explainer.model is not model:
+        raise ValueError(
+            f"The explainer must be bound to the same model. Received: {type(explainer).__name__} on model "
+            f"{getattr(explainer.model, 'name', explainer.model)!r}; give its name or config instead."
+        )
+    explainer.refresh()
+    return explainer
 
 
 def _made_by(function, model):

@@ -1,18 +1,23 @@
 """RISE: random masks, and how far their mean has converged."""
 
+from __future__ import annotations
+
 import warnings
 from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
+from typing_extensions import Unpack
 
 from kerasxai import spatial
+from kerasxai.explainers.base import ExplainerOptions
 from kerasxai.explainers.perturbation import PerturbationExplainer, in_type_of_input, packed, spatial_inputs
 from kerasxai.explainers.registry import register
 from kerasxai.explainers.streaming import accumulate, uniform
 from kerasxai.graph.score import as_float
 from kerasxai.options import number, positive_integer, seed_number
 from kerasxai.targets import Target
+from kerasxai.typing import Labels, Model, Samples, TargetLike
 
 # How many masks are made between two looks at how far they have converged.
 _MASKS_BETWEEN_CHECKS = 128
@@ -56,7 +61,16 @@ class RISE(PerturbationExplainer):
     passes = "F + n_masks F"
     signed = False  # as an expected probability; scores of another kind may be negative
 
-    def __init__(self, model, n_masks=8000, grid=7, probability=0.5, tolerance=None, seed=0, **kwargs):
+    def __init__(
+        self,
+        model: Model,
+        n_masks: int = 8000,
+        grid: int = 7,
+        probability: float = 0.5,
+        tolerance: float | None = None,
+        seed: int = 0,
+        **kwargs: Unpack[ExplainerOptions],
+    ) -> None:
         super().__init__(model, **kwargs)
         self.n_masks = positive_integer("n_masks", n_masks)
         self.grid = positive_integer("grid", grid)
@@ -67,7 +81,7 @@ class RISE(PerturbationExplainer):
         if self.scorer.is_ready:
             self._tell_sign(Target(0, None, self.scorer.scale()))
 
-    def explain_with_error(self, x, target=None, y=None):
+    def explain_with_error(self, x: Samples, target: TargetLike = None, y: Labels | None = None) -> RISEResult:
         """Explains every sample of `x` and tells how exact the maps are.
 
         Args:

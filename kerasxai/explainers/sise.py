@@ -1,12 +1,17 @@
 """SISE: the input masked with the feature maps of every block of the network, and the blocks fused."""
 
+from __future__ import annotations
+
 import warnings
 from dataclasses import replace
+from typing import Literal
 
 import numpy as np
 import tensorflow as tf
+from typing_extensions import Unpack
 
 from kerasxai import spatial
+from kerasxai.explainers.base import ExplainerOptions
 from kerasxai.explainers.perturbation import PerturbationExplainer, in_type_of_input, spatial_inputs
 from kerasxai.explainers.registry import register
 from kerasxai.explainers.streaming import accumulate
@@ -15,6 +20,7 @@ from kerasxai.graph.placement import placements
 from kerasxai.graph.score import as_float
 from kerasxai.options import number
 from kerasxai.targets import resolve, select
+from kerasxai.typing import Model
 
 _BINS = 256
 
@@ -49,7 +55,7 @@ class SISE(PerturbationExplainer):
     signed = False
     needs_graph = True
 
-    def __init__(self, model, mu=0.0, **kwargs):
+    def __init__(self, model: Model, mu: float | Literal["otsu"] = 0.0, **kwargs: Unpack[ExplainerOptions]) -> None:
         super().__init__(model, **kwargs)
         is_otsu = isinstance(mu, str) and mu == "otsu"
         self.mu = mu if is_otsu else number("mu", mu, least=0, below=1, alternative='"otsu"')

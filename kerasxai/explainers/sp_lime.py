@@ -1,11 +1,14 @@
 """SP-LIME: the few samples whose LIME explanations, taken together, cover what the model looks at."""
 
+from __future__ import annotations
+
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from kerasxai.explainers.surrogate import LIME
 from kerasxai.options import positive_integer
+from kerasxai.typing import Labels, Samples, TargetLike
 
 
 class Pick(NamedTuple):
@@ -24,7 +27,7 @@ class Pick(NamedTuple):
     weights: Any
 
 
-def sp_lime(lime, x, budget=5, target=None, y=None):
+def sp_lime(lime: LIME, x: Samples, budget: int = 5, target: TargetLike = None, y: Labels | None = None) -> Pick:
     """Picks the samples that represent a model best, by the submodular pick of SP-LIME.
 
     A sample covers the segments that its linear model uses; a segment is as important as
@@ -69,7 +72,9 @@ def sp_lime(lime, x, budget=5, target=None, y=None):
     weights = np.stack(fit.weights)
     used = weights != 0
     importance = np.sqrt(np.abs(weights).sum(axis=0))
-    indices, coverage, covered = [], [], np.zeros(used.shape[1], bool)
+    covered = np.zeros(used.shape[1], bool)
+    indices: list[int] = []
+    coverage: list[float] = []
     for _ in range(min(budget, len(weights))):
         gains = (importance * (used & ~covered)).sum(axis=1)
         gains[indices] = -1.0

@@ -1,14 +1,19 @@
 """Surrogate explainers: a linear model of which segments are there, fitted to the scores; LIME and Kernel SHAP."""
 
+from __future__ import annotations
+
 import abc
 import warnings
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeAlias
 
 import keras
 import numpy as np
 import tensorflow as tf
+from typing_extensions import Unpack
 
 from kerasxai.compiled import stop_check
+from kerasxai.explainers.base import ExplainerOptions
 from kerasxai.explainers.coalitions import FairCoins, ShapleyKernel
 from kerasxai.explainers.least_squares import Sums, solved
 from kerasxai.explainers.perturbation import PerturbationExplainer, in_type_of_input, replacement, spatial_inputs
@@ -19,6 +24,7 @@ from kerasxai.graph.python_calls import numpy_call
 from kerasxai.graph.score import as_float
 from kerasxai.options import check_broadcast, check_finite, positive_integer, seed_number
 from kerasxai.targets import resolve, select
+from kerasxai.typing import Array, Labels, Model, Samples, TargetLike
 
 POOR_FIT = 0.5
 RIDGE = 1.0
@@ -44,7 +50,7 @@ class Fit(NamedTuple):
     quality: Any
 
     @property
-    def weights(self):
+    def weights(self) -> list[np.ndarray]:
         """The value of each segment: a list of float64 arrays `(segments,)`, `(k, segments)` for `target="topk"`."""
         several = self.quality.shape[1:]  # () or (k,); the segments are those of the sample, whatever is explained
         found = []
@@ -67,6 +73,10 @@ class Stability(NamedTuple):
     spearman: Any
 
 
+# What makes the segments, see `SurrogateExplainer`.
+Segmentation: TypeAlias = "int | str | Array | Callable[[np.ndarray], np.ndarray] | None"
+
+
 class SurrogateExplainer(PerturbationExplainer):
     """Base of the methods that fit a linear model of which segments of a sample are there: `(samples, *spatial)`.
 
@@ -87,7 +97,15 @@ class SurrogateExplainer(PerturbationExplainer):
 
     family = "surrogate"
 
-    def __init__(self, model, segmentation=None, n_samples=1000, baseline="mean", seed=0, **kwargs):
+    def __init__(
+        self,
+        model: Model,
+        segmentation: Segmentation = None,
+        n_samples: int | None = 1000,
+        baseline: float | str | Array = "mean",
+        seed: int = 0,
+        **kwargs: Unpack[ExplainerOptions],
+    ) -> None:
         self.segmentation = check_segmentation(segmentation)
         self.n_samples = None if n_samples is None else positive_integer("n_samples", n_samples)
         if isinstance(baseline, str) and baseline != "mean":
@@ -124,7 +142,7 @@ class SurrogateExplainer(PerturbationExplainer):
             Weights `(batch, segments)`, intercept `(batch,)`.
         """
 
-    def fit(self, x, target=None, y=None):
+    def fit(self, x: Samples, target: TargetLike = None, y: Labels | None = None) -> Fit:
         """Explains samples and tells all that was fitted.
 
         Args:
@@ -139,7 +157,7 @@ class SurrogateExplainer(PerturbationExplainer):
             warnings.warn(doubt, stacklevel=2)
         return fit
 
-    def stability(self, x, target=None, y=None, seeds=5):
+    def stability(self, x: Samples, target: TargetLike = None, y: Labels | None = None, seeds: int = 5) -> Stability:
         """How far the weights depend on the draws: the fit repeated under other seeds, the segments staying.
 
         Args:
@@ -296,7 +314,16 @@ class LIME(SurrogateExplainer):
 
     passes = "2 F + n_samples F"
 
-    def __init__(self, model, segmentation=None, n_samples=1000, num_features=None, baseline="mean", seed=0, **kwargs):
+    def __init__(
+        self,
+        model: Model,
+        segmentation: Segmentation = None,
+        n_samples: int = 1000,
+        num_features: int | None = None,
+        baseline: float | str | Array = "mean",
+        seed: int = 0,
+        **kwargs: Unpack[ExplainerOptions],
+    ) -> None:
         self.num_features = None if num_features is None else positive_integer("num_features", num_features)
         super().__init__(model, segmentation, positive_integer("n_samples", n_samples), baseline, seed, **kwargs)
 
@@ -352,7 +379,15 @@ class KernelSHAP(SurrogateExplainer):
 
     passes = "2 F + n_samples F"
 
-    def __init__(self, model, segmentation=None, n_samples=None, baseline="mean", seed=0, **kwargs):
+    def __init__(
+        self,
+        model: Model,
+        segmentation: Segmentation = None,
+        n_samples: int | None = None,
+        baseline: float | str | Array = "mean",
+        seed: int = 0,
+        **kwargs: Unpack[ExplainerOptions],
+    ) -> None:
         super().__init__(model, segmentation, n_samples, baseline, seed, **kwargs)
 
     def make_coalitions(self):

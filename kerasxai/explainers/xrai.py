@@ -1,18 +1,23 @@
 """XRAI: integrated gradients summed up over regions, the best region first. The regions: `regions.py`."""
 
+from __future__ import annotations
+
 import functools
 import os
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import tensorflow as tf
+from typing_extensions import Unpack
 
 from kerasxai.compiled import stop_check
-from kerasxai.explainers.integrated_gradients import IntegratedGradients
+from kerasxai.explainers.base import ExplainerOptions
+from kerasxai.explainers.integrated_gradients import IntegratedGradients, Quadrature
 from kerasxai.explainers.regions import grow, segments
 from kerasxai.explainers.registry import register
 from kerasxai.graph.python_calls import numpy_call
 from kerasxai.spatial import spatial_size
+from kerasxai.typing import Baseline, Model
 
 
 @register("xrai")
@@ -53,7 +58,14 @@ class XRAI(IntegratedGradients):
     passes = "F + 2 steps (F + B)"
     reduce = None
 
-    def __init__(self, model, baseline=("min", "max"), steps=50, quadrature="gauss_legendre", **kwargs):
+    def __init__(
+        self,
+        model: Model,
+        baseline: Baseline = ("min", "max"),
+        steps: int = 50,
+        quadrature: Quadrature = "gauss_legendre",
+        **kwargs: Unpack[ExplainerOptions],
+    ) -> None:
         super().__init__(model, baseline=baseline, steps=steps, quadrature=quadrature, **kwargs)
 
     def explain_batch(self, inputs, target):

@@ -1,13 +1,18 @@
 """Where the blocks of a convolutional network end: the last layers before its maps shrink."""
 
+from __future__ import annotations
+
 from kerasxai.graph.linear import LINEAR
+from kerasxai.graph.model_graph import ModelGraph, Node
 from kerasxai.graph.target_layer import default_layer, is_candidate
 
 # A side this many times smaller is a reduction; a border cut off by an unpadded convolution is not.
 _REDUCTION = 1.5
 
 
-def block_ends(graph, index=0, output=0, shapes=None):
+def block_ends(
+    graph: ModelGraph, index: int = 0, output: int = 0, shapes: dict[int, tuple[int | None, ...]] | None = None
+) -> list[Node]:
     """The last node before each reduction of the spatial size, and the last of all, shallow to deep.
 
     Only nodes that all that is made of the input passes through count, no layer inside a branch; where there is none,

@@ -3,6 +3,11 @@
 What the calls mean for an explanation is decided elsewhere.
 """
 
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
 import keras
 import tensorflow as tf
 
@@ -32,7 +37,15 @@ class Node:
         shape, dtype: That of its first output, `(None, *spatial, channels)`, and its type.
     """
 
-    def __init__(self, path, operation, arguments, symbolic_outputs, inputs, outputs):
+    def __init__(
+        self,
+        path: str,
+        operation: Any,
+        arguments: Any,
+        symbolic_outputs: list[Any],
+        inputs: Iterable[int],
+        outputs: Iterable[int],
+    ) -> None:
         self.path = path
         self.operation = operation
         self.inputs = tuple(inputs)
@@ -43,7 +56,7 @@ class Node:
         self._arguments = arguments
 
     @property
-    def kind(self):
+    def kind(self) -> str:
         """Class name of the layer or operation."""
         return type(self.operation).__name__
 
@@ -83,19 +96,19 @@ class ModelGraph:
     ```
     """
 
-    def __init__(self, model):
+    def __init__(self, model: keras.Model) -> None:
         function = function_of(model)
         if function is None:
             raise TypeError(_no_graph_message(model))
         self.model = model
-        self.nodes = []
+        self.nodes: list[Node] = []
         self.input_structure, self.output_structure = structures_of(function)
         self.input_names = _names(self.input_structure, [symbol.name for symbol in function.inputs])
         self.input_shapes = [_with_free_batch(symbol.shape) for symbol in function.inputs]
         self.declared_dtypes = [symbol.dtype for symbol in function.inputs]
         self.output_names = _names(self.output_structure, function.output_names)
         self._tensor_count = 0
-        self._nested = {}  # path of a nested model -> (model, the tensor it returns first)
+        self._nested: dict[str, tuple[Any, int]] = {}  # path of a nested model -> (model, the tensor it returns first)
         self._inputs = self._new_tensors(len(function.inputs))
         self._outputs = self._inline(function, self._inputs, prefix="")
         self._producer = {tensor: node for node in self.nodes for tensor in node.outputs}

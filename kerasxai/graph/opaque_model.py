@@ -3,11 +3,14 @@
 It runs, and its layers' outputs can be captured while it runs; it has no graph to walk.
 """
 
+from __future__ import annotations
+
 import keras
 import tensorflow as tf
 
 from kerasxai.graph.keras_internals import call_layers, inference_scope
 from kerasxai.graph.python_function import NumPyFunction, run_once
+from kerasxai.typing import Model
 
 
 class OpaqueModel:
@@ -22,7 +25,7 @@ class OpaqueModel:
         ValueError: It is a Keras model that is not built yet.
     """
 
-    def __init__(self, model):
+    def __init__(self, model: Model) -> None:
         if not callable(model):
             raise TypeError(
                 f"`model` must be a Keras model or a callable. Received: {type(model).__name__}. "

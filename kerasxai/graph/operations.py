@@ -3,6 +3,8 @@
 All of it holds in inference, where dropout and augmentation hand on what they get.
 """
 
+from __future__ import annotations
+
 import contextlib
 import dataclasses
 from collections.abc import Hashable
@@ -217,10 +219,10 @@ _FUNCTIONS = {
     if hasattr(module, name)
 }
 
-_REGISTERED = {}
+_REGISTERED: dict[type, Operation] = {}
 
 
-def register_operation(kind, does="unknown", **more):
+def register_operation(kind: type, does: str = "unknown", **more: Any) -> None:
     """Says what a layer of the user's own does: to LRP, DeepLIFT, Guided Backpropagation and the CAMs at once.
 
     Args:

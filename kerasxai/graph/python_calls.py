@@ -10,7 +10,7 @@ from kerasxai.compiled import Stopped, in_turn, stop_check
 
 # TensorFlow reports an error in a Python function as a text; the number in it tells which error that was.
 _numbers = itertools.count()
-_raised = {}
+_raised: dict[str, BaseException] = {}
 
 
 def numpy_call(function, tensors, types):

@@ -3,6 +3,8 @@
 What the target is, is decided in `kerasxai.targets`; what the model's outputs end in is found out in `heads`.
 """
 
+from __future__ import annotations
+
 import warnings
 from typing import NamedTuple
 
@@ -16,6 +18,7 @@ from kerasxai.graph.losses import linear_units
 from kerasxai.graph.model_graph import ModelGraph
 from kerasxai.graph.opaque_model import OpaqueModel
 from kerasxai.graph.python_calls import numpy_call
+from kerasxai.typing import Model, ScoreKind
 
 SCORES = ("logit", "probability")
 _ROUNDING = 1e-3  # how far from 0 ... 1 a probability may be, in half precision
@@ -38,7 +41,7 @@ OWN_OUTPUTS = Scale("output")
 LOGITS = Scale("logit")
 
 
-def view(model):
+def view(model: Model) -> ModelGraph | OpaqueModel:
     """The model as ModelGraph, or as OpaqueModel where it has no graph.
 
     Raises:
@@ -64,7 +67,7 @@ class Score:
         kind: `"logit"` or `"probability"`.
     """
 
-    def __init__(self, model, kind="logit"):
+    def __init__(self, model: ModelGraph | OpaqueModel, kind: ScoreKind = "logit") -> None:
         if not isinstance(kind, str) or kind not in SCORES:
             raise ValueError(f"`score` must be one of {SCORES}. Received: score={kind!r}.")
         self.model = model

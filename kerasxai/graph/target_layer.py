@@ -1,9 +1,13 @@
 """Which layer a class activation map reads: the default, the candidates, and the table that shows them."""
 
+from __future__ import annotations
+
 import keras
 
+from kerasxai.graph.model_graph import ModelGraph, Node
 from kerasxai.graph.opaque_model import OpaqueModel
 from kerasxai.tables import Table
+from kerasxai.typing import Model
 
 # What only moves, drops or pools positions adds nothing to the map of the layer before it. Subclasses are taken for
 # their parents: this chooses which layer to look at, and says nothing of what it computes.
@@ -14,11 +18,13 @@ _PASSED_OVER_LAYERS = tuple(
     or name.endswith("Dropout")
     or name in ("Identity", "InputLayer", "RepeatVector", "GaussianNoise", "ActivityRegularization", "Resizing")
 )
-_PASSED_OVER_KINDS = ("Reshape", "Transpose", "Pad", "MaxPool", "AveragePool", "GetItem", "Squeeze", "ExpandDims")
-_PASSED_OVER_KINDS += ("Cast", "Resize", "Mean", "Max", "StochasticDepth", "InputLayer")
+_PASSED_OVER_KINDS = (
+    *("Reshape", "Transpose", "Pad", "MaxPool", "AveragePool", "GetItem", "Squeeze", "ExpandDims"),
+    *("Cast", "Resize", "Mean", "Max", "StochasticDepth", "InputLayer"),
+)
 
 
-def default_layer(graph, output=0):
+def default_layer(graph: ModelGraph, output: int = 0) -> Node:
     """The node whose output a CAM reads unless told otherwise.
 
     The last one on the way to the output whose output has more than one position, and that is no pooling, reshaping,
@@ -93,7 +99,7 @@ def captured_default(model, calls, rank):
     return found[-1]
 
 
-def layer_table(model):
+def layer_table(model: Model) -> Table:
     """Shows and returns the layers of a model as explanations see them.
 
     Nested models are inlined; the layer a CAM reads by default is marked with `*`. A terminal gets text, a notebook

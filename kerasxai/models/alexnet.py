@@ -1,5 +1,10 @@
 """AlexNet, in the one-column form of torchvision, and its wide relative for 64 x 64 images; untrained."""
 
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
 import keras
 from keras import layers
 
@@ -10,7 +15,13 @@ POOLED_SIDE = 6
 DROPOUT = 0.5
 
 
-def alexnet(input_shape=(224, 224, 3), classes=1000, width=1.0, classifier_activation="softmax", name="alexnet"):
+def alexnet(
+    input_shape: Sequence[int | None] = (224, 224, 3),
+    classes: int = 1000,
+    width: float = 1.0,
+    classifier_activation: str | Callable[..., Any] | None = "softmax",
+    name: str = "alexnet",
+) -> keras.Model:
     """AlexNet without its split over two graphics cards: 61,100,840 parameters for 1,000 classes.
 
     Layers and paddings are those of `torchvision.models.alexnet`: an input of another size is averaged to 6 x 6
@@ -43,7 +54,13 @@ def alexnet(input_shape=(224, 224, 3), classes=1000, width=1.0, classifier_activ
     return _build(channels, units, input_shape, classes, width, classifier_activation, name)
 
 
-def alexnet_64(input_shape=(64, 64, 3), classes=10, width=1.0, classifier_activation="softmax", name="alexnet_64"):
+def alexnet_64(
+    input_shape: Sequence[int | None] = (64, 64, 3),
+    classes: int = 10,
+    width: float = 1.0,
+    classifier_activation: str | Callable[..., Any] | None = "softmax",
+    name: str = "alexnet_64",
+) -> keras.Model:
     """The wide AlexNet for digits upscaled to 64 x 64, of a sanity-check study: 114,584,554 parameters.
 
     More channels and units than `alexnet`, else the same. At 64 x 64 the last pooling leaves one position, repeated

@@ -1,5 +1,10 @@
 """DenseNet-161, the one that Keras Applications lacks, untrained."""
 
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
 import keras
 from keras import layers
 
@@ -15,8 +20,12 @@ BATCH_NORMALISATION = {"epsilon": 1e-5, "momentum": 0.9}
 
 
 def densenet161(
-    input_shape=(224, 224, 3), classes=1000, width=1.0, classifier_activation="softmax", name="densenet161"
-):
+    input_shape: Sequence[int | None] = (224, 224, 3),
+    classes: int = 1000,
+    width: float = 1.0,
+    classifier_activation: str | Callable[..., Any] | None = "softmax",
+    name: str = "densenet161",
+) -> keras.Model:
     """DenseNet-161 (growth 48): 28,681,000 trainable parameters for 1,000 classes.
 
     As `torchvision.models.densenet161`; 219,936 moving statistics come on top. `relu5` is the last feature layer, the

@@ -1,6 +1,10 @@
 """Which `preprocess_input` of Keras Applications belongs to a model. What these functions do is Keras's own."""
 
+from __future__ import annotations
+
 import re
+from collections.abc import Callable
+from typing import Any
 
 import keras
 import numpy as np
@@ -9,6 +13,7 @@ from kerasxai.application_names import MODULES, module_of_name
 from kerasxai.graph import ModelGraph
 from kerasxai.graph.kinds import kind_of
 from kerasxai.graph.operations import what_does
+from kerasxai.typing import Array
 
 # Nets of these begin with the layers that do it, unless built with include_preprocessing=False.
 PREPROCESSING_INSIDE = ("convnext", "efficientnet", "efficientnet_v2", "mobilenet_v3")
@@ -21,7 +26,7 @@ NAME_IT = (
 )
 
 
-def preprocess_input(x, model):
+def preprocess_input(x: Array, model: keras.Model | str) -> np.ndarray:
     """Images 0..255 as a model of Keras Applications wants them.
 
     Args:
@@ -56,7 +61,7 @@ def preprocess_input(x, model):
     return function(pixels)
 
 
-def find_preprocess_input(model):
+def find_preprocess_input(model: keras.Model | str) -> Callable[..., Any]:
     """The function `keras.applications.<module>.preprocess_input` that belongs to a model.
 
     The net is known by its layers, wherever they are (nested, cut off, with another head), else by its name. For nets

@@ -1,5 +1,10 @@
 """The small nets of the MNIST-1D, histology and digit studies, untrained."""
 
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
 import keras
 from keras import layers
 
@@ -10,7 +15,13 @@ WEIGHT_DECAY = 5e-4
 CLASSIFIER_DEVIATION = 0.5
 
 
-def mnist1d_cnn(input_shape=(40, 1), classes=10, width=1.0, classifier_activation="softmax", name="mnist1d_cnn"):
+def mnist1d_cnn(
+    input_shape: Sequence[int | None] = (40, 1),
+    classes: int = 10,
+    width: float = 1.0,
+    classifier_activation: str | Callable[..., Any] | None = "softmax",
+    name: str = "mnist1d_cnn",
+) -> keras.Model:
     """The Conv1D net for MNIST-1D: three convolutions of 25 channels, no pooling; 13,960 parameters.
 
     Args:
@@ -51,7 +62,13 @@ def mnist1d_cnn(input_shape=(40, 1), classes=10, width=1.0, classifier_activatio
     )
 
 
-def hmt_cnn(input_shape=(224, 224, 3), classes=8, width=1.0, classifier_activation="softmax", name="hmt_cnn"):
+def hmt_cnn(
+    input_shape: Sequence[int | None] = (224, 224, 3),
+    classes: int = 8,
+    width: float = 1.0,
+    classifier_activation: str | Callable[..., Any] | None = "softmax",
+    name: str = "hmt_cnn",
+) -> keras.Model:
     """The Conv2D net for the colorectal histology tiles: two blocks of two convolutions; 66,088 parameters.
 
     The layers are those of the course project's `HMT.h5`, whose weights fit: `net.set_weights(loaded.get_weights())`.
@@ -96,13 +113,13 @@ def hmt_cnn(input_shape=(224, 224, 3), classes=8, width=1.0, classifier_activati
 
 
 def lenet5(
-    input_shape=(32, 32, 1),
-    classes=10,
-    width=1.0,
-    activation="tanh",
-    classifier_activation="softmax",
-    name="lenet5",
-):
+    input_shape: Sequence[int | None] = (32, 32, 1),
+    classes: int = 10,
+    width: float = 1.0,
+    activation: str | Callable[..., Any] = "tanh",
+    classifier_activation: str | Callable[..., Any] | None = "softmax",
+    name: str = "lenet5",
+) -> keras.Model:
     """LeNet-5: two convolutions with average pooling, three dense layers; 61,706 parameters.
 
     As it is taught today: every channel of the second convolution sees all of the first, pooling has no weights, and

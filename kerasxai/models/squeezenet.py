@@ -1,5 +1,10 @@
 """SqueezeNet 1.0 and 1.1, untrained."""
 
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Literal
+
 import keras
 from keras import layers
 
@@ -14,13 +19,13 @@ DROPOUT = 0.5
 
 
 def squeezenet(
-    input_shape=(224, 224, 3),
-    classes=1000,
-    width=1.0,
-    version="1.0",
-    classifier_activation="softmax",
-    name="squeezenet",
-):
+    input_shape: Sequence[int | None] = (224, 224, 3),
+    classes: int = 1000,
+    width: float = 1.0,
+    version: Literal["1.0", "1.1"] = "1.0",
+    classifier_activation: str | Callable[..., Any] | None = "softmax",
+    name: str = "squeezenet",
+) -> keras.Model:
     """SqueezeNet: 1,248,424 parameters (1.0) or 1,235,496 (1.1, 2.4 times less computation) for 1,000 classes.
 
     As `torchvision.models.squeezenet1_0` and `squeezenet1_1`, whose poolings round up: a map with an even side gets a

@@ -1,5 +1,10 @@
 """VGG nets that Keras Applications lacks: 11 and 13 layers, and 16 with batch normalisation; untrained."""
 
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
 import keras
 from keras import layers
 
@@ -14,7 +19,13 @@ DROPOUT = 0.5
 BATCH_NORMALISATION = {"epsilon": 1e-5, "momentum": 0.9}
 
 
-def vgg11(input_shape=(224, 224, 3), classes=1000, width=1.0, classifier_activation="softmax", name="vgg11"):
+def vgg11(
+    input_shape: Sequence[int | None] = (224, 224, 3),
+    classes: int = 1000,
+    width: float = 1.0,
+    classifier_activation: str | Callable[..., Any] | None = "softmax",
+    name: str = "vgg11",
+) -> keras.Model:
     """VGG-11 (configuration A): 132,863,336 parameters for 1,000 classes.
 
     As `torchvision.models.vgg11`: an input of another size is averaged to 7 x 7 positions before the dense layers, so
@@ -45,7 +56,13 @@ def vgg11(input_shape=(224, 224, 3), classes=1000, width=1.0, classifier_activat
     return _build((1, 1, 2, 2, 2), False, input_shape, classes, width, classifier_activation, name)
 
 
-def vgg13(input_shape=(224, 224, 3), classes=1000, width=1.0, classifier_activation="softmax", name="vgg13"):
+def vgg13(
+    input_shape: Sequence[int | None] = (224, 224, 3),
+    classes: int = 1000,
+    width: float = 1.0,
+    classifier_activation: str | Callable[..., Any] | None = "softmax",
+    name: str = "vgg13",
+) -> keras.Model:
     """VGG-13 (configuration B): 133,047,848 parameters for 1,000 classes.
 
     As `torchvision.models.vgg13`; see `vgg11`.
@@ -75,7 +92,13 @@ def vgg13(input_shape=(224, 224, 3), classes=1000, width=1.0, classifier_activat
     return _build((2, 2, 2, 2, 2), False, input_shape, classes, width, classifier_activation, name)
 
 
-def vgg16_bn(input_shape=(224, 224, 3), classes=1000, width=1.0, classifier_activation="softmax", name="vgg16_bn"):
+def vgg16_bn(
+    input_shape: Sequence[int | None] = (224, 224, 3),
+    classes: int = 1000,
+    width: float = 1.0,
+    classifier_activation: str | Callable[..., Any] | None = "softmax",
+    name: str = "vgg16_bn",
+) -> keras.Model:
     """VGG-16 with a batch normalisation after every convolution: 138,365,992 trainable parameters for 1,000 classes.
 
     As `torchvision.models.vgg16_bn`; 8,448 moving statistics come on top. Convolution, normalisation and ReLU are

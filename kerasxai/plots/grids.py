@@ -1,20 +1,37 @@
 """Several maps of the same sample side by side: samples x explainers, and the best classes of one sample."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from kerasxai.heatmap import REDUCTIONS
+from kerasxai.heatmap import REDUCTIONS, Reduction
 from kerasxai.options import check_one_of
 from kerasxai.plots import checks, colours, drawing
 from kerasxai.plots.layout import ROW_GAP, SMALLEST_WIDTH, Table, probability_text
+from kerasxai.typing import Array, Texts
+
+if TYPE_CHECKING:
+    from matplotlib.colors import Colormap
+    from matplotlib.figure import Figure
 
 SCALES = ("map", "row", "column")
 CLASS_COLUMNS = 6  # panels in a row of `top_classes`
 SAMPLE_TITLE = "input"
 
 
-def grid(samples, maps, row_titles=None, column_titles=None, scale="map", alpha=0.5, colormap=None, signed=None):
+def grid(
+    samples: Array,
+    maps: Mapping[str, Array],
+    row_titles: Texts | None = None,
+    column_titles: Texts | None = None,
+    scale: Literal["map", "row", "column"] = "map",
+    alpha: float = 0.5,
+    colormap: str | Colormap | None = None,
+    signed: bool | None = None,
+) -> Figure:
     """Draws a table of maps: one row for each sample, one column for each explainer, the bare sample first.
 
     A map is drawn as `overlay` and `signal` draw it. Attributions of every channel are first reduced to one value for
@@ -100,16 +117,16 @@ def grid(samples, maps, row_titles=None, column_titles=None, scale="map", alpha=
 
 
 def top_classes(
-    sample,
-    maps,
-    probabilities=None,
-    class_names=None,
-    titles=None,
-    reduce="sum",
-    alpha=0.5,
-    colormap=None,
-    signed=None,
-):
+    sample: Array,
+    maps: Array,
+    probabilities: Array | None = None,
+    class_names: Texts | None = None,
+    titles: Texts | None = None,
+    reduce: Reduction = "sum",
+    alpha: float = 0.5,
+    colormap: str | Colormap | None = None,
+    signed: bool | None = None,
+) -> Figure:
     """Draws the maps of one sample for several classes side by side, on one scale, the bare sample first.
 
     The common scale makes the classes comparable: a pale map has less evidence for its class. It runs from 0 to the

@@ -1,8 +1,18 @@
 """Figures of curves with their confidence bands: perturbation curves, ROAD, robustness."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 
 from kerasxai.plots import bands, layout
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from kerasxai.evaluators import Results
 
 ROAD_ORDERS = {"morf": "most relevant removed first", "lerf": "least relevant removed first"}
 ROBUSTNESS_METRICS = {"rmse": "RMSE of the maps", "spearman": "Spearman correlation", "ssim": "SSIM"}
@@ -12,7 +22,12 @@ HELD = {"linestyle": "--", "markerfacecolor": "white"}  # lines over the samples
 ALL_GREY = "#595959"  # what is the same for all explainers
 
 
-def curves(results, names=None, title=None, controls=()):
+def curves(
+    results: Results | Sequence[Results] | dict[str, Results],
+    names: Sequence[str] | None = None,
+    title: str | None = None,
+    controls: Sequence[str] = (),
+) -> Figure:
     """Draws perturbation curves: the mean over samples against the share of positions changed, with its 95 % band.
 
     The band is the bootstrap confidence interval of `Summary` at each step.
@@ -39,13 +54,13 @@ def curves(results, names=None, title=None, controls=()):
     """
     if isinstance(results, dict) and "curve" not in results:
         names, results = list(results) if names is None else names, list(results.values())
-    results = [results] if isinstance(results, dict) else list(results)
-    names = [str(index) for index in range(len(results))] if names is None else list(names)
-    if len(names) != len(results) or not results:
-        raise ValueError(f"`results` must be named each. Received: {len(results)} results, {len(names)} names.")
+    several: list[Any] = [results] if isinstance(results, dict) else list(results)
+    names = [str(index) for index in range(len(several))] if names is None else list(names)
+    if len(names) != len(several) or not several:
+        raise ValueError(f"`results` must be named each. Received: {len(several)} results, {len(names)} names.")
     figure, (axes,) = bands.panels(1, 1, CURVES_HEIGHT, CURVES_WIDTH)
     looks = bands.looks(names, controls, markers=False)
-    for name, one in zip(names, results):
+    for name, one in zip(names, several):
         if "curve" not in one:
             raise ValueError(f"`results` must hold a curve. Received: {', '.join(one)} for {name}.")
         bands.draw(axes, one["fraction"], one["curve"], bands.option(one, "seed", 0), **looks[name])
@@ -58,7 +73,9 @@ def curves(results, names=None, title=None, controls=()):
     return figure
 
 
-def road_curves(results, title=None, controls=()):
+def road_curves(
+    results: Results | dict[str, Results], title: str | None = None, controls: Sequence[str] = ()
+) -> Figure:
     """Draws ROAD curves: score and accuracy against the percentage removed, with their 95 % bands.
 
     Left the most relevant positions go first (MoRF), which a good map makes fall early; right the least relevant
@@ -102,7 +119,7 @@ def road_curves(results, title=None, controls=()):
     return figure
 
 
-def robustness(results, title=None):
+def robustness(results: Results | dict[str, Results], title: str | None = None) -> Figure:
     """Draws robustness curves: how far the maps move, by every metric, against the angle or the noise.
 
     Solid lines are means over all samples, dashed ones with open markers over those whose predicted class held at that

@@ -1,10 +1,21 @@
 """The matrix of how alike the maps of several models are, with the tree of its clusters."""
 
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from kerasxai.plots import checks, colours, drawing, layout
 from kerasxai.plots.layout import LABEL_SIZE, TICK
 from kerasxai.plots.names import AxisNames
+from kerasxai.typing import Array
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from kerasxai.evaluators import Clusters
 
 MATRIX_SIDE, TREE_WIDTH, TREE_GAP, TREE_LABELS, SCALE_GAP = 3.2, 1.6, 0.1, 0.45, 0.05  # inches
 NUMBER_SIZE = "xx-small"
@@ -15,7 +26,9 @@ DARK = 0.55  # share of the scale from which numbers are white
 LEAF = 10  # distance of two leaves in scipy's coordinates
 
 
-def similarity(matrix, labels=None, clusters=None, title=None):
+def similarity(
+    matrix: Array, labels: Iterable[str] | None = None, clusters: Clusters | None = None, title: str | None = None
+) -> Figure:
     """Draws how alike the maps of several models are: the matrix, its cells annotated, and its dendrogram beside it.
 
     Models stand in the order of the tree's leaves. The dotted line is where the tree is cut into clusters, whose
@@ -45,8 +58,7 @@ def similarity(matrix, labels=None, clusters=None, title=None):
     """
     matrix = _checked(matrix)
     count = len(matrix)
-    labels = range(count) if labels is None else labels
-    labels = checks.texts(labels, count, "labels", "model")
+    texts_of_models = checks.texts(range(count) if labels is None else labels, count, "labels", "model")
     if clusters is None and np.isfinite(matrix).all():
         from kerasxai.evaluators import architecture_clusters
 
@@ -56,7 +68,7 @@ def similarity(matrix, labels=None, clusters=None, title=None):
         raise ValueError(f"`clusters` must be those of `matrix`. Received: {len(order)} models, and {count}.")
 
     shown = matrix[np.ix_(order, order)]
-    names = AxisNames([labels[index] for index in order], most=count)
+    names = AxisNames([texts_of_models[index] for index in order], most=count)
     texts = [[_text(value) for value in row] for row in shown]
     has_numbers = count <= MOST_NUMBERED
     least = layout.widest([text for row in texts for text in row], NUMBER_SIZE) / NUMBER_SHARE if has_numbers else 0

@@ -1,14 +1,25 @@
 """Figures of evaluation: bars of a comparison, metrics over epochs."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from kerasxai.plots import bands, checks, colours
+
+if TYPE_CHECKING:
+    import keras
+    from matplotlib.figure import Figure
+
+    from kerasxai.comparison import Comparison
 
 ARROWS = {"higher": "higher is better", "lower": "lower is better", None: ""}
 PANEL_WIDTH, BAR_HEIGHT, PANEL_ROOM = 3.0, 0.24, 0.9  # inches
 
 
-def comparison(results, columns=3):
+def comparison(results: Comparison, columns: int = 3) -> Figure:
     """Draws a comparison: one panel a metric, one bar a row with its 95 % confidence interval.
 
     Explainers are blue, controls grey; in each panel the best is on top.
@@ -23,12 +34,13 @@ def comparison(results, columns=3):
     metrics = results.metrics
     figure, panels = bands.panels(len(metrics), columns, PANEL_ROOM + BAR_HEIGHT * len(results.rows), PANEL_WIDTH)
     for axes, metric in zip(panels, metrics):
-        rows = [row for row in results.rows if results.summary(row, metric) is not None]
-        means = np.array([results.summary(row, metric).mean for row in rows])
+        found = {row: results.summary(row, metric) for row in results.rows}
+        summaries = {row: one for row, one in found.items() if one is not None}
+        rows, means = list(summaries), np.array([one.mean for one in summaries.values()])
         sign = -1 if results.directions[metric] == "higher" else 1
         order = np.argsort(np.where(np.isnan(means), np.inf, sign * means), kind="stable")
         for place, index in enumerate(order):
-            summary = results.summary(rows[index], metric)
+            summary = summaries[rows[index]]
             colour = colours.PLAIN if rows[index] in results.controls else colours.STRESSED
             reach = np.maximum(0, [[summary.mean - summary.low], [summary.high - summary.mean]])  # rounding
             axes.barh(place, summary.mean, color=colour, height=0.75, xerr=reach, ecolor="black", capsize=2)
@@ -43,7 +55,12 @@ def comparison(results, columns=3):
     return figure
 
 
-def training(history, metrics=None, columns=3, every=None):
+def training(
+    history: keras.callbacks.History | dict[str, list[float]],
+    metrics: Sequence[str] | None = None,
+    columns: int = 3,
+    every: int | None = None,
+) -> Figure:
     """Draws metrics over epochs, as `model.fit` and the callbacks record them.
 
     Args:

@@ -1,13 +1,31 @@
 """Attribution maps over their images, each normalised by itself: as a Figure, or as bare pixels."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from kerasxai.options import flag
 from kerasxai.plots import checks, colours, drawing
 from kerasxai.plots.layout import Table
+from kerasxai.typing import Array, Texts
+
+if TYPE_CHECKING:
+    from matplotlib.colors import Colormap
+    from matplotlib.figure import Figure
 
 
-def overlay(images, maps, titles=None, alpha=0.5, colormap=None, columns=4, colorbar=False, signed=None):
+def overlay(
+    images: Array,
+    maps: Array,
+    titles: Texts | None = None,
+    alpha: float = 0.5,
+    colormap: str | Colormap | None = None,
+    columns: int = 4,
+    colorbar: bool = False,
+    signed: bool | None = None,
+) -> Figure:
     """Draws attribution maps over their images.
 
     Every map is normalised by itself, for display only, and 0 always has the same look. Unsigned maps run from 0, where

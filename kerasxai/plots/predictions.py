@@ -1,14 +1,29 @@
 """Predicted probabilities as bars. How good the predictions are as a whole is in `reports`."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from kerasxai.plots import checks, colours, layout
+from kerasxai.typing import Array, Texts
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 BAR_PITCH = 0.17  # inches from bar to bar
 NAME_SHARE = 0.4  # of a sample's width, at most, for class names; longer ones are wrapped
 
 
-def prediction_bars(probabilities, class_names=None, labels=None, top=5, titles=None, columns=2):
+def prediction_bars(
+    probabilities: Array,
+    class_names: Texts | None = None,
+    labels: Array | None = None,
+    top: int = 5,
+    titles: Texts | None = None,
+    columns: int = 2,
+) -> Figure:
     """Draws the best classes of each sample as bars, the most probable on top, and marks the true class.
 
     The bar and name of the true class are blue and bold, all others grey. A true class that is not among the best is

@@ -1,10 +1,20 @@
 """What becomes of maps while the layers of the model are randomised: curves of similarity, the maps under them."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from kerasxai.plots import bands, checks, colours, drawing, layout
 from kerasxai.plots.layout import LABEL_SIZE, MARGIN, TICK, Table
 from kerasxai.plots.names import AxisNames
+from kerasxai.typing import Array
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from kerasxai.evaluators import Results
 
 MEASURES = {"spearman": "Spearman", "spearman_absolute": "Spearman of |map|", "ssim": "SSIM", "hog": "HOG"}
 ORDERS = {
@@ -20,7 +30,9 @@ LEGEND_LINE = 1.35  # lines of text that a row of the legend takes
 AXIS_TICKS = (-1.0, -0.5, 0.0, 0.5, 1.0)
 
 
-def randomization(results, samples=None, title=None):
+def randomization(
+    results: Results | dict[str, Results], samples: Array | None = None, title: str | None = None
+) -> Figure:
     """Draws how alike the maps stay while the layers are randomised, step by step, and the maps themselves below.
 
     Of one explainer all measures stand in one panel; of several each measure has its own. Lines are means over samples

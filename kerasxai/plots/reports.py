@@ -1,12 +1,20 @@
 """The report of a classifier as one Figure: confusion matrix, ROC curves, bars of each class, explained examples.
 The numbers are computed in `classification`."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 
 from kerasxai.heatmap import is_signed
 from kerasxai.plots import charts, checks, colours, drawing, layout
 from kerasxai.plots.classification import judge, results
 from kerasxai.plots.layout import FIGURE_WIDTH, MARGIN, TITLE_SIZE
+from kerasxai.typing import Array, ExplainerLike, Model, Samples, Texts, Verbose
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 SMALLEST_SIDE = 1.8  # inches, of the confusion matrix and the ROC curves
 BARS_HEIGHT = 1.1  # inches
@@ -15,8 +23,15 @@ EXAMPLES_IN_ROW = 4
 
 
 def classification_report(
-    model, x, y=None, class_names=None, batch_size=32, explainer="grad_cam", examples=4, verbose="auto"
-):
+    model: Model,
+    x: Samples,
+    y: Array | None = None,
+    class_names: Texts | None = None,
+    batch_size: int = 32,
+    explainer: ExplainerLike = "grad_cam",
+    examples: int = 4,
+    verbose: Verbose = "auto",
+) -> tuple[dict[str, Any], Figure]:
     """Measures a classifier on labelled data and draws a report, with explained examples of what is right and wrong.
 
     The model runs once over the data, batch by batch. The predicted class is the most probable one. Probabilities are

@@ -1,8 +1,19 @@
 """Weights that LIME and Kernel SHAP gave to segments, over their sample, and beside it the strongest segments."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from kerasxai.plots import checks, colours, drawing, layout
+from kerasxai.typing import Array, Texts
+
+if TYPE_CHECKING:
+    from matplotlib.colors import Colormap
+    from matplotlib.figure import Figure
+
+    from kerasxai.explainers.surrogate import Fit
 
 DEFAULT_TOP = 5
 DIMMED = 0.75  # how far towards white the segments are drawn that are not among the strongest
@@ -10,7 +21,15 @@ BOUNDARY = {"colors": "black", "linewidths": 0.4, "alpha": 0.6}
 OUTLINE_WIDTH = 1.0  # points
 
 
-def segments(x, fit, top=None, titles=None, alpha=0.5, colormap=None, columns=None):
+def segments(
+    x: Array,
+    fit: Fit,
+    top: int | None = None,
+    titles: Texts | None = None,
+    alpha: float = 0.5,
+    colormap: str | Colormap | None = None,
+    columns: int | None = None,
+) -> Figure:
     """Draws the weights of segments over their samples, and beside them the strongest segments alone.
 
     Two panels a sample. The first shows all segments with their boundaries, coloured from -m to m with m the largest

@@ -1,9 +1,25 @@
 """1-D signals over a background coloured by their attribution maps, each normalised by itself."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from kerasxai.plots import checks, colours, drawing, layout
+from kerasxai.typing import Array, Texts
+
+if TYPE_CHECKING:
+    from matplotlib.colors import Colormap
+    from matplotlib.figure import Figure
 
 
-def signal(signals, maps, titles=None, colormap=None, columns=2, signed=None):
+def signal(
+    signals: Array,
+    maps: Array,
+    titles: Texts | None = None,
+    colormap: str | Colormap | None = None,
+    columns: int = 2,
+    signed: bool | None = None,
+) -> Figure:
     """Draws 1-D signals as lines over a background coloured by their attribution maps.
 
     Every map is normalised by itself, for display only, and 0 always has the same colour: unsigned maps run from 0 to

@@ -1,13 +1,18 @@
 """B-LRP: how sure a relevance map is, from percentiles over draws of the net."""
 
+from __future__ import annotations
+
 import tensorflow as tf
+from typing_extensions import Unpack
 
 from kerasxai.explainers.lrp.explainer import LRP
-from kerasxai.explainers.noise import NoisePercentiles
+from kerasxai.explainers.lrp.rules import Rules
+from kerasxai.explainers.noise import NoisePercentiles, PercentileOptions
 from kerasxai.explainers.registry import build, register
 from kerasxai.explainers.streaming import merge, split
 from kerasxai.graph.dropout import dropped_share, mask_shape
 from kerasxai.options import check_one_of
+from kerasxai.typing import ExplainerLike, Model
 
 
 @register("b_lrp")
@@ -34,8 +39,15 @@ class BayesianLRP(NoisePercentiles):
     family = "relevance"
     needs_graph = True
     passes = "F + n_samples x lrp"
+    explainer: LRP
 
-    def __init__(self, model, rules="epsilon_plus", explainer=None, **kwargs):
+    def __init__(
+        self,
+        model: Model,
+        rules: Rules = "epsilon_plus",
+        explainer: ExplainerLike | None = None,
+        **kwargs: Unpack[PercentileOptions],
+    ) -> None:
         check_one_of("score", kwargs.get("score", "logit"), ("logit",))
         if explainer is None:
             explainer = {"method": "lrp", "rules": rules, "batch_size": kwargs.get("batch_size", 32)}

@@ -1,12 +1,17 @@
 """Relevance-CAM: a class activation map weighted by relevance."""
 
-import tensorflow as tf
+from __future__ import annotations
 
-from kerasxai.explainers.cam import CAM
+import tensorflow as tf
+from typing_extensions import Unpack
+
+from kerasxai.explainers.cam import CAM, CAMOptions
 from kerasxai.explainers.lrp.explainer import LRP
+from kerasxai.explainers.lrp.rules import Rules
 from kerasxai.explainers.registry import register
 from kerasxai.graph.score import as_float
 from kerasxai.spatial import spatial_axes
+from kerasxai.typing import Model
 
 
 @register("relevance_cam")
@@ -26,7 +31,7 @@ class RelevanceCAM(CAM):
     passes = "F + b to 2 F + 2 b, by rules"
     needs_graph = True
 
-    def __init__(self, model, rules="alpha1_beta0", **kwargs):
+    def __init__(self, model: Model, rules: Rules = "alpha1_beta0", **kwargs: Unpack[CAMOptions]) -> None:
         super().__init__(model, **kwargs)
         reads = self.layers_for(0)[0] if len(self.graph.output_names) == 1 else None
         self._lrp = LRP(model, rules=rules, score=self.score, relevance_at=reads)

@@ -1,12 +1,17 @@
 """Rules by depth, counted in linear layers."""
 
-from kerasxai.explainers.lrp.rules import get_rule
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from kerasxai.explainers.lrp.rules import Rule, get_rule
 
 
 class ByDepth:
     """Rules by depth: see `by_depth`."""
 
-    def __init__(self, bounds):
+    def __init__(self, bounds: Iterable[tuple[float, str | dict[str, Any] | Rule]]) -> None:
         bounds = [(bound, get_rule(rule)) for bound, rule in bounds]
         values = [bound for bound, _ in bounds]
         fractions = all(isinstance(bound, float) and 0 < bound <= 1 for bound in values)
@@ -31,7 +36,7 @@ class ByDepth:
         return {"by_depth": [[bound, rule.get_config()] for bound, rule in self.bounds]}
 
 
-def by_depth(bounds):
+def by_depth(bounds: Iterable[tuple[float, str | dict[str, Any] | Rule]]) -> ByDepth:
     """Rules by depth, counted in linear layers (convolutions and Dense) from the input, bounds inclusive.
 
     Args:

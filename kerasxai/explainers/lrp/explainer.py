@@ -1,12 +1,17 @@
 """LRP: the explainer, its start at the output, and what it shows of itself."""
 
+from __future__ import annotations
+
 import dataclasses
 import operator
+from collections.abc import Callable
+from typing import Any, Literal
 
 import numpy as np
 import tensorflow as tf
+from typing_extensions import Unpack
 
-from kerasxai.explainers.base import Explainer
+from kerasxai.explainers.base import Explainer, ExplainerOptions
 from kerasxai.explainers.gradient import pack_inputs
 from kerasxai.explainers.lrp.choice import MAX_POOL
 from kerasxai.explainers.lrp.engine import repeat
@@ -14,12 +19,14 @@ from kerasxai.explainers.lrp.ledger import Entries, Ledger
 from kerasxai.explainers.lrp.mapping import Mapping
 from kerasxai.explainers.lrp.plan import BATCH_NORM, Plan
 from kerasxai.explainers.lrp.propagation import Propagation
+from kerasxai.explainers.lrp.rules import Rules
 from kerasxai.explainers.registry import register
 from kerasxai.graph.forward import Forward
 from kerasxai.graph.score import as_float
 from kerasxai.options import check_finite, check_one_of, shown
 from kerasxai.tables import Table
 from kerasxai.targets import resolve, select
+from kerasxai.typing import Labels, Model, Numbers, Samples, TargetLike
 
 STARTS = ("logit", "one")
 SUMMARY = ("node", "type", "rule", "treatment")
@@ -71,17 +78,17 @@ class LRP(Explainer):
 
     def __init__(
         self,
-        model,
-        rules="epsilon_plus",
-        extends=None,
-        batch_norm="fold",
-        max_pool="winner",
-        input_range=None,
-        start="logit",
-        contrast=None,
-        relevance_at=None,
-        **kwargs,
-    ):
+        model: Model,
+        rules: Rules = "epsilon_plus",
+        extends: str | None = None,
+        batch_norm: Literal["fold", "epsilon", "abs_z", "pass"] = "fold",
+        max_pool: Literal["winner", "average"] = "winner",
+        input_range: tuple[Numbers, Numbers] | list[Numbers] | None = None,
+        start: Literal["logit", "one"] = "logit",
+        contrast: Literal["others"] | None = None,
+        relevance_at: str | None = None,
+        **kwargs: Unpack[ExplainerOptions],
+    ) -> None:
         super().__init__(model, **kwargs)
         check_one_of("score", self.score, ("logit",))
         check_one_of("batch_norm", batch_norm, tuple(BATCH_NORM))
@@ -97,7 +104,7 @@ class LRP(Explainer):
         self.start, self.contrast = start, contrast
         self._ends = [] if relevance_at is None else [self.graph.node(relevance_at, "relevance_at")]
         self.relevance_at = self._ends[0].path if self._ends else None
-        self._paths_of_entries = None
+        self._paths_of_entries: Any = None  # until `ledger` was traced
         if len(self.graph.output_names) == 1:
             self.plan.check(self.graph.output_node(), self._ends)
 
@@ -177,7 +184,7 @@ class LRP(Explainer):
                     "target=kerasxai.of_logits(function) for a function of the logits."
                 )
 
-    def ledger(self, x, target=None, y=None):
+    def ledger(self, x: Samples, target: TargetLike = None, y: Labels | None = None) -> Ledger:
         """Where relevance goes: per node what it was given, handed on, and lost, and to what.
 
         Args:
@@ -189,7 +196,7 @@ class LRP(Explainer):
         entries, _ = self.run(self._entries, x, target, y, one_class=True)
         return Ledger(self._paths_of_entries, entries)
 
-    def summary(self, print_fn=None):
+    def summary(self, print_fn: Callable[[str], Any] | None = None) -> Table:
         """Shows and returns a table of every node with its type, rule and treatment.
 
         Args:

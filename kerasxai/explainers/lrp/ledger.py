@@ -1,5 +1,7 @@
 """Where relevance went: what each node was given, handed on, and lost to what."""
 
+from __future__ import annotations
+
 import operator
 
 import numpy as np
@@ -57,12 +59,12 @@ class Ledger:
         values: Dict column -> array `(samples, nodes)`; `size` is the sum of absolute relevance at the node.
     """
 
-    def __init__(self, paths, values):
+    def __init__(self, paths: list[str], values: np.ndarray) -> None:
         self.paths = paths
         self.values = dict(zip(COLUMNS, np.moveaxis(values, -1, 0)))
 
     @property
-    def residual(self):
+    def residual(self) -> np.ndarray:
         """What no column accounts for, as a share of the node's sum of absolute relevance, `(samples, nodes)`."""
         lost = sum(self.values[loss] for loss in LOSSES)
         rest = self.values["relevance_in"] - self.values["relevance_out"] - lost

@@ -1,12 +1,18 @@
 """Mappings that the literature has given names."""
 
-from kerasxai.explainers.lrp.depth import by_depth
-from kerasxai.explainers.lrp.rules import AlphaBeta, Epsilon, Flat, Gamma, WSquare, ZBox, Zero, ZPlus
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from kerasxai.explainers.lrp.depth import ByDepth, by_depth
+from kerasxai.explainers.lrp.rules import AlphaBeta, Epsilon, Flat, Gamma, Rule, WSquare, ZBox, Zero, ZPlus
 from kerasxai.graph.linear import CONVOLUTION, LINEAR
 from kerasxai.suggestions import did_you_mean
+from kerasxai.typing import Numbers
 
 
-def preset(name, input_range=None):
+def preset(name: str, input_range: Sequence[Numbers] | None = None) -> dict[Any, Rule] | ByDepth:
     """The mapping of a preset: a dict key -> rule, first match wins.
 
     Args:
@@ -23,7 +29,7 @@ def preset(name, input_range=None):
     return _PRESETS[name](input_range)
 
 
-def preset_names():
+def preset_names() -> list[str]:
     """Names of all presets."""
     return list(_PRESETS)
 

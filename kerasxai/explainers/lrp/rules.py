@@ -3,21 +3,33 @@
 A rule only says which terms are divided; the engine (`engine.py`) runs them.
 """
 
+from __future__ import annotations
+
 import abc
 import math
-from typing import Any, NamedTuple
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, TypeVar
 
 import tensorflow as tf
 
 from kerasxai.options import check_finite, check_one_of, flag, number
 from kerasxai.registry import Configurable, Registry, refuse_unknown_options
+from kerasxai.typing import Numbers
+
+if TYPE_CHECKING:
+    from kerasxai.explainers.lrp.depth import ByDepth
+
+T = TypeVar("T")
+Bias: TypeAlias = Literal["absorb", "ignore"]
+# Which layer gets which rule: a preset's name, a rule, `by_depth(...)`, or a dict whose first matching key wins.
+Rules: TypeAlias = "str | Rule | ByDepth | Mapping[Any, Any]"
 
 _REGISTRY = Registry("rule")
 rule_names = _REGISTRY.names
 restored = _REGISTRY.restored
 
 
-def register(name):
+def register(name: str) -> Callable[[type[T]], type[T]]:
     """Class decorator that makes a rule known under a snake_case name, for configs and the command line.
 
     Example:
@@ -35,7 +47,7 @@ def register(name):
     return _REGISTRY.register(name)
 
 
-def get_rule(config):
+def get_rule(config: str | Mapping[str, Any] | Rule) -> Rule:
     """The rule of a name, a config dict (`{"rule": "gamma", "gamma": 0.5}`), or a rule as it is.
 
     Raises:
@@ -83,7 +95,7 @@ class Rule(Configurable, abc.ABC):
     remark = ""
     eps = 0.0
 
-    def __init__(self, bias="absorb"):
+    def __init__(self, bias: Bias = "absorb") -> None:
         check_one_of("bias", bias, ("absorb", "ignore"))
         self.bias = bias
 
@@ -103,7 +115,7 @@ class Rule(Configurable, abc.ABC):
         return [relevance]
 
     @property
-    def keeps_off_zero(self):
+    def keeps_off_zero(self) -> bool:
         """Whether `stabilise` never gives 0, so that nothing else need guard the division."""
         return self.eps >= 1e-12
 
@@ -111,7 +123,7 @@ class Rule(Configurable, abc.ABC):
         """The denominator moved away from 0 by `eps`; 0 itself counts as positive."""
         return away_from_zero(denominator, tf.constant(self.eps, denominator.dtype)) if self.eps else denominator
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """The rule as a dict of plain values, which `get_rule` takes."""
         config = super().get_config()
         return {name: value for name, value in config.items() if (name, value) != ("bias", "absorb")}
@@ -140,7 +152,7 @@ class Epsilon(Rule):
         Bach et al., 2015, https://doi.org/10.1371/journal.pone.0130140
     """
 
-    def __init__(self, eps=1e-6, relative=False, bias="absorb"):
+    def __init__(self, eps: float = 1e-6, relative: bool = False, bias: Bias = "absorb") -> None:
         super().__init__(bias)
         self.eps = number("eps", eps, least=0)
         self.relative = flag("relative", relative)
@@ -149,7 +161,7 @@ class Epsilon(Rule):
         return [[Term(layer.input, layer.kernel, layer.bias)]]
 
     @property
-    def keeps_off_zero(self):
+    def keeps_off_zero(self) -> bool:
         return super().keeps_off_zero and not self.relative  # a layer may be 0 everywhere
 
     def stabilise(self, denominator):
@@ -168,7 +180,7 @@ class Zero(Epsilon):
         Bach et al., 2015, https://doi.org/10.1371/journal.pone.0130140
     """
 
-    def __init__(self, bias="absorb"):
+    def __init__(self, bias: Bias = "absorb") -> None:
         super().__init__(eps=0.0, bias=bias)
 
 
@@ -196,7 +208,7 @@ class AlphaBeta(Rule):
         Bach et al., 2015, https://doi.org/10.1371/journal.pone.0130140
     """
 
-    def __init__(self, alpha=2.0, beta=1.0, bias="absorb"):
+    def __init__(self, alpha: float = 2.0, beta: float = 1.0, bias: Bias = "absorb") -> None:
         super().__init__(bias)
         self.alpha, self.beta = number("alpha", alpha, least=0), number("beta", beta, least=0)
         if not math.isclose(self.alpha - self.beta, 1.0, abs_tol=1e-9):
@@ -222,7 +234,7 @@ class Gamma(Rule):
         Andeol et al., 2021, https://arxiv.org/abs/2112.03124
     """
 
-    def __init__(self, gamma=0.25, bias="absorb"):
+    def __init__(self, gamma: float = 0.25, bias: Bias = "absorb") -> None:
         super().__init__(bias)
         self.gamma = number("gamma", gamma, least=0)
 
@@ -263,7 +275,7 @@ class ZBox(Rule):
 
     scales_with_input = False
 
-    def __init__(self, low=None, high=None):
+    def __init__(self, low: Numbers | None = None, high: Numbers | None = None) -> None:
         super().__init__(bias="ignore")  # the box bounds the terms of the inputs alone: b - b+ - b- = 0
         if (low is None) != (high is None):
             raise ValueError(f"`low` and `high` must be given together. Received: low={low!r}, high={high!r}.")
@@ -308,7 +320,7 @@ class Flat(Rule):
 
     scales_with_input = False
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__(bias="ignore")
 
     def terms(self, layer):
@@ -335,12 +347,12 @@ class Pass(Rule):
         return []
 
 
-def positive(tensor):
+def positive(tensor: tf.Tensor | None) -> tf.Tensor | None:
     """The positive part of a tensor; None stays None."""
     return None if tensor is None else tf.nn.relu(tensor)
 
 
-def negative(tensor):
+def negative(tensor: tf.Tensor | None) -> tf.Tensor | None:
     """The negative part of a tensor, signed; None stays None."""
     return None if tensor is None else tf.minimum(tensor, tf.zeros([], tensor.dtype))
 

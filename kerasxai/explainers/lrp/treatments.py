@@ -1,14 +1,22 @@
 """Treatments: how relevance passes a node. Of layers with a kernel: `linear.py`; which node gets which: `plan.py`."""
 
+from __future__ import annotations
+
 import abc
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import keras
 import tensorflow as tf
 
 from kerasxai.explainers.lrp.engine import enter_remainder, quotient, repeat
-from kerasxai.explainers.lrp.rules import Epsilon
+from kerasxai.explainers.lrp.rules import Epsilon, Rule
 from kerasxai.graph.kinds import kind_of
 from kerasxai.graph.operations import what_does
+
+if TYPE_CHECKING:
+    from kerasxai.graph.forward import Forward
+    from kerasxai.graph.model_graph import Node
 
 # Sums have no parameters of their own to blow relevance up; this only keeps them from dividing by 0.
 _SUM = Epsilon(1e-9)
@@ -26,7 +34,15 @@ class Call:
         forward: The `Forward` of the whole graph, for what a node needs to know of others.
     """
 
-    def __init__(self, node, inputs, outputs, run, copies, forward=None):
+    def __init__(
+        self,
+        node: Node,
+        inputs: list[tf.Tensor],
+        outputs: list[tf.Tensor],
+        run: Callable[..., Any],
+        copies: int,
+        forward: Forward | None = None,
+    ) -> None:
         self.node, self.inputs, self.outputs, self.run = node, inputs, outputs, run
         self.copies, self.forward = copies, forward
 
@@ -53,8 +69,8 @@ class Treatment(abc.ABC):
         rule: The `Rule` of a layer with a kernel or a scale, else None.
     """
 
-    name = None
-    rule = None
+    name: str | None = None
+    rule: Rule | None = None
 
     @abc.abstractmethod
     def propagate(self, call, relevances, ledger=None):
@@ -69,7 +85,7 @@ class Treatment(abc.ABC):
             One tensor per input, None for an input that gets nothing.
         """
 
-    def get_config(self):
+    def get_config(self) -> str | dict[str, Any] | None:
         """Its name, or a dict with its options."""
         return self.name
 
@@ -153,7 +169,7 @@ class Gate(Treatment):
 
     name = "gate"
 
-    def __init__(self, gate):
+    def __init__(self, gate: int) -> None:
         if gate not in (0, 1):
             raise ValueError(f"`gate` must be 0 or 1. Received: gate={gate!r}.")
         self.gate = gate
@@ -166,7 +182,7 @@ class Gate(Treatment):
         handed[other] = _summed_to(relevances[0], call.inputs[other], call.copies)
         return handed
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {"treatment": "gate", "gate": self.gate}
 
     def __repr__(self):
