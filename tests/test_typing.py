@@ -19,6 +19,8 @@ CLASSES |= {registry.get(name) for registry in (explainers, evaluators) for name
 FUNCTIONS = {one for one in EXPORTED if inspect.isfunction(one)}
 FUNCTIONS |= {datasets.mnist1d.load_data, datasets.hmt.load_data, datasets.hmt.download}
 FUNCTIONS |= {vars(cls)["__call__"] for cls in CLASSES if "__call__" in vars(cls)}
+# What a class of one's own has to give.
+FUNCTIONS |= {getattr(cls, name) for cls in CLASSES for name in getattr(cls, "__abstractmethods__", ())}
 
 
 def name_of(one):

@@ -11,7 +11,7 @@ import inspect
 import os
 import random
 import warnings
-from typing import Any, Literal, NamedTuple, TypedDict
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypedDict
 
 import keras
 import numpy as np
@@ -25,6 +25,9 @@ from kerasxai.explainers.registry import build as build_explainer
 from kerasxai.options import check_one_of, positive_integer, shown
 from kerasxai.registry import labelled, refuse_unknown_options
 from kerasxai.typing import Explainers, Labels, Samples, TargetLike, Verbose
+
+if TYPE_CHECKING:
+    from kerasxai.evaluators import scoring
 
 REHEARSAL_SAMPLES = 2  # of the probe, run through everything before the first batch
 BATCH_KEY = "batch"  # of `history`: how many batches the model was trained on
@@ -166,7 +169,7 @@ class ExplanationCallback(keras.callbacks.Callback, abc.ABC):
         return list(dict.fromkeys(name for name in [*names, *passed_on] if name != "self"))
 
     @abc.abstractmethod
-    def measure(self, samples, moment):
+    def measure(self, samples: scoring.Samples, moment: Moment) -> dict[str, float]:
         """Explains the probe samples and does something with the maps.
 
         Args:
@@ -177,13 +180,13 @@ class ExplanationCallback(keras.callbacks.Callback, abc.ABC):
             Dict name -> float.
         """
 
-    def build(self):
+    def build(self) -> None:
         """Called once `self.model` and `self.explainers` are there, for checks of a subclass that need them."""
 
-    def begin(self):
+    def begin(self) -> None:
         """Called when a training begins, after the rehearsal; for a model built only by then, after its first batch."""
 
-    def finish(self):
+    def finish(self) -> None:
         """Called when a training ends."""
 
     @property

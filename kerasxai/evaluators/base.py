@@ -56,7 +56,7 @@ class Evaluator(Configurable, abc.ABC):
     def __init__(self, batch_size: int = 32, seed: int = 0) -> None:
         self.batch_size = positive_integer("batch_size", batch_size)
         self.seed = seed_number(seed)
-        self._scored = None
+        self._scored: tuple[Model, ScoredModel] | None = None
 
     def __call__(
         self,
@@ -99,7 +99,7 @@ class Evaluator(Configurable, abc.ABC):
         return Results(self, self.measure(case), case)
 
     @abc.abstractmethod
-    def measure(self, case):
+    def measure(self, case: Case) -> dict[str, Any]:
         """The metric.
 
         Args:
@@ -109,7 +109,7 @@ class Evaluator(Configurable, abc.ABC):
             Dict result -> array with a leading axis of samples.
         """
 
-    def scored_model(self, model):
+    def scored_model(self, model: Model) -> ScoredModel:
         """The `ScoredModel` of the model, kept from call to call so that nothing is traced again."""
         if self._scored is None or self._scored[0] is not model:
             self._scored = (model, ScoredModel(model))

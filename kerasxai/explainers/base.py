@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypedDict
 
 import tensorflow as tf
 
 from kerasxai.explainers.origin import Origin
 from kerasxai.graph import ModelGraph, Score, view
+from kerasxai.graph.model_graph import Node
 from kerasxai.graph.score import as_float
 from kerasxai.options import check_one_of, positive_integer
 from kerasxai.pixel_range import warn_of_pixels
 from kerasxai.registry import Called, Configurable
 from kerasxai.running import Runner
-from kerasxai.targets import resolve, select
+from kerasxai.targets import Target, resolve, select
 from kerasxai.typing import Labels, Maps, Model, Samples, ScoreKind, TargetLike, Verbose
 
 # Lifts float16 gradients out of the range where they become 0; divided out again in float32.
@@ -167,7 +168,7 @@ class Explainer(Configurable, metaclass=_Remembering):
         return self.runner.trace_count
 
     @abc.abstractmethod
-    def explain_batch(self, inputs, target):
+    def explain_batch(self, inputs: list[tf.Tensor], target: Target) -> Any:
         """Explains one batch, in TensorFlow operations only.
 
         Args:
@@ -178,7 +179,7 @@ class Explainer(Configurable, metaclass=_Remembering):
             Tensor with a leading batch axis, or a structure of such tensors.
         """
 
-    def prepare(self, inputs, structure, target):
+    def prepare(self, inputs: list[tf.Tensor], structure: Any, target: Target) -> None:
         """Learns what can be known only with the first batch at hand, before anything is compiled.
 
         Args:
@@ -191,16 +192,23 @@ class Explainer(Configurable, metaclass=_Remembering):
         for part in self.parts:
             part.prepare(inputs, structure, target)
 
-    def finish(self, arrays, structure):
+    def finish(self, arrays: Any, structure: Any) -> Any:
         """Turns the collected arrays into what the user gets; `structure` is how several inputs were packed."""
         return arrays
 
-    def scores(self, inputs, target, taps=(), on_tap=None, overrides=None):
+    def scores(
+        self,
+        inputs: list[tf.Tensor],
+        target: Target,
+        taps: Sequence[Any] = (),
+        on_tap: Callable[[tf.Tensor], Any] | None = None,
+        overrides: dict[Node, Callable[..., Any]] | None = None,
+    ) -> tuple[tf.Tensor, list[tf.Tensor]]:
         """Runs the model: the explained scalar of each sample `(batch,)`, and the outputs of the layers in `taps`."""
         outputs, tapped = self.scorer.outputs(inputs, target, taps, on_tap, overrides)
         return select(self.scorer, outputs, target), tapped
 
-    def resolve_target(self, inputs, target):
+    def resolve_target(self, inputs: list[tf.Tensor], target: Target) -> Target:
         """The target with the class predicted for the clean input in it, for methods that go on to change the input.
 
         Costs one forward pass, and only when a predicted class is asked for.
@@ -215,7 +223,9 @@ class Explainer(Configurable, metaclass=_Remembering):
         classes = tf.cond(tf.reduce_any(target.classes < 0), predicted, lambda: target.classes)
         return target.of_batch(tf.ensure_shape(classes, [None]))
 
-    def differentiate(self, tape, scores, sources):
+    def differentiate(
+        self, tape: tf.GradientTape, scores: tf.Tensor, sources: list[tf.Tensor]
+    ) -> list[tf.Tensor | None]:
         """Gradients of the scores with respect to `sources`, in float32 (float64 stays)."""
         half = any(tensor.dtype == tf.float16 for tensor in sources) or self._computes_in_half
         scale = _HALF_PRECISION_SCALE if half else 1.0
@@ -224,7 +234,7 @@ class Explainer(Configurable, metaclass=_Remembering):
         wide = [gradient if gradient is None else as_float(tf.convert_to_tensor(gradient)) for gradient in gradients]
         return [gradient if gradient is None or scale == 1.0 else gradient / scale for gradient in wide]
 
-    def chunk(self, inputs):
+    def chunk(self, inputs: list[tf.Tensor]) -> tf.Tensor:
         """How many copies of the whole batch fit into one run of the model: a scalar int32 tensor, at least 1."""
         return tf.maximum(1, self.batch_size // tf.shape(inputs[0])[0])
 

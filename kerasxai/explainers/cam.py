@@ -20,6 +20,7 @@ from kerasxai.graph.placement import placement
 from kerasxai.graph.score import as_float
 from kerasxai.graph.target_layer import captured_default, has_positions
 from kerasxai.options import check_one_of, flag, shown
+from kerasxai.targets import Target
 from kerasxai.typing import Layers, Model
 
 # Keeps a quotient finite where its denominator is 0.
@@ -83,12 +84,12 @@ class CAM(Explainer):
             self.layer = None if layer is None else self._path(layer)
         self.upsample = flag("upsample", upsample)
         self.relu = flag("relu", relu)
-        self._captured_default = None
+        self._captured_default: Any = None  # until there is a batch
         self.signed = not self.relu
         if self.layer is None and isinstance(self.graph, ModelGraph) and len(self.graph.output_names) == 1:
             self.layers_for(0)
 
-    def layers_for(self, output):
+    def layers_for(self, output: int) -> list[str]:
         """Paths of the layers read when `output` is explained."""
         if isinstance(self.layer, list):
             return self.layer
@@ -104,7 +105,7 @@ class CAM(Explainer):
         return self.combine_layers({path: self.at_input_size(path, one, inputs) for path, one in maps.items()})
 
     @abc.abstractmethod
-    def maps(self, inputs, target):
+    def maps(self, inputs: list[tf.Tensor], target: Target) -> dict[str, tf.Tensor]:
         """The maps at the layers' own sizes, before ReLU: a dict path -> `(batch, *spatial)`."""
 
     def combine_layers(self, maps):
@@ -223,7 +224,7 @@ class ActivationGradientCAM(CAM):
         return {path: self.combine(a, g) for path, a, g in zip(paths, activations, gradients)}
 
     @abc.abstractmethod
-    def combine(self, activations, gradients):
+    def combine(self, activations: tf.Tensor, gradients: tf.Tensor) -> tf.Tensor:
         """The map `(batch, *spatial)` of activations and gradients `(batch, *spatial, channels)`."""
 
 

@@ -1,10 +1,17 @@
 """Gradient family: the gradient of the score and what multiplies it. Along a path: `integrated_gradients.py`."""
 
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
 import keras
 import tensorflow as tf
 
 from kerasxai.explainers.base import Explainer
 from kerasxai.explainers.registry import register
+from kerasxai.graph.model_graph import Node
+from kerasxai.targets import Target
 
 
 class GradientExplainer(Explainer):
@@ -21,11 +28,13 @@ class GradientExplainer(Explainer):
     def explain_batch(self, inputs, target):
         return self.attribute(inputs, target)
 
-    def attribute(self, inputs, target):
+    def attribute(self, inputs: list[tf.Tensor], target: Target) -> list[tf.Tensor]:
         """Attributions to each input: a list of tensors shaped like `inputs`."""
         return self.gradients(inputs, target)
 
-    def gradients(self, inputs, target, overrides=None):
+    def gradients(
+        self, inputs: list[tf.Tensor], target: Target, overrides: dict[Node, Callable[..., Any]] | None = None
+    ) -> list[tf.Tensor]:
         """dS/dx for each input, in float32."""
         sources = real_inputs(self, inputs)
         with tf.GradientTape(watch_accessed_variables=False) as tape:
@@ -37,8 +46,8 @@ class GradientExplainer(Explainer):
                 "The explained score does not depend on the input through differentiable operations. "
                 "Explain another output, or use a method that perturbs the input."
             )
-        found = iter(found)
-        gradients = [next(found) if tensor.dtype.is_floating else None for tensor in inputs]
+        of_real = iter(found)
+        gradients = [next(of_real) if tensor.dtype.is_floating else None for tensor in inputs]
         return [zeros_of(tensor) if value is None else value for tensor, value in zip(inputs, gradients)]
 
     def finish(self, arrays, structure):

@@ -46,7 +46,7 @@ class PathExplainer(GradientExplainer):
         return differences - sum(part.reshape(len(part), -1).sum(axis=1) for part in parts)
 
     @abc.abstractmethod
-    def baselines(self, inputs):
+    def baselines(self, inputs: list[tf.Tensor]) -> list[list[tf.Tensor]]:
         """Where the path starts: one list of tensors shaped like `inputs` for every path."""
 
     def _score_difference(self, inputs, target):

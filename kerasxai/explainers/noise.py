@@ -14,6 +14,7 @@ from kerasxai.explainers.base import Explainer, ExplainerOptions
 from kerasxai.explainers.registry import build, get, register
 from kerasxai.explainers.streaming import accumulate, merge, split
 from kerasxai.options import number, positive_integer, seed_number, several_numbers
+from kerasxai.targets import Target
 from kerasxai.typing import ExplainerLike, Model, Numbers
 
 
@@ -87,13 +88,13 @@ class NoiseExplainer(Explainer):
         return tf.nest.pack_sequence_as(zeros, summary)
 
     @abc.abstractmethod
-    def summarise(self, inputs, target, zeros):
+    def summarise(self, inputs: list[tf.Tensor], target: Target, zeros: list[tf.Tensor]) -> list[tf.Tensor]:
         """The summary of each map: a flat list of tensors shaped like `zeros` (one per map of the explainer)."""
 
     def finish(self, arrays, structure):
         return self.explainer.finish(arrays, structure)
 
-    def noisy_maps(self, inputs, target, indices):
+    def noisy_maps(self, inputs: list[tf.Tensor], target: Target, indices: tf.Tensor) -> list[tf.Tensor]:
         """The explainer's maps of the draws `indices`: a flat list of tensors `(draws, batch, ...)`."""
         noisy = noisy_copies(inputs, indices, self.noise_level, self.seed)
         maps = self.explainer.explain_batch(noisy, target.tile(tf.size(indices)))

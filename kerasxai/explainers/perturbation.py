@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import abc
 import warnings
+from collections.abc import Sequence
 
 import keras
 import numpy as np
@@ -13,6 +14,7 @@ from typing_extensions import Unpack
 from kerasxai.explainers.base import Explainer, RunOptions
 from kerasxai.explainers.streaming import merge, split
 from kerasxai.options import check_broadcast
+from kerasxai.targets import Target
 from kerasxai.typing import Model, ScoreKind
 
 
@@ -42,13 +44,13 @@ class PerturbationExplainer(Explainer):
         return {index: self.map(inputs, index, target) for index in spatial_inputs([x.shape for x in inputs])}
 
     @abc.abstractmethod
-    def map(self, inputs, index, target):
+    def map(self, inputs: list[tf.Tensor], index: int, target: Target) -> tf.Tensor:
         """The map `(batch, *spatial)` of the input number `index`."""
 
-    def check_size(self, size):
+    def check_size(self, size: Sequence[int | None]) -> None:
         """Refuses options that do not fit the spatial size of an input; None stands for an open side."""
 
-    def perturbed_scores(self, inputs, index, perturbed, target):
+    def perturbed_scores(self, inputs: list[tf.Tensor], index: int, perturbed: tf.Tensor, target: Target) -> tf.Tensor:
         """Scores `(chunk, batch)` with `perturbed`, `(chunk, batch, *input)`, for the input number `index`."""
         count = tf.shape(perturbed)[0]
         copies = [

@@ -126,11 +126,11 @@ class SurrogateExplainer(PerturbationExplainer):
         check_fits(self.segmentation, size)
 
     @abc.abstractmethod
-    def make_coalitions(self):
+    def make_coalitions(self) -> Any:
         """What gives the coalitions: `count(segments)` and a call `(indices, segments) -> (kept, weights)`."""
 
     @abc.abstractmethod
-    def solve(self, sums, change, counts):
+    def solve(self, sums: Sums, change: tf.Tensor, counts: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """The linear model of the scores above that of the sample without any segment.
 
         Args:

@@ -5,8 +5,8 @@ What the calls mean for an explanation is decided elsewhere.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TypeAlias
 
 import keras
 import tensorflow as tf
@@ -22,6 +22,10 @@ from kerasxai.graph.keras_internals import (
     wide,
 )
 from kerasxai.suggestions import did_you_mean
+
+# A node, its path, or the layer or operation that it calls.
+NodeLike: TypeAlias = "Node | str | keras.Operation"
+Overrides: TypeAlias = "dict[Node, Callable[..., Any]]"
 
 
 class Node:
@@ -119,7 +123,13 @@ class ModelGraph:
         self._refuse_channels_first()
         self.input_dtypes = accepted_dtypes(self, self.declared_dtypes)
 
-    def run(self, inputs, taps=(), on_tap=None, overrides=None):
+    def run(
+        self,
+        inputs: Sequence[Any],
+        taps: Sequence[NodeLike] = (),
+        on_tap: Callable[[tf.Tensor], Any] | None = None,
+        overrides: Overrides | None = None,
+    ) -> tuple[list[tf.Tensor], list[tf.Tensor]]:
         """Runs the model in inference mode.
 
         Args:
@@ -132,11 +142,11 @@ class ModelGraph:
             Flat list of outputs, list of tapped tensors.
         """
         values = dict(zip(self._inputs, self._cast_inputs(inputs)))
-        taps = [self.node(tap) for tap in taps]
-        self._execute(self.nodes, values, set(taps), on_tap, overrides or {})
-        return [values[tensor] for tensor in self._outputs], [values[node.outputs[0]] for node in taps]
+        tapped = [self.node(tap) for tap in taps]
+        self._execute(self.nodes, values, set(tapped), on_tap, overrides or {})
+        return [values[tensor] for tensor in self._outputs], [values[node.outputs[0]] for node in tapped]
 
-    def prefix(self, cut):
+    def prefix(self, cut: NodeLike) -> Callable[..., list[tf.Tensor]]:
         """The model up to the output of `cut`: a function `inputs -> [activation, *crossing tensors]`.
 
         A layer inside a branch is no cut by itself: the tensors that `suffix(cut)` needs besides follow the activation.
@@ -144,7 +154,7 @@ class ModelGraph:
         node = self.node(cut)
         return self.evaluate([node.outputs[0], *self.crossing(node)])
 
-    def evaluate(self, tensors):
+    def evaluate(self, tensors: Sequence[int]) -> Callable[..., list[tf.Tensor]]:
         """The part of the model that makes `tensors` (indices): a function `inputs -> values`."""
         needed = self._ancestors(tensors)
 
@@ -155,13 +165,13 @@ class ModelGraph:
 
         return run_part
 
-    def values(self, inputs, overrides=None):
+    def values(self, inputs: Sequence[Any], overrides: Overrides | None = None) -> dict[int, tf.Tensor]:
         """Runs the model and keeps everything: a dict tensor index -> value."""
         values = dict(zip(self._inputs, self._cast_inputs(inputs)))
         self._execute(self.nodes, values, (), None, overrides or {})
         return values
 
-    def call(self, node, tensors, call=None):
+    def call(self, node: Node, tensors: Sequence[tf.Tensor], call: Callable[..., Any] | None = None) -> list[tf.Tensor]:
         """Runs one node on tensors of one's own, in float32 where its layer computes in less.
 
         Args:
@@ -176,7 +186,7 @@ class ModelGraph:
         self._execute([node], values, (), None, {node: wide(call or node.operation)})
         return [values[tensor] for tensor in node.outputs]
 
-    def suffix(self, cut):
+    def suffix(self, cut: NodeLike) -> Callable[..., list[tf.Tensor]]:
         """The model after `cut`: a function `([activation, *crossing tensors], overrides=None) -> outputs`."""
         node = self.node(cut)
         given = [node.outputs[0], *self.crossing(node)]
@@ -189,7 +199,7 @@ class ModelGraph:
 
         return run_suffix
 
-    def suffix_nodes(self, cut):
+    def suffix_nodes(self, cut: NodeLike) -> list[Node]:
         """The nodes that depend on the output of `cut`, in execution order."""
         reached = {self.node(cut).outputs[0]}
         nodes = []
@@ -216,11 +226,11 @@ class ModelGraph:
         self._execute(nodes, values, (), None, {})
         return values[nodes[-1].outputs[0]] if nodes else tensor
 
-    def producer(self, tensor):
+    def producer(self, tensor: int):
         """The node that makes a tensor, None for a model input."""
         return self._producer.get(tensor)
 
-    def consumers(self, node):
+    def consumers(self, node: Node) -> list[Node]:
         """The nodes that take an output of `node`."""
         return [other for other in self.nodes if set(node.outputs).intersection(other.inputs)]
 
@@ -234,11 +244,11 @@ class ModelGraph:
         """Indices of the model's output tensors."""
         return list(self._outputs)
 
-    def output_node(self, output=0):
+    def output_node(self, output: int = 0):
         """The node that makes the model's output number `output`, None where it is an input itself."""
         return self._producer.get(self._outputs[output])
 
-    def is_output(self, node):
+    def is_output(self, node: Node) -> bool:
         """Whether an output of `node` is an output of the model."""
         return bool(set(node.outputs).intersection(self._outputs))
 
@@ -251,7 +261,7 @@ class ModelGraph:
         """The set of nodes that `node` depends on, itself left out."""
         return self._ancestors(node.inputs)
 
-    def node(self, key, option="layer"):
+    def node(self, key: NodeLike, option: str = "layer") -> Node:
         """The node of a path, an unambiguous layer name, a nested model's path (its output), a layer or a node.
 
         Args:

@@ -18,6 +18,7 @@ from kerasxai.typing import Numbers
 
 if TYPE_CHECKING:
     from kerasxai.explainers.lrp.depth import ByDepth
+    from kerasxai.explainers.lrp.engine import LinearCall
 
 T = TypeVar("T")
 Bias: TypeAlias = Literal["absorb", "ignore"]
@@ -100,7 +101,7 @@ class Rule(Configurable, abc.ABC):
         self.bias = bias
 
     @abc.abstractmethod
-    def terms(self, layer):
+    def terms(self, layer: LinearCall) -> list[list[Term]]:
         """Groups of terms.
 
         Args:
@@ -110,7 +111,7 @@ class Rule(Configurable, abc.ABC):
             List of lists of `Term`.
         """
 
-    def shares(self, relevance, output):
+    def shares(self, relevance: tf.Tensor, output: tf.Tensor) -> list[tf.Tensor]:
         """The relevance each group hands on: a list of tensors like `relevance`, given the layer's `output`."""
         return [relevance]
 
@@ -119,7 +120,7 @@ class Rule(Configurable, abc.ABC):
         """Whether `stabilise` never gives 0, so that nothing else need guard the division."""
         return self.eps >= 1e-12
 
-    def stabilise(self, denominator):
+    def stabilise(self, denominator: tf.Tensor) -> tf.Tensor:
         """The denominator moved away from 0 by `eps`; 0 itself counts as positive."""
         return away_from_zero(denominator, tf.constant(self.eps, denominator.dtype)) if self.eps else denominator
 

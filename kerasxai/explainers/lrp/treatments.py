@@ -15,6 +15,7 @@ from kerasxai.graph.kinds import kind_of
 from kerasxai.graph.operations import what_does
 
 if TYPE_CHECKING:
+    from kerasxai.explainers.lrp.ledger import Entries
     from kerasxai.graph.forward import Forward
     from kerasxai.graph.model_graph import Node
 
@@ -46,7 +47,7 @@ class Call:
         self.node, self.inputs, self.outputs, self.run = node, inputs, outputs, run
         self.copies, self.forward = copies, forward
 
-    def transpose(self, cotangents):
+    def transpose(self, cotangents: list[tf.Tensor | None]) -> list[tf.Tensor | None]:
         """The backward pass at the inputs: a list of tensors, None for an input that has no gradient.
 
         A tensor that is an input twice gets all of its gradient the last time.
@@ -73,7 +74,9 @@ class Treatment(abc.ABC):
     rule: Rule | None = None
 
     @abc.abstractmethod
-    def propagate(self, call, relevances, ledger=None):
+    def propagate(
+        self, call: Call, relevances: list[tf.Tensor | None], ledger: Entries | None = None
+    ) -> list[tf.Tensor | None]:
         """Relevance of the inputs.
 
         Args:
