@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from kerasxai import explainers
-from kerasxai.explainers.cam import SharedCAM, shared_groups
+from kerasxai.explainers.shared_cam import SharedCAM, shared_groups
 from kerasxai.progress import Progress
 from kerasxai.suggestions import unknown_options
 from kerasxai.typing import Labels, Maps, Model, Samples, TargetLike
