@@ -139,7 +139,7 @@ def test_subclassed_models_are_randomised_too(explainer):
     model(x)
     found = evaluators.Randomization()(model, x, explainer=explainer)
     assert found["layers"].tolist() == ["", "out", "conv"]
-    assert (found["spearman_curve"][:, 1:] < 0.999).all()
+    assert not (found["spearman_curve"][:, 1:] >= 0.999).any()  # of a map that is 0 everywhere it is NaN
 
 
 def test_maps_of_another_explainer_are_refused():
