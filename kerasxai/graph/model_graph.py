@@ -16,6 +16,7 @@ from kerasxai.graph.keras_internals import (
     structures_of,
     wide,
 )
+from kerasxai.graph.view import View
 from kerasxai.suggestions import did_you_mean
 
 
@@ -55,7 +56,7 @@ class Node:
         return f"<Node {self.path} ({self.kind}) {self.shape}>"
 
 
-class ModelGraph:
+class ModelGraph(View):
     """A built Sequential or Functional model as a flat list of layer calls.
 
     Running the graph gives exactly `model(x, training=False)`, while every intermediate tensor is in reach. The model
@@ -82,6 +83,8 @@ class ModelGraph:
     outputs, (features,) = graph.run([images], taps=["out_relu"])
     ```
     """
+
+    has_graph = True
 
     def __init__(self, model):
         function = function_of(model)

@@ -2,7 +2,6 @@
 
 import keras
 
-from kerasxai.graph.opaque_model import OpaqueModel
 from kerasxai.tables import Table
 
 # What only moves, drops or pools positions adds nothing to the map of the layer before it. Subclasses are taken for
@@ -120,7 +119,7 @@ def layer_table(model):
     from kerasxai.graph.score import view
 
     graph = view(model)
-    rows = _opaque_rows(graph) if isinstance(graph, OpaqueModel) else _graph_rows(graph)
+    rows = _graph_rows(graph) if graph.has_graph else _opaque_rows(graph)
     table = Table(
         rows,
         {
