@@ -72,7 +72,7 @@ class Batches:
 
     def _arrays(self, x):
         """`x` as a flat list of arrays in the model's order; remembers how the user packed them."""
-        names = getattr(self._model, "input_names", None)
+        names = self._model.input_names
         if names is None:
             # An opaque model does not tell its inputs: a list of numbers is one array, a list of arrays is several.
             packed = isinstance(x, dict) or (isinstance(x, (list, tuple)) and all(np.ndim(part) > 1 for part in x))
@@ -97,9 +97,9 @@ class Batches:
 
     def _check_shape(self, index, shape):
         shape = tuple(shape)
-        expected = self._model.input_shapes[index] if hasattr(self._model, "input_shapes") else None
-        if expected is None:
+        if self._model.input_shapes is None:
             return
+        expected = self._model.input_shapes[index]
         fits = len(shape) == len(expected) and all(
             wanted is None or given == wanted for given, wanted in zip(shape[1:], expected[1:])
         )
@@ -110,7 +110,7 @@ class Batches:
             )
 
     def _tensor(self, index, values):
-        if hasattr(self._model, "input_dtypes"):
+        if self._model.input_dtypes is not None:
             dtype = tf.as_dtype(self._model.input_dtypes[index])
             _check_held(values, tf.as_dtype(self._model.declared_dtypes[index]), self._model.input_names[index])
         else:
@@ -171,7 +171,7 @@ def _elements(dataset, model, batch_size):
         raise ValueError("`x` must be a finite dataset. Received: an infinite one; add .take(n).")
     spec = dataset.element_spec[0] if isinstance(dataset.element_spec, tuple) else dataset.element_spec
     ranks = [shape.rank for shape in (part.shape for part in keras.tree.flatten(spec))]
-    expected = getattr(model, "input_shapes", None)
+    expected = model.input_shapes
     if expected is not None and ranks[0] is not None and ranks[0] == len(expected[0]) - 1:
         dataset = dataset.batch(batch_size)
     return dataset, int(dataset.cardinality())

@@ -76,14 +76,12 @@ def blur(x):
 
     The kernel has 11 taps of sigma 5, fewer on an axis too short to reflect so far.
     """
+    from scipy.ndimage import gaussian_filter1d
+
     for axis in spatial_axes(x):
-        reach = min(BLUR_TAPS // 2, x.shape[axis] - 1)
-        taps = np.exp(-0.5 * (np.arange(-reach, reach + 1) / BLUR_SIGMA) ** 2)
-        matrix = np.zeros((x.shape[axis], x.shape[axis]))
-        positions = np.pad(np.arange(x.shape[axis]), reach, mode="reflect")
-        for row in range(x.shape[axis]):
-            np.add.at(matrix[row], positions[row : row + len(taps)], taps / taps.sum())
-        x = resample(x, axis, matrix)
+        length = x.shape[axis]
+        reach = min(BLUR_TAPS // 2, length - 1)
+        x = resample(x, axis, gaussian_filter1d(np.eye(length), BLUR_SIGMA, axis=0, mode="mirror", radius=reach))
     return x
 
 

@@ -150,7 +150,9 @@ CLASSES = {
 }
 
 
-@pytest.mark.parametrize("cls", set(CLASSES.values()), ids=lambda cls: cls.__name__)
+@pytest.mark.parametrize(
+    "cls", sorted(set(CLASSES.values()), key=lambda cls: cls.__name__), ids=lambda cls: cls.__name__
+)
 def test_a_wrong_call_is_answered_by_the_class_itself(cls):
     for arguments, options in ([range(20), {}], [(), {"modell": 1}]):
         with pytest.raises(TypeError) as raised:

@@ -81,8 +81,6 @@ def _paper(doc):
 def _verdict(cls, model):
     import warnings
 
-    from kerasxai.graph import ModelGraph
-
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
@@ -90,6 +88,6 @@ def _verdict(cls, model):
         except (TypeError, ValueError) as error:
             return f"no: {str(error).split('. ')[0]}"
     goes_back = re.search(r"\b[Bb]\b|explainer", cls.passes)
-    opaque = not isinstance(explainer.graph, ModelGraph)  # what its operations are shows only when they run
+    opaque = not explainer.graph.has_graph  # what its operations are shows only when they run
     yes = "yes, if its operations have gradients" if opaque and goes_back else "yes"
     return "; ".join([yes, *(str(warning.message) for warning in caught)])

@@ -137,8 +137,7 @@ def highlighted(rows, threshold):
 def histogram_entropy(rows):
     """Entropy in nats of the histogram of each row, 256 bins over its own range: `(samples,)`."""
     bins = np.minimum((_min_max(rows) * HISTOGRAM_BINS).astype(int), HISTOGRAM_BINS - 1)
-    counts = np.zeros((len(rows), HISTOGRAM_BINS))
-    np.add.at(counts, (np.arange(len(rows))[:, np.newaxis], bins), 1)
+    counts = np.stack([np.bincount(row, minlength=HISTOGRAM_BINS) for row in bins])
     return entropy(counts / rows.shape[1])
 
 

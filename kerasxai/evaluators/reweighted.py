@@ -7,7 +7,6 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kerasxai.graph import ModelGraph
 from kerasxai.graph.keras_internals import own_weights, parts_of
 from kerasxai.graph.kinds import is_quantised
 from kerasxai.running import Runner
@@ -79,7 +78,7 @@ def weighted_layers(graph, inputs):
     Raises:
         ValueError: The model has no weights, quantised ones, or some in no layer that is called.
     """
-    if isinstance(graph, ModelGraph):
+    if graph.has_graph:
         calls = [(node.path, node.operation) for node in graph.nodes]
     elif isinstance(graph.model, keras.Model):
         calls = [(path, layer) for path, layer, _ in graph.layer_calls(inputs)]

@@ -120,7 +120,7 @@ class Samples:
 
     def as_inputs(self, changed):
         """Changed samples as explainers take them: whole numbers, within their range, where the model declares such."""
-        declared = np.dtype(getattr(self.scored.graph, "declared_dtypes", [changed.dtype])[0])
+        declared = np.dtype((self.scored.graph.declared_dtypes or [changed.dtype])[0])
         if not np.issubdtype(declared, np.integer):
             return changed
         bounds = np.iinfo(declared)

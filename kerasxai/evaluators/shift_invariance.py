@@ -10,7 +10,6 @@ from typing_extensions import Unpack
 from kerasxai.evaluators.base import Evaluator, EvaluatorOptions
 from kerasxai.evaluators.registry import register
 from kerasxai.evaluators.reweighted import ReweightedExplainer
-from kerasxai.graph import ModelGraph
 from kerasxai.graph.keras_internals import inference_scope
 from kerasxai.graph.linear import before_activation, bias_of
 from kerasxai.graph.operations import keeps_order
@@ -58,7 +57,7 @@ class InputShiftInvariance(Evaluator):
 
     def measure(self, case):
         graph, x = case.explainer.graph, case.samples.x
-        if not isinstance(graph, ModelGraph):
+        if not graph.has_graph:
             raise ValueError(f"{self.name} needs a Sequential or functional model, whose first layer it can tell.")
         if np.shape(self.shift) not in ((), x.shape[-1:]):
             raise ValueError(f"`shift` must be one per channel, {x.shape[-1]}. Received: shift={self.shift!r}.")

@@ -240,6 +240,5 @@ class Explainer(Configurable, metaclass=_Remembering):
 
     @property
     def _computes_in_half(self):
-        nodes = self.graph.nodes if isinstance(self.graph, ModelGraph) else ()
-        layers = [node.operation for node in nodes] or [self.model]
+        layers = [node.operation for node in self.graph.nodes] or [self.model]
         return any(getattr(layer, "compute_dtype", None) == "float16" for layer in layers)

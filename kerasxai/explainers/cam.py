@@ -12,7 +12,7 @@ from typing_extensions import Unpack
 from kerasxai import spatial
 from kerasxai.explainers.base import Explainer, ExplainerOptions
 from kerasxai.explainers.registry import register
-from kerasxai.graph import ModelGraph, default_layer
+from kerasxai.graph import default_layer
 from kerasxai.graph.kinds import kind_of
 from kerasxai.graph.linear import activation_of
 from kerasxai.graph.operations import keeps_order, what_does
@@ -71,7 +71,7 @@ class CAM(Explainer):
         **kwargs: Unpack[ExplainerOptions],
     ) -> None:
         super().__init__(model, **kwargs)
-        if not isinstance(self.graph, ModelGraph) and not self.graph.layers:
+        if not self.graph.has_graph and not self.graph.layers:
             raise ValueError(
                 f"{type(self).__name__} reads a layer, and this model shows none: a {type(model).__name__} is only "
                 "seen from outside. Gradient and perturbation methods need no layer."
@@ -86,7 +86,7 @@ class CAM(Explainer):
         self.relu = flag("relu", relu)
         self._captured_default: Any = None  # until there is a batch
         self.signed = not self.relu
-        if self.layer is None and isinstance(self.graph, ModelGraph) and len(self.graph.output_names) == 1:
+        if self.layer is None and self.graph.has_graph and len(self.graph.output_names) == 1:
             self.layers_for(0)
 
     def layers_for(self, output: int) -> list[str]:
@@ -95,7 +95,7 @@ class CAM(Explainer):
             return self.layer
         if self.layer is not None:
             return [self.layer]
-        if isinstance(self.graph, ModelGraph):
+        if self.graph.has_graph:
             return [default_layer(self.graph, output).path]
         return [self._captured_default]
 
@@ -141,7 +141,7 @@ class CAM(Explainer):
     def placements(self, path, maps, inputs):
         """How maps of a layer `(batch, *spatial)` are put on each input with their axes: a dict index -> placement."""
         reached = range(len(inputs))
-        if isinstance(self.graph, ModelGraph):
+        if self.graph.has_graph:
             reached = self.graph.reached_inputs(self.graph.node(path))
         found = {index: placement(self.graph, path, inputs, index) for index in reached if inputs[index].shape.rank > 2}
         return {index: one for index, one in found.items() if one.takes(maps)}
@@ -176,7 +176,7 @@ class CAM(Explainer):
         return arrays
 
     def _refuse_layers_off_the_way(self, target):
-        if not isinstance(self.graph, ModelGraph) or target.function is not None:
+        if not self.graph.has_graph or target.function is not None:
             return
         output = self.graph.output_node(target.output)
         for path in self.layers_for(target.output):
@@ -186,7 +186,7 @@ class CAM(Explainer):
 
     def _path(self, layer):
         node = self.graph.node(layer)
-        if not isinstance(self.graph, ModelGraph):
+        if not self.graph.has_graph:
             return node
         if not has_positions(node.shape, range(3, 6)):
             candidates = [one.path for one in self.graph.nodes if has_positions(one.shape, range(3, 6))]
@@ -198,7 +198,7 @@ class CAM(Explainer):
 
     def prepare(self, inputs, structure, target):
         super().prepare(inputs, structure, target)
-        if self.layer is None and not isinstance(self.graph, ModelGraph) and self._captured_default is None:
+        if self.layer is None and not self.graph.has_graph and self._captured_default is None:
             calls = self.graph.layer_calls(inputs, structure)
             self._captured_default = captured_default(self.graph, calls, inputs[0].shape.rank)
 

@@ -90,7 +90,7 @@ class BaselineExplainer(PathExplainer):
         return tf.zeros_like(x) + tf.constant(np.asarray(baseline), x.dtype)
 
     def _check_baselines(self):
-        names = getattr(self.graph, "input_names", None)
+        names = self.graph.input_names
         for baseline in _listed(self.baseline):
             if isinstance(baseline, dict) and (names is None or not set(baseline) <= set(names)):
                 raise ValueError(f"`baseline` must name inputs of the model: {names}. Received: {list(baseline)}.")
@@ -203,10 +203,10 @@ class ExpectedGradients(GradientExplainer):
         **kwargs: Unpack[ExplainerOptions],
     ) -> None:
         super().__init__(model, **kwargs)
-        names = getattr(self.graph, "input_names", ["x"])
+        names = self.graph.input_names or ["x"]
         if len(names) > 1:
             raise ValueError(f"ExpectedGradients takes models with one input. Received: inputs {', '.join(names)}.")
-        expected = getattr(self.graph, "input_shapes", [None])[0]
+        expected = (self.graph.input_shapes or [None])[0]
         ranks = [len(expected)] if expected else range(2, 6)
         if background is None or np.ndim(background) not in ranks or len(background) == 0:
             shape = "nothing" if background is None else f"an array of shape {np.shape(background)}"

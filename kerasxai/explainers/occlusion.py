@@ -67,7 +67,7 @@ class Occlusion(PerturbationExplainer):
             check_finite("baseline", baseline)
         super().__init__(model, **kwargs)
         if not isinstance(baseline, str):
-            for index in spatial_inputs(getattr(self.graph, "input_shapes", [])):
+            for index in spatial_inputs(self.graph.input_shapes or []):
                 check_broadcast(np.shape(baseline), self.graph.input_shapes[index][1:])
 
     def map(self, inputs, index, target):

@@ -75,7 +75,7 @@ class PerturbationExplainer(Explainer):
 
     def _known_sizes(self):
         """Spatial sizes of the inputs with spatial axes, as far as the model tells them."""
-        shapes = getattr(self.graph, "input_shapes", None)
+        shapes = self.graph.input_shapes
         return [] if shapes is None else [shapes[index][1:-1] for index in spatial_inputs(shapes)]
 
 

@@ -118,7 +118,7 @@ class SurrogateExplainer(PerturbationExplainer):
         self._segment_seed = self.seed
         super().__init__(model, **kwargs)
         if not isinstance(baseline, str):
-            for index in spatial_inputs(getattr(self.graph, "input_shapes", [])):
+            for index in spatial_inputs(self.graph.input_shapes or []):
                 check_broadcast(np.shape(baseline), self.graph.input_shapes[index][1:], "baseline")
         self.coalitions = self.make_coalitions()
 

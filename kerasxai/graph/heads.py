@@ -11,7 +11,6 @@ import tensorflow as tf
 from kerasxai.graph.keras_internals import carried_logits
 from kerasxai.graph.kinds import kind_of
 from kerasxai.graph.linear import SIGMOID, SOFTMAX, activation_of, before_activation
-from kerasxai.graph.model_graph import ModelGraph
 from kerasxai.graph.opaque_model import looks_like_probabilities
 from kerasxai.graph.operations import is_linear, keeps_order
 
@@ -54,7 +53,7 @@ class Heads:
         self.model = model
         self.said = set()  # what the user was told, which is said once
         self._structure = self._all = self._units = None
-        if isinstance(model, ModelGraph):
+        if model.has_graph:
             self._all = [_declared(model, tensor) for tensor in model.outputs]
 
     def __getitem__(self, output):
@@ -87,14 +86,14 @@ class Heads:
 
     def units(self, output):
         """Number of units of an output, None where it has no axis of them, or is not known yet."""
-        if isinstance(self.model, ModelGraph):
+        if self.model.has_graph:
             node = self.model.output_node(output)
             return node.shape[-1] if node is not None and len(node.shape) > 1 else None
         return None if self._units is None else self._units[output]
 
     def run(self, inputs, taps=(), on_tap=None, overrides=None):
         """Runs the model, see `ModelGraph.run`."""
-        if isinstance(self.model, ModelGraph):
+        if self.model.has_graph:
             return self.model.run(inputs, taps, on_tap, overrides)
         outputs, tapped = self.model.run(inputs, taps, on_tap, overrides, structure=self._structure)
         self._units = [tensor.shape[-1] if tensor.shape.rank > 1 else 1 for tensor in outputs]

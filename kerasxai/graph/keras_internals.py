@@ -6,6 +6,7 @@
 import contextlib
 
 import keras
+import tensorflow as tf
 from keras.src.backend.common import global_state
 from keras.src.backend.common.stateless_scope import in_stateless_scope
 from keras.src.layers.layer import CallContext
@@ -28,6 +29,14 @@ def inference_scope():
             yield
     finally:
         global_state.set_global_attribute("current_call_ctx", outer)
+
+
+@contextlib.contextmanager
+def run_at_once():
+    """What runs inside runs now, while something is being traced, and on the layers' own weights."""
+    # Inside a scope that gives weights other values, these are tensors of what is being traced.
+    with tf.init_scope(), keras.StatelessScope():
+        yield
 
 
 def without_activation(layer):

@@ -21,6 +21,7 @@ from kerasxai.graph.keras_internals import (
     structures_of,
     wide,
 )
+from kerasxai.graph.view import View
 from kerasxai.suggestions import did_you_mean
 
 # A node, its path, or the layer or operation that it calls.
@@ -72,7 +73,7 @@ class Node:
         return f"<Node {self.path} ({self.kind}) {self.shape}>"
 
 
-class ModelGraph:
+class ModelGraph(View):
     """A built Sequential or Functional model as a flat list of layer calls.
 
     Running the graph gives exactly `model(x, training=False)`, while every intermediate tensor is in reach. The model
@@ -99,6 +100,8 @@ class ModelGraph:
     outputs, (features,) = graph.run([images], taps=["out_relu"])
     ```
     """
+
+    has_graph = True
 
     def __init__(self, model: keras.Model) -> None:
         function = function_of(model)

@@ -10,11 +10,12 @@ import tensorflow as tf
 
 from kerasxai.graph.keras_internals import call_layers, inference_scope
 from kerasxai.graph.python_function import NumPyFunction, run_once
+from kerasxai.graph.view import View
 from kerasxai.typing import Model
 
 
-class OpaqueModel:
-    """A callable `x -> outputs` with the interface of ModelGraph, as far as it goes.
+class OpaqueModel(View):
+    """A callable `x -> outputs`.
 
     Args:
         model: A built subclassed `keras.Model`, a `keras.layers.TFSMLayer`, or a function. A function that computes in
@@ -37,9 +38,6 @@ class OpaqueModel:
                 "yet. Call it once on data, or load its weights, first."
             )
         self.model = model
-        self.input_structure = None
-        self.output_structure = None
-        self.output_names = None
         self._structure = None
         self._numpy_function = None
         self._seen = None  # what a function returned once

@@ -7,7 +7,6 @@ import tensorflow as tf
 
 from kerasxai import spatial
 from kerasxai.graph.axes import Axis
-from kerasxai.graph.model_graph import ModelGraph
 from kerasxai.graph.moves import is_builtin
 from kerasxai.graph.positions import Positions, may_move
 from kerasxai.graph.probe import check_places
@@ -123,7 +122,7 @@ def placement(graph, node, inputs, index):
 def placements(graph, nodes, inputs, index):
     """The `placement` of several layers, of which the model is followed only once."""
     size = spatial.spatial_size(inputs[index])
-    if not isinstance(graph, ModelGraph):
+    if not graph.has_graph:
         for node in nodes:
             activations_of = functools.partial(_captured, graph, node)
             check_places(activations_of, inputs, index, Placement(size).axes, node)

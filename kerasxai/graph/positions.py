@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from kerasxai.graph.axes import Axis, Run, joined, side_by_side
+from kerasxai.graph.keras_internals import run_at_once
 from kerasxai.graph.linear import CONVOLUTION, LINEAR
 from kerasxai.graph.moves import (
     aspect_runs,
@@ -172,7 +173,7 @@ class Positions:
             for tensor, flight in zip(node.inputs, flights)
         ]
         try:
-            with tf.init_scope():
+            with run_at_once():
                 tensors = [tf.constant(array, tf.float32) for array in coded]
                 results = [np.asarray(result) for result in self._graph.call(node, tensors)]
         except Exception:

@@ -8,6 +8,8 @@ import functools
 import numpy as np
 import tensorflow as tf
 
+from kerasxai.graph.keras_internals import run_at_once
+
 _PROBES = 5  # slabs of units along each axis
 _SAMPLES = 2
 _NOTHING = 1e-6  # a share of the largest gradient
@@ -32,7 +34,7 @@ def check_places(activations_of, inputs, index, axes, name):
     Raises:
         ValueError: It looks elsewhere.
     """
-    with tf.init_scope():
+    with run_at_once():
         seen = _traced_back(activations_of, inputs, index, axes)
     for axis, places, masses in seen:
         if not _looks_at(axis, places, masses):

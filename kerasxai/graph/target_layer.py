@@ -5,7 +5,6 @@ from __future__ import annotations
 import keras
 
 from kerasxai.graph.model_graph import ModelGraph, Node
-from kerasxai.graph.opaque_model import OpaqueModel
 from kerasxai.tables import Table
 from kerasxai.typing import Model
 
@@ -126,7 +125,7 @@ def layer_table(model: Model) -> Table:
     from kerasxai.graph.score import view
 
     graph = view(model)
-    rows = _opaque_rows(graph) if isinstance(graph, OpaqueModel) else _graph_rows(graph)
+    rows = _graph_rows(graph) if graph.has_graph else _opaque_rows(graph)
     table = Table(
         rows,
         {

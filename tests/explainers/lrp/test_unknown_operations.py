@@ -1,6 +1,7 @@
 """Operations without a known treatment: an error that says what to do, by path or for all of a kind."""
 
 import keras
+import numpy as np
 import pytest
 from keras import layers, ops
 
@@ -54,15 +55,40 @@ def net_without_check(model):
 @pytest.mark.parametrize("layer", [layers.Dense(4, activation="softmax"), layers.Conv2D(4, 1, activation=ops.softmax)])
 def test_a_softmax_within_a_linear_layer(layer):
     model, _, _ = net_of(layer)
-    with pytest.raises(ValueError, match=r"softmax of .*which the score does not leave out"):
+    with pytest.raises(ValueError, match=r"softmax of .*which the score\s+does not leave out"):
         LRP(model, rules="epsilon")
+
+
+MIXING = {
+    "log_softmax": keras.activations.log_softmax,
+    "less its mean": lambda x: x - ops.mean(x, axis=-1, keepdims=True),
+    "over positions": lambda x: x / (1 + ops.max(x, axis=1, keepdims=True)),
+}
+
+
+@pytest.mark.parametrize("name", MIXING)
+def test_an_activation_of_the_user_s_that_mixes_values(name):
+    for layer in (layers.Conv2D(4, 1, activation=MIXING[name]), layers.Activation(MIXING[name], name="odd")):
+        model, _, _ = net_of(layer)
+        with pytest.raises(ValueError, match="LRP has no treatment for"):
+            LRP(model, rules="epsilon")
+
+
+def test_an_activation_of_the_user_s_that_works_on_each_value():
+    def steeper(x):
+        return x * ops.sigmoid(1.7 * x)
+
+    model, _, (x,) = net_of(layers.Conv2D(4, 1, activation=steeper))
+    assert np.isfinite(LRP(model, rules="epsilon")(x, target=0)).all()
+    *_, check = through(layers.Activation(steeper))
+    check(lambda R: R)
 
 
 def test_heads_whose_softmax_is_not_left_out():
     inputs = keras.Input(SHAPE)
     x = layers.Flatten()(inputs)
     mean = layers.Average()([layers.Dense(3, activation="softmax")(x) for _ in range(2)])
-    with pytest.raises(ValueError, match=r"softmax of .*which the score does not leave out"):
+    with pytest.raises(ValueError, match=r"softmax of .*which the score\s+does not leave out"):
         LRP(keras.Model(inputs, mean))
 
 
