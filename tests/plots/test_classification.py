@@ -194,7 +194,7 @@ def test_data_of_any_form_is_judged_alike(data):
 
 def test_the_model_is_traced_once_and_left_alone(monkeypatch):
     traces, trace = [], Classifier._probabilities
-    monkeypatch.setattr(Classifier, "_probabilities", lambda self, x: traces.append(x) or trace(self, x))
+    monkeypatch.setattr(Classifier, "_probabilities", lambda self, *given: traces.append(given) or trace(self, *given))
     model = network(keras.layers.Dense(3, activation="softmax"))
     before = [weight.copy() for weight in model.get_weights()]
     classifier = Classifier(model)
