@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import signal
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -30,6 +31,15 @@ def registries():
         for registry in (explainers, evaluators, rules, operations):
             stack.enter_context(registry.restored())
         yield
+
+
+@pytest.fixture(autouse=True)
+def ctrl_c():
+    """Ctrl-C is obeyed, also where the tests run in the background, whose processes are started to ignore it."""
+    before = signal.getsignal(signal.SIGINT)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture
