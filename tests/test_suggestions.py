@@ -64,7 +64,7 @@ def test_options():
         lrp.get_rule({"rule": "gamma", "gama": 0.5})
     assert suggested(error) == "gamma"
     with pytest.raises(TypeError) as error:
-        evaluators.AOPC(patchsize=3)
+        evaluators.AOPC(windw=3)
     assert suggested(error) == "window"
 
 
