@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import kerasxai
-from kerasxai import interrupts, running
+from kerasxai import compiled, interrupts
 from kerasxai.cli import gallery
 from kerasxai.interrupts import undisturbed
 from kerasxai.whole_files import whole_file
@@ -65,13 +65,13 @@ def test_a_folder_in_the_place_of_another(tmp_path, monkeypatch):
 
 
 def test_a_pass_of_the_model_that_nobody_waits_for(monkeypatch):
-    twice(running.Compiled.end, monkeypatch, running.Compiled, "end")
+    twice(compiled.Compiled.end, monkeypatch, compiled.Compiled, "end")
     explainer = nets.quick("rise", nets.build("sequential"), n_masks=1_000_000)
     with pytest.raises(KeyboardInterrupt):
-        monkeypatch.setattr(running, "wait", lambda *_: signal.raise_signal(signal.SIGINT))
+        monkeypatch.setattr(compiled, "wait", lambda *_: signal.raise_signal(signal.SIGINT))
         explainer(nets.images(1))
-    running._thread.submit(int).result()  # comes to its turn only when the million masks were given up
-    assert not running.is_computing()
+    compiled._thread.submit(int).result()  # comes to its turn only when the million masks were given up
+    assert not compiled.is_computing()
 
 
 COMMAND = """
