@@ -75,10 +75,13 @@ def test_a_pass_of_the_model_that_nobody_waits_for(monkeypatch):
 
 
 COMMAND = """
-import shutil, sys, time
+import shutil, signal, sys, time
 from types import SimpleNamespace
-from kerasxai import cli
+from kerasxai import cli, interrupts
 from kerasxai.cli import gallery
+
+for number in interrupts.SIGNALS:  # tests in the background are started to ignore some
+    signal.signal(number, signal.SIG_DFL)
 
 def run(options):
     with gallery.output_folder("out") as folder:
