@@ -97,7 +97,7 @@ def judged(kind, method, found, check, explainer):
     for name, one, expected, *scale in checks:
         how.append(name)
         error = difference(one, expected, *scale)
-        if error > kind.tolerance:
+        if error > kind.tolerances.get(method, kind.tolerance):
             return Cell(kind.name, method, "WRONG", name, error)
         worst = max(worst, error)
     if not checks:

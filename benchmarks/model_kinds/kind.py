@@ -45,6 +45,7 @@ class Kind:
         layer: Path of the layer CAMs read, None for the default.
         place: None, or a function: maps at the layer's size -> maps at the input's.
         tolerance: Largest error, as a share of the largest value, that is still right.
+        tolerances: Dict method -> another one.
         twins: Names of the twins the net has: "lrp", "rescale", "full_grad", "guided", "sise".
         inputs_of_layer: Index of the input whose positions the layer's maps have.
     """
@@ -65,6 +66,7 @@ class Kind:
     layer: str | None = None
     place: Callable | None = None
     tolerance: float = 2e-3
+    tolerances: dict = dataclasses.field(default_factory=dict)
     twins: tuple = ("lrp", "rescale", "full_grad", "guided", "sise")
     input_of_layer: int = 0
     name: str = ""
