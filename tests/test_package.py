@@ -1,6 +1,7 @@
 """The package as a whole: what importing it costs, touches and shows."""
 
 import ast
+import graphlib
 import importlib
 import inspect
 import subprocess
@@ -70,3 +71,26 @@ def test_another_backend_is_refused():
 def test_no_file_of_the_core_imports_opencv():
     for path in Path(kerasxai.__file__).parent.rglob("*.py"):
         assert "import cv2" not in path.read_text(), path
+
+
+def imports(path):
+    """The modules of the package that a file imports, inside functions too, but not those for annotations only."""
+    lines = [ast.parse(path.read_text())]
+    while lines:
+        line = lines.pop()
+        if isinstance(line, ast.ImportFrom) and line.module and line.module.partition(".")[0] == "kerasxai":
+            names = [alias.name for alias in line.names] if line.module == "kerasxai" else [line.module.split(".")[1]]
+            yield from names
+        if not (isinstance(line, ast.If) and isinstance(line.test, ast.Name) and line.test.id == "TYPE_CHECKING"):
+            lines += ast.iter_child_nodes(line)
+
+
+def test_imports_go_one_way_from_room_to_room():
+    root = Path(kerasxai.__file__).parent
+    rooms = {}
+    for path in root.rglob("*.py"):
+        room = path.relative_to(root).parts[0].removesuffix(".py")
+        rooms.setdefault(room, set()).update({*imports(path)} - {room})
+    order = list(graphlib.TopologicalSorter(rooms).static_order())  # a CycleError names the rooms
+    floors = ["graph", "running", "explainers", "evaluators", "plots", "comparison", "cli"]
+    assert sorted(floors, key=order.index) == floors

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from kerasxai.classes import class_indices
 from kerasxai.plots import checks, colours, layout
 from kerasxai.typing import Array, Texts
 
@@ -58,7 +59,7 @@ def prediction_bars(
     names = checks.names_of_classes(class_names, classes)
     titles = checks.texts(titles, count, "titles", "sample")
     if labels is not None:
-        labels = checks.class_indices(labels, classes)
+        labels = class_indices(labels, classes)
         if len(labels) != count:
             raise ValueError(f"`labels` must give one class for each of {count} samples. Received: {len(labels)}.")
 

@@ -1,5 +1,5 @@
 """The report of a classifier as one Figure: confusion matrix, ROC curves, bars of each class, explained examples.
-The numbers are computed in `classification`."""
+The numbers are computed in `evaluators`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import numpy as np
 
 from kerasxai.heatmap import is_signed
 from kerasxai.plots import charts, checks, colours, drawing, layout
-from kerasxai.plots.classification import judge, results
 from kerasxai.plots.layout import FIGURE_WIDTH, MARGIN, TITLE_SIZE
 from kerasxai.typing import Array, ExplainerLike, Model, Samples, Texts, Verbose
 
@@ -80,16 +79,30 @@ def classification_report(
     print(results["accuracy"], results["macro"]["f1"])
     ```
     """
+    from kerasxai.evaluators.classification import Classifier, results
     from kerasxai.explainers import build
 
     checks.check_count(batch_size, "batch_size")
     checks.check_count(examples, "examples", least=0)
     explain = build(explainer, model) if examples else None
-    true, probabilities, kept = judge(model, x, y, class_names, batch_size, examples, verbose)
+    classifier = Classifier(model)
+    if classifier.classes is not None:  # refused before any work
+        checks.names_of_classes(class_names, classifier.classes)
+    prepare = _check_that_examples_can_be_drawn if examples else None
+    true, probabilities, kept = classifier.judge(x, y, batch_size, examples, verbose, prepare)
     names = checks.names_of_classes(class_names, probabilities.shape[1])
     found = results(true, probabilities, names)
     found["examples"] = {"right": [one.index for one in kept.right], "wrong": [one.index for one in kept.wrong]}
     return found, _draw(found, kept, explain)
+
+
+def _check_that_examples_can_be_drawn(inputs):
+    if len(inputs) > 1 or not checks.is_drawable(inputs[0].shape):
+        shapes = ", ".join(str(tuple(samples.shape[1:])) for samples in inputs)
+        raise ValueError(
+            "Examples can be drawn of images (H, W, C) with C 1 or 3 and of signals (T, C). "
+            f"Received: samples of shape {shapes}. Pass examples=0 for the report without them."
+        )
 
 
 def _draw(found, kept, explain):

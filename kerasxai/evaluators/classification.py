@@ -1,5 +1,5 @@
 """A model judged as a classifier on labelled data: its probabilities, the numbers of a report, telling examples.
-How they are drawn is in `reports`."""
+Drawing them is not its job."""
 
 import math
 from collections import Counter
@@ -7,7 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kerasxai.plots import checks
+from kerasxai.batches import Batches
+from kerasxai.classes import class_indices, of_every_class
+from kerasxai.graph import Score, view
+from kerasxai.progress import Progress
+from kerasxai.running import Batch, Runner
+from kerasxai.targets import Target
 
 MOST_LISTED = 8  # class names in a note
 NO_CLASSES = "The model must have an output of shape (batch, classes). Received: {}."
@@ -39,9 +44,6 @@ class Classifier:
     """
 
     def __init__(self, model):
-        from kerasxai.graph import Score, view
-        from kerasxai.running import Runner
-
         self.graph = view(model)
         self.scorer = Score(self.graph, "probability")
         self._runner = Runner(self.scorer)
@@ -57,20 +59,52 @@ class Classifier:
 
     def __call__(self, inputs, structure):
         """Probabilities `(batch, classes)` in float64 of a flat list of input tensors."""
-        from kerasxai.running import Batch
-
         if not self.scorer.is_ready:
             self.scorer.inspect(inputs, structure)
             self._check_output()
         outputs = self._runner.call(self._probabilities, Batch(inputs), self._target)
         if outputs.shape.rank != 2:
             raise ValueError(NO_CLASSES.format(tuple(outputs.shape)))
-        return checks.probability_rows(outputs.numpy())
+        return of_every_class(outputs.numpy().astype(np.float64))
+
+    def judge(self, x, y=None, batch_size=32, examples=0, verbose=0, prepare=None):
+        """Runs the model on labelled data once.
+
+        Args:
+            x: Samples, or a dataset of `(x, y)`.
+            y: Labels of an array `x`.
+            batch_size: Most samples of a batch.
+            examples: How many right and how many wrong predictions to keep.
+            verbose: See `Progress`.
+            prepare: None, or a function of the flat list of inputs, called before the model runs on a batch.
+
+        Returns:
+            Labels `(N,)`, probabilities `(N, classes)` and the `Examples`.
+        """
+        if y is not None and self.classes is not None:  # refused before any work
+            y = class_indices(y, self.classes, "y")
+        batches = Batches(x, y, batch_size, self.graph)
+        progress = Progress(batches.size, verbose)
+        kept, all_true, all_probabilities, start = Examples(examples), [], [], 0
+        for inputs, labels in batches:
+            if labels is None:
+                raise ValueError(
+                    "`y` must give a label for each sample. Received: data without labels. Give `y`, or (x, y) data."
+                )
+            if prepare is not None:
+                prepare(inputs)
+            with progress.part(len(inputs[0])):
+                probabilities = self(inputs, batches.structure)
+            true = class_indices(labels, self.classes, "y")
+            kept.offer(inputs[0].numpy(), start, true, probabilities)
+            all_true.append(true)
+            all_probabilities.append(probabilities)
+            start += len(true)
+        progress.close()
+        return np.concatenate(all_true), np.concatenate(all_probabilities), kept
 
     @property
     def _target(self):
-        from kerasxai.targets import Target
-
         return Target(0, None, self.scorer.scale())
 
     def _probabilities(self, inputs, target):
@@ -115,61 +149,25 @@ class Examples:
             return
         predicted = probabilities.argmax(axis=1)
         surest = probabilities.max(axis=1)
-        seen = [
-            Prediction(start + row, np.array(samples[row]), int(true[row]), int(predicted[row]), float(surest[row]))
-            for row in range(len(true))
-        ]
-        self.right = self._best(self.right + [one for one in seen if one.true == one.predicted])
-        self.wrong = self._best(self.wrong + [one for one in seen if one.true != one.predicted])
+        for row, sample in enumerate(samples):
+            sample = np.array(sample)  # a copy, or a view would hold the whole batch
+            prediction = Prediction(start + row, sample, int(true[row]), int(predicted[row]), float(surest[row]))
+            side = self.right if prediction.true == prediction.predicted else self.wrong
+            side.append(prediction)
+        self.right, self.wrong = self._best(self.right), self._best(self.wrong)
 
     def _best(self, predictions):
-        turns, ranked = Counter(), []
-        for one in sorted(predictions, key=lambda one: (-one.probability, one.index)):
-            ranked.append((turns[one.true], len(ranked), one))
-            turns[one.true] += 1
-        return [one for _, _, one in sorted(ranked, key=lambda entry: entry[:2])[: self._count]]
-
-
-def judge(model, x, y, class_names, batch_size, examples, verbose):
-    """Runs the model on labelled data once.
-
-    Returns:
-        Labels `(N,)`, probabilities `(N, classes)` and the `Examples`.
-    """
-    from kerasxai.batches import Batches
-    from kerasxai.progress import Progress
-
-    classifier = Classifier(model)
-    if classifier.classes is not None:  # refused before any work
-        checks.names_of_classes(class_names, classifier.classes)
-        y = y if y is None else checks.class_indices(y, classifier.classes, "y")
-    batches = Batches(x, y, batch_size, classifier.graph)
-    progress = Progress(batches.size, verbose)
-    kept, all_true, all_probabilities, start = Examples(examples), [], [], 0
-    for inputs, labels in batches:
-        if labels is None:
-            raise ValueError(
-                "`y` must give a label for each sample. Received: data without labels. Give `y`, or (x, y) data."
-            )
-        if examples and (len(inputs) > 1 or not checks.is_drawable(inputs[0].shape)):
-            shapes = ", ".join(str(tuple(one.shape[1:])) for one in inputs)
-            raise ValueError(
-                "Examples can be drawn of images (H, W, C) with C 1 or 3 and of signals (T, C). "
-                f"Received: samples of shape {shapes}. Pass examples=0 for the report without them."
-            )
-        probabilities = classifier(inputs, batches.structure)
-        true = checks.class_indices(labels, classifier.classes, "y")
-        kept.offer(inputs[0].numpy(), start, true, probabilities)
-        all_true.append(true)
-        all_probabilities.append(probabilities)
-        start += len(true)
-        progress.add(len(true))
-    progress.close()
-    return np.concatenate(all_true), np.concatenate(all_probabilities), kept
+        turns, turn_of = Counter(), {}
+        ranked = sorted(predictions, key=lambda prediction: (-prediction.probability, prediction.index))
+        for prediction in ranked:
+            turn_of[prediction.index] = turns[prediction.true]
+            turns[prediction.true] += 1
+        ranked.sort(key=lambda prediction: turn_of[prediction.index])  # stable: the surest first within a turn
+        return ranked[: self._count]
 
 
 def results(true, probabilities, class_names):
-    """The numbers of a report as plain Python values; what they are stands in `classification_report`."""
+    """The numbers of a report as plain Python values; what they are stands in `plots.classification_report`."""
     from sklearn import metrics
 
     classes = probabilities.shape[1]

@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 from sklearn import metrics
 
-from kerasxai.plots.classification import Classifier, Examples, judge, results
+from kerasxai.evaluators.classification import Classifier, Examples, results
 
 CLASSES, SAMPLES = 4, 60
 NAMES = ["cat", "dog", "cow", "hen"]
@@ -145,7 +145,7 @@ def softmax(logits):
 )
 def test_probabilities_are_the_models_own(head, expected):
     model = network(*head)
-    true, probabilities, _ = judge(model, images(), np.zeros(10), None, 4, 0, 0)
+    true, probabilities, _ = Classifier(model).judge(images(), np.zeros(10), batch_size=4)
     np.testing.assert_allclose(probabilities, expected(model.predict(images(), verbose=0)), atol=1e-6)
     np.testing.assert_array_equal(true, np.zeros(10))
 
@@ -161,7 +161,7 @@ def test_a_subclassed_model_is_judged_too():
 
     model = Subclassed()
     expected = model(images()).numpy()
-    _, probabilities, kept = judge(model, images(), np.arange(10) % 3, None, 4, 2, 0)
+    _, probabilities, kept = Classifier(model).judge(images(), np.arange(10) % 3, batch_size=4, examples=2)
     np.testing.assert_allclose(probabilities, expected, atol=1e-6)
     assert len(kept.right) + len(kept.wrong) > 0
 
@@ -181,8 +181,8 @@ def test_a_subclassed_model_is_judged_too():
 def test_data_of_any_form_is_judged_alike(data):
     model = network(keras.layers.Dense(3, activation="softmax"))
     x, y = images(), np.arange(10) % 3
-    expected = judge(model, x, y, None, 10, 3, 0)
-    found = judge(model, *data(x, y), None, 4, 3, 0)
+    expected = Classifier(model).judge(x, y, batch_size=10, examples=3)
+    found = Classifier(model).judge(*data(x, y), batch_size=4, examples=3)
     np.testing.assert_array_equal(found[0], y)
     np.testing.assert_allclose(found[1], expected[1], atol=1e-6)
     for side in ("right", "wrong"):
@@ -261,5 +261,5 @@ def test_several_units_of_a_regression_are_no_classes():
 def test_units_of_labels_trained_from_logits_are_sigmoids():
     model = network(keras.layers.Dense(3))
     model.compile("sgd", keras.losses.BinaryCrossentropy(from_logits=True))
-    _, probabilities, _ = judge(model, images(), np.zeros(10), None, 4, 0, 0)
+    _, probabilities, _ = Classifier(model).judge(images(), np.zeros(10), batch_size=4)
     np.testing.assert_allclose(probabilities, 1 / (1 + np.exp(-model.predict(images(), verbose=0))), atol=1e-6)
