@@ -21,7 +21,7 @@ from rich.console import Console
 from rich.table import Table
 
 import kerasxai
-from kerasxai.evaluators import DropIncrease
+from kerasxai.evaluators import AverageDrop, DropIncrease
 
 CAMS = (
     "grad_cam",
@@ -81,7 +81,7 @@ def rates_of_net(net, data, methods):
     masks = {
         "strict": DropIncrease(fraction=fraction),
         "first": DropIncrease(fraction=fraction, ties="first"),
-        "soft": DropIncrease(mask="soft"),
+        "soft": AverageDrop(),
     }
     rows = []
     for explained_on in ("probability", "logit"):

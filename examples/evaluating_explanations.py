@@ -36,7 +36,7 @@ def main():
     measures = {
         "deletion": evaluators.Deletion(steps=20),
         "road": evaluators.ROAD(),
-        "noise": evaluators.Robustness("noise", levels=(0.02, 0.05, 0.1, 0.2)),
+        "noise": evaluators.NoiseRobustness(levels=(0.02, 0.05, 0.1, 0.2)),
         "randomization": evaluators.Randomization(keep_maps=1),
     }
     comparison = kerasxai.evaluate(model, x, METHODS, measures)

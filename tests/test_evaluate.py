@@ -8,7 +8,16 @@ import numpy as np
 import pytest
 
 import kerasxai
-from kerasxai.evaluators import AOPC, Deletion, DropIncrease, Evaluator, Insertion, Randomization, Robustness
+from kerasxai.evaluators import (
+    AOPC,
+    AverageDrop,
+    Deletion,
+    DropIncrease,
+    Evaluator,
+    Insertion,
+    NoiseRobustness,
+    Randomization,
+)
 from kerasxai.evaluators.controls import control_maps
 from kerasxai.explainers import Gradient
 from kerasxai.plots.colours import PLAIN
@@ -112,7 +121,7 @@ def test_controls_are_left_out_on_request(model):
 
 def test_names_that_come_again_get_a_number(model):
     methods = ["gradient", {"method": "gradient"}, "grad_cam", Gradient]
-    sizes = [AOPC(window=4, steps=2), AOPC(window=2, steps=2), DropIncrease(), DropIncrease(mask="soft")]
+    sizes = [AOPC(window=4, steps=2), AOPC(window=2, steps=2), DropIncrease(), AverageDrop()]
     found = kerasxai.evaluate(model, images(2, SHAPE), methods, sizes, controls=False)
     assert found.rows == ["gradient", "gradient#2", "grad_cam", "gradient#3"]
     assert list(found.results["gradient"]) == ["aopc", "aopc#2", "drop_increase", "drop_increase#2"]
@@ -123,14 +132,14 @@ def test_names_that_come_again_get_a_number(model):
 
 
 def test_metrics_that_two_evaluators_share_are_told_apart(model):
-    measures = [Robustness("noise", levels=[0.1]), Randomization(), Deletion(steps=2)]
+    measures = [NoiseRobustness(levels=[0.1]), Randomization(), Deletion(steps=2)]
     found = kerasxai.evaluate(model, images(2, SHAPE), "gradient", measures, controls=False)
-    assert {"robustness: spearman", "randomization: spearman", "deletion"} <= set(found.metrics)
+    assert {"noise_robustness: spearman", "randomization: spearman", "deletion"} <= set(found.metrics)
     assert "spearman" not in found.metrics
-    values = found.values("gradient", "robustness: spearman")
-    np.testing.assert_array_equal(values, found.results["gradient"]["robustness"]["spearman"])
-    assert found.summary("gradient", "robustness: spearman").mean == pytest.approx(np.mean(values))
-    with pytest.raises(ValueError, match="the metrics rmse, robustness: spearman"):
+    values = found.values("gradient", "noise_robustness: spearman")
+    np.testing.assert_array_equal(values, found.results["gradient"]["noise_robustness"]["spearman"])
+    assert found.summary("gradient", "noise_robustness: spearman").mean == pytest.approx(np.mean(values))
+    with pytest.raises(ValueError, match="the metrics rmse, noise_robustness: spearman"):
         found.values("gradient", "spearman")
 
 

@@ -11,7 +11,7 @@ from kerasxai.callbacks.base import ProbeOptions
 from kerasxai.callbacks.evaluate import Evaluate
 from kerasxai.evaluators.base import Evaluator, EvaluatorOptions
 from kerasxai.evaluators.curves import CurveOptions, OrderOptions, Replacement
-from kerasxai.evaluators.drop_increase import Mask, Ties
+from kerasxai.evaluators.drop_increase import Ties
 from kerasxai.typing import Explainers, Labels, Numbers, Samples
 
 
@@ -43,7 +43,6 @@ class _Chosen(Evaluate):
 class DropIncreaseOptions(ProbeOptions, EvaluatorOptions, total=False):
     """Options of `ExplanationCallback` and of `kerasxai.evaluators.DropIncrease`."""
 
-    mask: Mask
     fraction: float
     ties: Ties
     replace: Numbers
@@ -52,8 +51,7 @@ class DropIncreaseOptions(ProbeOptions, EvaluatorOptions, total=False):
 class DropIncrease(_Chosen):
     """Drop and increase of the score when only the most relevant positions are shown, as metrics of training.
 
-    Writes `val_<explainer>_drop_rate` (lower is better) and `val_<explainer>_increase_rate` (higher is better); with
-    `mask="soft"` `average_drop`, `average_increase` and `average_gain`.
+    Writes `val_<explainer>_drop_rate` (lower is better) and `val_<explainer>_increase_rate` (higher is better).
 
     To watch, not to stop by: a net that is sure of nothing has a low drop rate, so that a training stopped at the
     lowest ends near its beginning.
@@ -62,7 +60,7 @@ class DropIncrease(_Chosen):
         x: Probe samples, as arrays or a dataset.
         y: Labels, for `target="true"`.
         explainer: A name, config dict, class, function of the model, or explainer on the model that is trained.
-        **kwargs: `mask`, `fraction`, `ties`, `replace`, `seed`: see `kerasxai.evaluators.DropIncrease`. `target`,
+        **kwargs: `fraction`, `ties`, `replace`, `seed`: see `kerasxai.evaluators.DropIncrease`. `target`,
             `max_samples`, `every`, `every_batches`, `prefix`, `name`, `on_error`, `verbose`, `log_dir`,
             `batch_size`: see `ExplanationCallback`.
 

@@ -4,7 +4,7 @@ from kerasxai.evaluators.base import Case, Evaluator, Results, Summary
 from kerasxai.evaluators.complexity import Complexity, CompressedSize, HighlightedArea, HistogramEntropy, Sparseness
 from kerasxai.evaluators.convergence import CosineSimilarityConvergence
 from kerasxai.evaluators.curves import AOPC, Deletion, Insertion, PerturbationCurve, PixelFlipping
-from kerasxai.evaluators.drop_increase import DropIncrease
+from kerasxai.evaluators.drop_increase import AverageDrop, DropIncrease
 from kerasxai.evaluators.localization import (
     IntersectionOverUnion,
     PointingGame,
@@ -14,7 +14,14 @@ from kerasxai.evaluators.localization import (
 )
 from kerasxai.evaluators.registry import build, get, names, register
 from kerasxai.evaluators.road import ROAD
-from kerasxai.evaluators.robustness import Infidelity, LocalLipschitz, MaxSensitivity, Robustness
+from kerasxai.evaluators.robustness import (
+    Infidelity,
+    LocalLipschitz,
+    MaxSensitivity,
+    NoiseRobustness,
+    Robustness,
+    RotationRobustness,
+)
 from kerasxai.evaluators.sanity import EfficientRandomization, LabelRandomization, Randomization, RandomLogit
 from kerasxai.evaluators.shift_invariance import InputShiftInvariance
 from kerasxai.evaluators.similarity import Clusters, architecture_clusters, similarity_matrix
@@ -22,6 +29,7 @@ from kerasxai.evaluators.similarity import Clusters, architecture_clusters, simi
 __all__ = [
     "AOPC",
     "ROAD",
+    "AverageDrop",
     "Case",
     "Clusters",
     "Complexity",
@@ -40,6 +48,7 @@ __all__ = [
     "LabelRandomization",
     "LocalLipschitz",
     "MaxSensitivity",
+    "NoiseRobustness",
     "PerturbationCurve",
     "PixelFlipping",
     "PointingGame",
@@ -49,6 +58,7 @@ __all__ = [
     "RelevanceRank",
     "Results",
     "Robustness",
+    "RotationRobustness",
     "Sparseness",
     "Summary",
     "architecture_clusters",

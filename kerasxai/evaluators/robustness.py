@@ -163,86 +163,128 @@ class LocalLipschitz(Neighbourhood):
         return change / np.where(step > 0, step, np.nan)
 
 
-@register("robustness")
 class Robustness(Evaluator):
-    """How far the map of a rotated or noisy sample is from the sample's own, level by level.
+    """Base of the metrics of how far the map of a changed sample is from the sample's own, level by level.
 
-    `rmse` (maps divided by their largest absolute value), `spearman` and `ssim` are means over the levels;
-    `rmse_curve`, ... `(samples, levels)` hold each. `class_held` `(samples, levels)` tells whether the predicted class
-    stayed (NaN where the target is no class), `held_share` in what share of samples, and `rmse_held`, ... `(levels,)`
-    are means over those samples only. All-zero maps give NaN, constant ones a NaN correlation.
+    A subclass gives `change`, `pair` and `level_unit`. `rmse` (maps divided by their largest absolute value),
+    `spearman` and `ssim` are means over the levels; `rmse_curve`, ... `(samples, levels)` hold each. `class_held`
+    `(samples, levels)` tells whether the predicted class stayed (NaN where the target is no class), `held_share` in
+    what share of samples, and `rmse_held`, ... `(levels,)` are means over those samples only. All-zero maps give NaN,
+    constant ones a NaN correlation.
 
-    Rotation is that of `scipy.ndimage.rotate`, linear, 0 outside. Maps are compared inside the centred square that no
-    corner enters, `|i - c| <= c / (|cos| + |sin|)` with `c = (shorter side - 1) / 2`.
-
-    Args:
-        transform: `"rotate"` or `"noise"`.
-        levels: Angles in degrees, or standard deviations of the noise.
-        compare: After a rotation: `"forward"`: the sample's map is rotated too; `"back"`: the new map is rotated back.
-        crop: Whether rotated maps are compared inside the valid square only.
-        units: Of the noise: `"range"`: shares of each sample's range; `"absolute"`: the model's input units.
-        **kwargs: `batch_size`, `seed`, see `Evaluator`.
+    Attributes:
+        levels: How far the change goes, level by level.
+        level_unit: What a level is, in words.
     """
 
     needs = ("explainer",)
     directions = {"rmse": "lower", "spearman": "higher", "ssim": "higher"}
-
-    def __init__(
-        self,
-        transform: Literal["rotate", "noise"] = "rotate",
-        levels: Numbers | None = None,
-        compare: Literal["forward", "back"] = "forward",
-        crop: bool = True,
-        units: Literal["range", "absolute"] = "range",
-        **kwargs: Unpack[EvaluatorOptions],
-    ) -> None:
-        super().__init__(**kwargs)
-        check_one_of("transform", transform, ("rotate", "noise"))
-        check_one_of("compare", compare, ("forward", "back"))
-        check_one_of("units", units, ("range", "absolute"))
-        if levels is None:
-            levels = (15, 30, 45, 90) if transform == "rotate" else (0.05, 0.1, 0.2)
-        self.levels = several_numbers("levels", levels, least=0 if transform == "noise" else None)
-        self.transform, self.compare, self.crop, self.units = transform, compare, flag("crop", crop), units
+    levels: tuple[float, ...] = ()
+    level_unit = "level"
 
     def measure(self, case):
         samples, x = case.samples, _floating(case.samples)
-        if self.transform == "rotate" and x.ndim != 4:
-            raise ValueError(f"Rotation needs images (samples, height, width, channels). Received: {x.shape}.")
         curves = {"rmse_curve": [], "spearman_curve": [], "ssim_curve": [], "class_held": []}
-        for step, level in enumerate(self.levels):
-            changed = rotated(x, level) if self.transform == "rotate" else self._noisy(x, level, step)
-            changed = samples.as_inputs(changed)
-            first, second = self._pair(case.heatmaps, case.reduce(case.explain([changed])), level)
+        for place, level in enumerate(self.levels):
+            changed = samples.as_inputs(self.change(x, level, place))
+            first, second = self.pair(case.heatmaps, case.reduce(case.explain([changed])), level)
             curves["rmse_curve"].append(_rmse(first, second))
             curves["spearman_curve"].append(spearman(first, second))
             curves["ssim_curve"].append(ssim(first, second))
             curves["class_held"].append(_held(samples, changed))
-        found = {name: np.stack(values, axis=1) for name, values in curves.items()}
-        held = found["class_held"] == 1
+        results = {name: np.stack(values, axis=1) for name, values in curves.items()}
+        held = results["class_held"] == 1
         for name in self.directions:
-            found[name] = mean_of_known(found[name + "_curve"])
-            found[name + "_held"] = mean_of_known(np.where(held, found[name + "_curve"], np.nan).T)
-        found["held_share"] = mean_of_known(found["class_held"].T)
-        found["levels"] = np.array(self.levels, np.float64)
-        return found
+            curve = results[name + "_curve"]
+            results[name] = mean_of_known(curve)
+            results[name + "_held"] = mean_of_known(np.where(held, curve, np.nan).T)
+        results["held_share"] = mean_of_known(results["class_held"].T)
+        results["levels"] = np.array(self.levels, np.float64)
+        return results
 
-    def _noisy(self, x, level, number):
-        noise = level * np.random.default_rng([self.seed, number]).standard_normal(x.shape[1:])
-        return (x + noise * (value_range(x) if self.units == "range" else 1)).astype(x.dtype)
+    @abc.abstractmethod
+    def change(self, x, level, place):
+        """The samples at a level, which stands at a `place` among them."""
 
-    def _pair(self, reference, maps, level):
-        """The two maps to compare, of the same place."""
-        if self.transform == "noise":
-            return reference, maps
+    def pair(self, reference, maps, level):
+        """The samples' maps and those of the changed samples, laid over one another."""
+        return reference, maps
+
+
+@register("noise_robustness")
+class NoiseRobustness(Robustness):
+    """How far the map of a noisy sample is from the sample's own, level by level.
+
+    The noise is Gaussian, the same for all samples. What is returned: see `Robustness`.
+
+    Args:
+        levels: Standard deviations of the noise.
+        units: Theirs: `"range"`: shares of each sample's range; `"absolute"`: the model's input units.
+        **kwargs: `batch_size`, `seed`, see `Evaluator`.
+    """
+
+    def __init__(
+        self,
+        levels: Numbers = (0.05, 0.1, 0.2),
+        units: Literal["range", "absolute"] = "range",
+        **kwargs: Unpack[EvaluatorOptions],
+    ) -> None:
+        super().__init__(**kwargs)
+        check_one_of("units", units, ("range", "absolute"))
+        self.levels, self.units = several_numbers("levels", levels, least=0), units
+
+    @property
+    def level_unit(self):
+        return "noise, standard deviation / range" if self.units == "range" else "noise, standard deviation"
+
+    def change(self, x, level, place):
+        noise = level * np.random.default_rng([self.seed, place]).standard_normal(x.shape[1:])
+        unit = value_range(x) if self.units == "range" else 1
+        return (x + noise * unit).astype(x.dtype)
+
+
+@register("rotation_robustness")
+class RotationRobustness(Robustness):
+    """How far the map of a rotated image is from the image's own, angle by angle.
+
+    Rotation is that of `scipy.ndimage.rotate`, linear, 0 outside. Maps are compared inside the centred square that no
+    corner enters, `|i - c| <= c / (|cos| + |sin|)` with `c = (shorter side - 1) / 2`. What is returned: see
+    `Robustness`.
+
+    Args:
+        levels: Angles in degrees.
+        compare: `"forward"`: the sample's map is rotated too; `"back"`: the new map is rotated back.
+        crop: Whether maps are compared inside the valid square only.
+        **kwargs: `batch_size`, `seed`, see `Evaluator`.
+    """
+
+    level_unit = "rotation, degrees"
+
+    def __init__(
+        self,
+        levels: Numbers = (15, 30, 45, 90),
+        compare: Literal["forward", "back"] = "forward",
+        crop: bool = True,
+        **kwargs: Unpack[EvaluatorOptions],
+    ) -> None:
+        super().__init__(**kwargs)
+        check_one_of("compare", compare, ("forward", "back"))
+        self.levels = several_numbers("levels", levels)
+        self.compare, self.crop = compare, flag("crop", crop)
+
+    def change(self, x, level, place):
+        if x.ndim != 4:
+            raise ValueError(f"Rotation needs images (samples, height, width, channels). Received: {x.shape}.")
+        return rotated(x, level)
+
+    def pair(self, reference, maps, level):
         if self.compare == "forward":
             reference = rotated(reference, level)
         else:
             maps = rotated(maps, -level)
         if not self.crop:
             return reference, maps
-        window = valid_square(maps.shape[1:], level)
-        inside = (slice(None), *window)
+        inside = (slice(None), *valid_square(maps.shape[1:], level))
         return reference[inside], maps[inside]
 
 
@@ -260,6 +302,7 @@ def valid_square(size, angle):
     reach = (min(size) - 1) / 2 / (abs(np.cos(radians)) + abs(np.sin(radians)))
     window = []
     for length in size:
+        # The slack lets a pixel stay that rounding alone puts outside.
         inside = np.flatnonzero(np.abs(np.arange(length) - (length - 1) / 2) <= reach + 1e-9)
         window.append(slice(int(inside[0]), int(inside[-1]) + 1) if len(inside) else slice(0, 0))
     if any(part.start == part.stop for part in window):

@@ -127,19 +127,19 @@ def robustness(results: Results | dict[str, Results], title: str | None = None) 
     the SSIM of signals, has no panel.
 
     Args:
-        results: `Results` of `kerasxai.evaluators.Robustness`, or a dict name -> Results, with the same transform.
+        results: `Results` of `kerasxai.evaluators.RotationRobustness` or `NoiseRobustness`, or a dict name -> Results.
         title: Title, or None.
 
     Returns:
         A `matplotlib.figure.Figure`.
 
     Raises:
-        ValueError: `results` are of another evaluator, or of several transforms.
+        ValueError: `results` are of another evaluator, or of several.
 
     Example:
 
     ```python
-    noise = kerasxai.evaluators.Robustness("noise")
+    noise = kerasxai.evaluators.NoiseRobustness()
     results = {name: noise(model, images, explainer=name) for name in ("grad_cam", "gradient_x_input")}
     kerasxai.plots.robustness(results).savefig("noise.png")
     ```
@@ -204,17 +204,10 @@ def _draw_levels(axes, one, values, **look):
 
 def _unit(results):
     """What the levels of these results are."""
-    kinds = {(bands.option(one, "transform", None), bands.option(one, "units", None)) for one in results.values()}
-    units = {
-        "rotate": "rotation, degrees",
-        "range": "noise, standard deviation / range",
-        "absolute": "noise, standard deviation",
-        None: "level",
-    }
-    found = {units[transform if transform in ("rotate", None) else noise] for transform, noise in kinds}
-    if len(found) > 1:
-        raise ValueError(f"`results` must be of one transform. Received: {', '.join(sorted(found))}.")
-    return found.pop()
+    units = {bands.option(one, "level_unit", "level") for one in results.values()}
+    if len(units) > 1:
+        raise ValueError(f"`results` must have levels of one kind. Received: {', '.join(sorted(units))}.")
+    return units.pop()
 
 
 def _styles():

@@ -67,12 +67,12 @@ def test_folder_holds_table_figures_and_page(model, tmp_path):
 
 
 def test_curves_of_every_kind_are_on_the_page(model, tmp_path):
-    metrics = ["aopc", "road", "robustness", "randomization", "complexity"]
+    metrics = ["aopc", "road", "noise_robustness", "randomization", "complexity"]
     given = [part for name in metrics for part in ("--metric", name)]
-    options = ["--metric-option", "transform=noise", "--metric-option", "keep_maps=1"]
+    options = ["--metric-option", "keep_maps=1"]
     assert evaluate(tmp_path, "--method", "gradient_x_input", *given, *options) == 0
     pictures = {path.stem for path in (tmp_path / "out").glob("*.png")}
-    assert pictures == {"comparison", "aopc", "road", "robustness", "randomization"}
+    assert pictures == {"comparison", "aopc", "road", "noise_robustness", "randomization"}
     page = (tmp_path / "out" / "index.html").read_text()
     assert all(f'src="{name}.png"' in page for name in pictures)
     values = json.loads((tmp_path / "out" / "comparison.json").read_text())["values"]["gradient_x_input"]

@@ -12,7 +12,7 @@ from scipy import stats
 
 import kerasxai
 from kerasxai import evaluators
-from kerasxai.evaluators import AOPC, Case, Deletion, DropIncrease, Evaluator, Insertion, PixelFlipping
+from kerasxai.evaluators import AOPC, AverageDrop, Case, Deletion, DropIncrease, Evaluator, Insertion, PixelFlipping
 from kerasxai.evaluators.base import ranks
 from tests import nets
 from tests.test_untouched import BUILDERS, assert_untouched, fitted, state_before
@@ -21,7 +21,7 @@ from tests.truth import conv_net, images, predictions, randomise
 SHAPE = (8, 10, 3)
 PRESETS = {
     "drop_increase": DropIncrease(fraction=0.4),
-    "soft": DropIncrease(mask="soft"),
+    "average_drop": AverageDrop(),
     "aopc": AOPC(window=4, steps=3),
     "deletion": Deletion(steps=4),
     "insertion": Insertion(steps=4),

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import kerasxai
-from kerasxai.evaluators import DropIncrease
+from kerasxai.evaluators import AverageDrop, DropIncrease
 from kerasxai.evaluators.scoring import ScoredModel
 from tests.truth import conv_net, images, predictions
 
@@ -27,9 +27,9 @@ def p(logit):
     return 1 / (1 + np.exp(-logit))
 
 
-def evaluate(weights, maps, x=None, bias=0.0, **options):
+def evaluate(weights, maps, x=None, bias=0.0, metric=DropIncrease, **options):
     x = np.ones(np.shape(maps), "float32") if x is None else np.asarray(x, "float32")
-    return DropIncrease(**options)(weighted_sum(weights, bias), x[..., np.newaxis], np.asarray(maps, float), target=0)
+    return metric(**options)(weighted_sum(weights, bias), x[..., np.newaxis], np.asarray(maps, float), target=0)
 
 
 # Closed forms
@@ -56,11 +56,11 @@ def test_hiding_what_speaks_against_the_class_increases():
 def test_soft_mask():
     weights, maps = [2.0, -1.0, 3.0, 1.0], [[-5, 1, 2, 4], [2, 4, 3, 3]]
     shares = np.array([[0, 0.25, 0.5, 1], [0, 1, 0.5, 0.5]])
-    found = evaluate(weights, maps, bias=-4.0, mask="soft")
+    found = evaluate(weights, maps, bias=-4.0, metric=AverageDrop)
     before, after = p(1.0), p(shares @ weights - 4)
     np.testing.assert_allclose(found["average_drop"], 100 * np.maximum(before - after, 0) / before, rtol=1e-5)
     np.testing.assert_array_equal(found["average_increase"], 100 * (after > before))
-    rising = evaluate(weights, maps, bias=-4.0, mask="soft", x=np.full((2, 4), -1.0))
+    rising = evaluate(weights, maps, bias=-4.0, metric=AverageDrop, x=np.full((2, 4), -1.0))
     before, after = p(-9.0), p(-shares @ weights - 4)
     assert (after > before).all()
     np.testing.assert_allclose(rising["average_gain"], 100 * (after - before) / (1 - before), rtol=1e-4)
@@ -114,7 +114,7 @@ def test_a_fraction_below_one_position_keeps_nothing(ties):
     assert shown([[5, 4, 3, 2, 1]], fraction=0.1, ties=ties) == [[]]
 
 
-@pytest.mark.parametrize("options", [{"fraction": 0.4}, {"mask": "soft"}])
+@pytest.mark.parametrize("options", [{"fraction": 0.4}, {"metric": AverageDrop}])
 def test_constant_map_shows_nothing_and_is_counted(options):
     found = evaluate([1.0, 1.0, 1.0], [[0] * 3, [7] * 3, [-2] * 3, [1, 2, 3]], **options)
     drop = next(iter(found))
@@ -124,11 +124,19 @@ def test_constant_map_shows_nothing_and_is_counted(options):
 
 @pytest.mark.parametrize("wrong", [np.nan, np.inf])
 @pytest.mark.parametrize(
-    "options", [{}, {"ties": "first"}, {"ties": "random"}, {"fraction": 1}, {"mask": "soft"}], ids=str
+    "options",
+    [
+        {"fraction": 0.4},
+        {"fraction": 0.4, "ties": "first"},
+        {"fraction": 0.4, "ties": "random"},
+        {"fraction": 1},
+        {"metric": AverageDrop},
+    ],
+    ids=str,
 )
 @pytest.mark.filterwarnings("error")
 def test_map_that_is_not_finite_is_nan(options, wrong):
-    found = evaluate([1.0, 1.0, 1.0], [[3, 2, 1], [3, wrong, 1]], **{"fraction": 0.4, **options})
+    found = evaluate([1.0, 1.0, 1.0], [[3, 2, 1], [3, wrong, 1]], **options)
     for name, values in found.items():
         np.testing.assert_array_equal(np.isnan(values), [False, True])
         assert found.summary()[name].nan == 1
@@ -140,7 +148,7 @@ def test_probabilities_of_zero_and_one():
     top = evaluate([200.0, 0, 0], [[0, 1, 0], [0, 1, 0]], x, fraction=0.4)
     np.testing.assert_allclose(top["drop_rate"], [50, 0])
     np.testing.assert_array_equal(top["increase_rate"], [0, 100])
-    soft = evaluate([200.0, 0, 0], [[1, 0, 0], [0, 1, 0]], x, mask="soft")
+    soft = evaluate([200.0, 0, 0], [[1, 0, 0], [0, 1, 0]], x, metric=AverageDrop)
     np.testing.assert_array_equal(soft["average_gain"], [0, 50])
     np.testing.assert_array_equal(soft["average_drop"], 0)
 
@@ -159,7 +167,6 @@ def test_fill():
 @pytest.mark.parametrize(
     "options, part",
     [
-        ({"mask": "hard"}, "`mask`"),
         ({"ties": "last"}, "`ties`"),
         ({"fraction": 0}, "`fraction`"),
         ({"fraction": 1.1}, "`fraction`"),
@@ -206,29 +213,36 @@ def test_equals_the_plain_twin(size):
     assert found["increase_rate"].any() and found["drop_rate"].any()
 
 
-@settings(deadline=None, max_examples=10)
-@given(
-    rows=st.lists(st.lists(st.integers(-3, 3), min_size=5, max_size=5), min_size=1, max_size=4),
-    fraction=st.floats(0.05, 1),
-    ties=st.sampled_from(["strict", "first", "random"]),
-    mask=st.sampled_from(["top", "soft"]),
-)
-def test_ranges_and_sizes(rows, fraction, ties, mask):
-    evaluator = DropIncrease(fraction=fraction, ties=ties, mask=mask)
+ROWS = st.lists(st.lists(st.integers(-3, 3), min_size=5, max_size=5), min_size=1, max_size=4)
+
+
+def rates_of(evaluator, rows):
+    """The results of a small model on maps, all of which are shares."""
     model = MODELS.setdefault("five", weighted_sum([0.5, -0.3, 0.2, -0.6, 0.4]))
-    scored, x = evaluator.scored_model(model), np.ones((len(rows), 5, 1), "float32")
-    case = kerasxai.evaluators.Case(model, scored.samples(x), np.array(rows))
-    results = evaluator.evaluate(case)
+    results = evaluator(model, np.ones((len(rows), 5, 1), "float32"), np.array(rows))
     for values in results.values():
         assert (values >= 0).all() and (values <= 100).all()
-    masks, k = evaluator.masks(case), int(5 * fraction)
+
+
+@settings(deadline=None, max_examples=10)
+@given(rows=ROWS, fraction=st.floats(0.05, 1), ties=st.sampled_from(["strict", "first", "random"]))
+def test_ranges_and_sizes(rows, fraction, ties):
+    evaluator = DropIncrease(fraction=fraction, ties=ties)
+    rates_of(evaluator, rows)
+    masks, k = evaluator.masks(np.array(rows, float)), int(5 * fraction)
+    kept = masks.sum(axis=1)
+    assert (kept <= k).all() if ties == "strict" and k < 5 else (kept == k).all()
+    for row, shown in zip(np.array(rows), masks):
+        if 0 < shown.sum() < 5:
+            assert row[shown].min() >= row[~shown].max()
+
+
+@settings(deadline=None, max_examples=5)
+@given(rows=ROWS)
+def test_ranges_of_what_is_veiled(rows):
+    rates_of(AverageDrop(), rows)
+    masks = AverageDrop().masks(np.array(rows, float))
     assert masks.min() >= 0 and masks.max() <= 1
-    if mask == "top":
-        kept = masks.sum(axis=1)
-        assert (kept <= k).all() if ties == "strict" and k < 5 else (kept == k).all()
-        for row, shown in zip(np.array(rows), masks):
-            if 0 < shown.sum() < 5:
-                assert row[shown].min() >= row[~shown].max()
 
 
 @settings(deadline=None, max_examples=15)

@@ -20,9 +20,10 @@ OPTIONS = {  # few steps and draws
     "insertion": {"steps": 3},
     "local_lipschitz": {"n_samples": 2},
     "max_sensitivity": {"n_samples": 2},
+    "noise_robustness": {"levels": [0.1]},
     "pixel_flipping": {"steps": 2},
     "road": {"percentages": (20, 60)},
-    "robustness": {"levels": [10]},
+    "rotation_robustness": {"levels": [10]},
 }
 X = nets.images(4)
 MASKS = np.zeros(X.shape[:-1], bool)

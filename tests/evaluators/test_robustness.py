@@ -82,14 +82,14 @@ def test_gradient_x_input_of_a_linear_model_moves_as_by_hand():
 
 def test_no_noise_changes_nothing_and_noise_does_not_depend_on_batch_mates():
     model, x = conv_net(head="softmax"), images(4, (8, 10, 3))
-    evaluator = evaluators.Robustness("noise", levels=(0, 0.3))
+    evaluator = evaluators.NoiseRobustness(levels=(0, 0.3))
     found = evaluator(model, x, explainer="gradient")
     np.testing.assert_allclose(found["rmse_curve"][:, 0], 0, atol=1e-6)
     np.testing.assert_allclose(found["spearman_curve"][:, 0], 1)
     np.testing.assert_allclose(found["ssim_curve"][:, 0], 1)
     assert (found["rmse_curve"][:, 1] > 0.01).all()
     assert (found["class_held"][:, 0] == 1).all()
-    alone = evaluators.Robustness("noise", levels=(0, 0.3))(model, x[2:3], explainer="gradient")
+    alone = evaluators.NoiseRobustness(levels=(0, 0.3))(model, x[2:3], explainer="gradient")
     np.testing.assert_allclose(alone["rmse_curve"], found["rmse_curve"][2:3], atol=1e-4)
 
 
@@ -99,7 +99,7 @@ def test_a_model_that_turns_with_its_input_is_robust_to_rotation(compare):
     model = keras.Sequential([keras.Input((9, 9, 1)), keras.layers.Flatten(), keras.layers.Dense(1)])
     model.layers[-1].set_weights([np.ones((81, 1)), np.zeros(1)])
     x = images(3, (9, 9, 1))
-    evaluator = evaluators.Robustness("rotate", levels=(0, 90, -90, 180), compare=compare)
+    evaluator = evaluators.RotationRobustness(levels=(0, 90, -90, 180), compare=compare)
     found = evaluator(model, x, explainer="gradient_x_input")
     np.testing.assert_allclose(found["rmse_curve"], 0, atol=1e-5)
     np.testing.assert_allclose(found["spearman_curve"], 1, atol=1e-3)
@@ -112,8 +112,8 @@ def test_rotated_maps_are_compared_inside_the_valid_area():
     rows, columns = np.mgrid[:21, :21]
     x = (1 + rows + columns).astype("float32")[None, ..., None]  # linear, so that interpolation is exact inside
     options = {"levels": (30,), "compare": "back"}
-    cropped = evaluators.Robustness("rotate", **options)(model, x, explainer="gradient_x_input")
-    whole = evaluators.Robustness("rotate", crop=False, **options)(model, x, explainer="gradient_x_input")
+    cropped = evaluators.RotationRobustness(**options)(model, x, explainer="gradient_x_input")
+    whole = evaluators.RotationRobustness(crop=False, **options)(model, x, explainer="gradient_x_input")
     assert cropped["rmse"][0] < 1e-3 < 0.1 < whole["rmse"][0]
 
 
@@ -126,7 +126,7 @@ def test_nothing_from_outside_enters_the_valid_square(angle):
 
 def test_figures_over_the_samples_that_kept_their_class():
     model, x = conv_net(head="softmax"), images(6, (8, 10, 3), seed=4)
-    found = evaluators.Robustness("noise", levels=(2.0,))(model, x, explainer="gradient")
+    found = evaluators.NoiseRobustness(levels=(2.0,))(model, x, explainer="gradient")
     held = found["class_held"][:, 0] == 1
     assert 0 < held.sum() < 6, "the test needs both kinds"
     assert found["held_share"][0] == pytest.approx(held.mean())
@@ -139,9 +139,14 @@ def test_options_are_checked():
         evaluators.MaxSensitivity()(model, x, np.ones((1, 8, 10)))
     with pytest.raises(ValueError, match="maps` must be those of"):
         evaluators.MaxSensitivity()(model, x, np.ones((1, 8, 10)), explainer="gradient")
-    for wrong in ({"transform": "shear"}, {"transform": "noise", "levels": (-1,)}, {"levels": (np.nan,)}):
+    for metric, wrong in (
+        ("noise_robustness", {"levels": (-1,)}),
+        ("noise_robustness", {"units": "percent"}),
+        ("rotation_robustness", {"levels": (np.nan,)}),
+        ("rotation_robustness", {"compare": "sideways"}),
+    ):
         with pytest.raises(ValueError, match="must"):
-            evaluators.Robustness(**wrong)
+            evaluators.get(metric)(**wrong)
     for wrong in (0, -1, True):
         with pytest.raises(ValueError, match="radius"):
             evaluators.MaxSensitivity(radius=wrong)

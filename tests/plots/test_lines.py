@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from kerasxai import plots
-from kerasxai.evaluators import ROAD, Robustness
+from kerasxai.evaluators import ROAD, NoiseRobustness, RotationRobustness
 from kerasxai.evaluators.base import bootstrap_interval
 from kerasxai.plots import bands, colours
 from tests.plots.rendering import assert_texts_are_readable
@@ -151,11 +151,11 @@ def test_many_explainers_stay_readable():
 # Robustness
 
 
-def robust(seed=0, levels=(15, 30, 90), samples=9, held=None, **options):
+def robust(seed=0, levels=(15, 30, 90), samples=9, held=None, metric=RotationRobustness, **options):
     random = np.random.default_rng(seed)
     found = {name + "_curve": random.random((samples, len(levels))) for name in ("rmse", "spearman", "ssim")}
     held = np.rint(np.random.default_rng(5).random((samples, len(levels)))) if held is None else held
-    evaluator = Robustness(levels=levels, seed=2, **options)
+    evaluator = metric(levels=levels, seed=2, **options)
     return Results(evaluator, {**found, "class_held": held, "levels": np.array(levels, float)})
 
 
@@ -195,7 +195,7 @@ def test_shares_of_several_models_have_a_line_each():
 
 
 def test_levels_are_drawn_in_rising_order_and_their_numbers_apart():
-    results = robust(levels=(0.2, 0.01, 0.011, 0.1), transform="noise")
+    results = robust(levels=(0.2, 0.01, 0.011, 0.1), metric=NoiseRobustness)
     figure = plots.robustness(results)
     assert_texts_are_readable(figure)
     (line, _) = figure.axes[0].lines
@@ -204,13 +204,13 @@ def test_levels_are_drawn_in_rising_order_and_their_numbers_apart():
     np.testing.assert_allclose(line.get_ydata(), results["rmse_curve"].mean(axis=0)[order])
     assert [label.get_text() for label in figure.axes[0].get_xticklabels()] == ["0.01", "0.1", "0.2"]
     assert figure.axes[0].get_xlabel() == "noise, standard deviation / range"
-    absolute = plots.robustness(robust(transform="noise", units="absolute"))
+    absolute = plots.robustness(robust(metric=NoiseRobustness, units="absolute"))
     assert absolute.axes[0].get_xlabel() == "noise, standard deviation"
 
 
 @pytest.mark.filterwarnings("error")
 def test_what_does_not_exist_has_no_panel():
-    signals = robust(samples=1, levels=(0.1,), transform="noise", held=np.full((1, 1), np.nan))
+    signals = robust(samples=1, levels=(0.1,), metric=NoiseRobustness, held=np.full((1, 1), np.nan))
     signals["ssim_curve"][:] = np.nan
     figure = plots.robustness(signals)
     assert [axes.get_ylabel() for axes in figure.axes] == ["RMSE of the maps", "Spearman correlation"]
@@ -239,6 +239,6 @@ def test_other_results_are_refused(draw, results, parts):
     assert all(part in str(refusal.value) for part in [*parts, "kerasxai.evaluators."]), str(refusal.value)
 
 
-def test_two_transforms_in_one_figure_are_refused():
-    with pytest.raises(ValueError, match=r"one transform.*noise.*rotation"):
-        plots.robustness({"a": robust(), "b": robust(transform="noise")})
+def test_levels_of_two_kinds_in_one_figure_are_refused():
+    with pytest.raises(ValueError, match=r"levels of one kind.*noise.*rotation"):
+        plots.robustness({"a": robust(), "b": robust(metric=NoiseRobustness)})
