@@ -14,9 +14,10 @@ if TYPE_CHECKING:  # for editors, which do not run `__getattr__`
     from kerasxai.evaluating import evaluate
     from kerasxai.explainers import lrp
     from kerasxai.explaining import explain
-    from kerasxai.graph import Operation, layer_table, register_operation
+    from kerasxai.graph import Operation, register_operation
     from kerasxai.heatmap import to_heatmap
     from kerasxai.images import load_images
+    from kerasxai.layer_tables import layer_table
     from kerasxai.saved_models import load_model
     from kerasxai.targets import of_logits
 
@@ -48,7 +49,7 @@ _MODULES = {
     "Operation": "graph",
     "evaluate": "evaluating",
     "explain": "explaining",
-    "layer_table": "graph",
+    "layer_table": "layer_tables",
     "load_images": "images",
     "load_model": "saved_models",
     "lrp": "explainers",

@@ -13,7 +13,7 @@ from kerasxai.graph.model_graph import ModelGraph, Node
 from kerasxai.graph.opaque_model import OpaqueModel
 from kerasxai.graph.operations import Operation, register_operation
 from kerasxai.graph.score import Score, view
-from kerasxai.graph.target_layer import default_layer, layer_table
+from kerasxai.graph.target_layer import default_layer
 
 __all__ = [
     "ModelGraph",
@@ -23,7 +23,6 @@ __all__ = [
     "Score",
     "block_ends",
     "default_layer",
-    "layer_table",
     "register_operation",
     "view",
 ]
