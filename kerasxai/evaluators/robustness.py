@@ -203,10 +203,10 @@ class Robustness(Evaluator):
         return results
 
     @abc.abstractmethod
-    def change(self, x, level, place):
+    def change(self, x: np.ndarray, level: float, place: int) -> np.ndarray:
         """The samples at a level, which stands at a `place` among them."""
 
-    def pair(self, reference, maps, level):
+    def pair(self, reference: np.ndarray, maps: np.ndarray, level: float) -> tuple[np.ndarray, np.ndarray]:
         """The samples' maps and those of the changed samples, laid over one another."""
         return reference, maps
 
