@@ -10,7 +10,6 @@ import pytest
 import kerasxai
 from kerasxai.evaluators import (
     AOPC,
-    AverageDrop,
     Deletion,
     DropIncrease,
     Evaluator,
@@ -121,11 +120,11 @@ def test_controls_are_left_out_on_request(model):
 
 def test_names_that_come_again_get_a_number(model):
     methods = ["gradient", {"method": "gradient"}, "grad_cam", Gradient]
-    sizes = [AOPC(window=4, steps=2), AOPC(window=2, steps=2), DropIncrease(), AverageDrop()]
+    sizes = [AOPC(window=4, steps=2), AOPC(window=2, steps=2), DropIncrease(), DropIncrease(ties="first")]
     found = kerasxai.evaluate(model, images(2, SHAPE), methods, sizes, controls=False)
     assert found.rows == ["gradient", "gradient#2", "grad_cam", "gradient#3"]
     assert list(found.results["gradient"]) == ["aopc", "aopc#2", "drop_increase", "drop_increase#2"]
-    assert {"aopc", "aopc#2: aopc", "aopc#2: abpc", "drop_rate", "drop_increase#2: average_gain"} <= set(found.metrics)
+    assert {"aopc", "aopc#2: aopc", "aopc#2: abpc", "drop_rate", "drop_increase#2: drop_rate"} <= set(found.metrics)
     large = AOPC(window=4, steps=2)(model, images(2, SHAPE), explainer="gradient")
     assert found.summary("gradient", "aopc").mean == pytest.approx(large["aopc"].mean(), rel=1e-4)
     assert found.summary("gradient", "aopc#2: aopc").mean != found.summary("gradient", "aopc").mean

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from kerasxai.explainers.base import Explainer
 from kerasxai.explainers.registry import register
-from kerasxai.graph.model_graph import Node
+from kerasxai.graph.reading import Node
 from kerasxai.targets import Target
 
 

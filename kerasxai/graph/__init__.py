@@ -9,9 +9,10 @@ if keras.backend.backend() != "tensorflow":
     )
 
 from kerasxai.graph.blocks import block_ends
-from kerasxai.graph.model_graph import ModelGraph, Node
+from kerasxai.graph.model_graph import ModelGraph
 from kerasxai.graph.opaque_model import OpaqueModel
 from kerasxai.graph.operations import Operation, register_operation
+from kerasxai.graph.reading import Node
 from kerasxai.graph.score import Score, view
 from kerasxai.graph.target_layer import default_layer
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from kerasxai.graph.linear import LINEAR
-from kerasxai.graph.model_graph import ModelGraph, Node
+from kerasxai.graph.model_graph import ModelGraph
+from kerasxai.graph.reading import Node
 from kerasxai.graph.target_layer import default_layer, is_candidate
 
 # A side this many times smaller is a reduction; a border cut off by an unpadded convolution is not.

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import keras
 
-from kerasxai.graph.model_graph import ModelGraph, Node
+from kerasxai.graph.model_graph import ModelGraph
+from kerasxai.graph.reading import Node
 
 # What only moves, drops or pools positions adds nothing to the map of the layer before it. Subclasses are taken for
 # their parents: this chooses which layer to look at, and says nothing of what it computes.

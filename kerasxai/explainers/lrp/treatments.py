@@ -17,7 +17,7 @@ from kerasxai.graph.operations import what_does
 if TYPE_CHECKING:
     from kerasxai.explainers.lrp.ledger import Entries
     from kerasxai.graph.forward import Forward
-    from kerasxai.graph.model_graph import Node
+    from kerasxai.graph.reading import Node
 
 # Sums have no parameters of their own to blow relevance up; this only keeps them from dividing by 0.
 _SUM = Epsilon(1e-9)
