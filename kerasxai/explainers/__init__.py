@@ -20,6 +20,8 @@ from kerasxai.explainers.gradient_free_cam import AblationCAM, ScoreCAM
 from kerasxai.explainers.guided_grad_cam import GuidedGradCAM
 from kerasxai.explainers.guided_ig import GuidedIG
 from kerasxai.explainers.integrated_gradients import ExpectedGradients, IntegratedGradients
+from kerasxai.explainers.kernel_shap import KernelSHAP
+from kerasxai.explainers.lime import LIME
 from kerasxai.explainers.lrp import LRP, BayesianLRP, RelevanceCAM
 from kerasxai.explainers.noise import NoiseExplainer, NoisePercentiles, SmoothGrad, SmoothGradSquared, VarGrad
 from kerasxai.explainers.occlusion import Occlusion
@@ -29,7 +31,7 @@ from kerasxai.explainers.registry import build, from_config, get, names, registe
 from kerasxai.explainers.rise import RISE
 from kerasxai.explainers.sise import SISE
 from kerasxai.explainers.sp_lime import sp_lime
-from kerasxai.explainers.surrogate import LIME, KernelSHAP, SurrogateExplainer
+from kerasxai.explainers.surrogate import SurrogateExplainer
 from kerasxai.explainers.xrai import XRAI
 
 __all__ = [

@@ -60,7 +60,7 @@ class FairCoins:
         """
         width = int(segments.max())
         bits = self._columns(indices, width) < 0.5
-        bits[indices == 0] = True
+        bits[indices == 0] = True  # the sample itself
         kept = bits[:, np.newaxis] & (np.arange(width) < segments[:, np.newaxis])
         share = kept.sum(axis=2) / segments
         distance = np.where(share > 0, 1 - np.sqrt(share), 1.0)
@@ -86,7 +86,7 @@ class ShapleyKernel:
 
     def count(self, segments):
         """How many coalitions there are for samples with so many segments."""
-        return max(2**m - 2 if self._is_exact(m) else self._draws for m in np.unique(segments).tolist())
+        return max(self._count_of(m) for m in np.unique(segments).tolist())
 
     def determine(self, segments):
         """See `FairCoins`; the sum of the values is given."""
@@ -98,14 +98,19 @@ class ShapleyKernel:
         weights = np.zeros((len(indices), len(segments)))
         for m in np.unique(segments).tolist():
             mine = segments == m
-            bits, weight = (self._all if self._is_exact(m) else self._drawn)(indices, m)
+            make = self._all if self._is_exact(m) else self._drawn
+            bits, weight = make(indices, m)
             kept[:, mine, :m], weights[:, mine] = bits[:, np.newaxis], weight[:, np.newaxis]
         return kept, weights
 
+    def _count_of(self, m):
+        return 2**m - 2 if self._is_exact(m) else self._draws
+
     def _is_exact(self, m):
-        return m <= 62 and 2**m - 2 <= self._limit
+        return m <= 62 and 2**m - 2 <= self._limit  # the bits of a coalition are those of an int64
 
     def _all(self, indices, m):
+        # The coalition number i holds the segments whose bits are set in i + 1.
         bits = (indices[:, np.newaxis] + 1 >> np.arange(m)) & 1
         exists = indices < 2**m - 2
         size = bits[exists].sum(axis=1)
@@ -114,11 +119,15 @@ class ShapleyKernel:
         return (bits > 0) & exists[:, np.newaxis], weights
 
     def _drawn(self, indices, m):
+        pairs, is_complement = indices // 2, indices % 2 == 1
         sizes = np.arange(1, m)
-        shares = np.cumsum(1 / (sizes * (m - sizes)))
-        size = 1 + np.searchsorted(shares / shares[-1], self._sizes[indices // 2])
-        order = self._columns(indices // 2, m).argsort(axis=1, kind="stable").argsort(axis=1, kind="stable")
-        bits = (order < size[:, np.newaxis]) ^ (indices % 2 == 1)[:, np.newaxis]
+        shares = np.cumsum(1 / (sizes * (m - sizes)))  # C(M, s) coalitions of the size s share a factor C(M, s)
+        size = sizes[np.searchsorted(shares / shares[-1], self._sizes[pairs])]
+        # The segments with the smallest numbers are drawn, so many as the size says.
+        ascending = self._columns(pairs, m).argsort(axis=1, kind="stable")
+        ranks = ascending.argsort(axis=1, kind="stable")
+        is_drawn = ranks < size[:, np.newaxis]
+        bits = is_drawn ^ is_complement[:, np.newaxis]
         exists = indices < self._draws
         return bits & exists[:, np.newaxis], exists.astype(np.float64)
 

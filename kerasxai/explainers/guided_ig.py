@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any, NamedTuple
 
 import tensorflow as tf
 from typing_extensions import Unpack
@@ -85,7 +86,8 @@ class GuidedIG(BaselineExplainer):
     def _along(self, starts, inputs, target):
         """Attributions along the path from one baseline."""
         real = [index for index, x in enumerate(inputs) if is_real(x)]
-        start, end = (_flat([tensors[index] for index in real]) for tensors in (starts, inputs))
+        start = _flat([starts[index] for index in real])
+        end = _flat([inputs[index] for index in real])
         way = end - start  # (batch, values)
         length = tf.abs(way)
         # How far each value has come, from 0 to 1; one that has no way to go has arrived.
@@ -109,38 +111,65 @@ class GuidedIG(BaselineExplainer):
         """Progress once the path has gone the share `share` of its whole L1 length. All tensors `(batch, values)`.
 
         Round by round the values with the smallest gradient go to the limit, in the last round as far as is needed.
-        Rounds take ever steeper values, so two bounds tell which go all the way and which a part of it.
         """
-        values = progress.shape[1]
-        place = math.floor(self.fraction * (values - 1))  # of the steepest value of a round, from 0
-        rounds = math.ceil(values / (place + 1))
         limit = tf.minimum(share + self.max_distance, 1.0)
         progress = tf.maximum(progress, share - self.max_distance)
         room = limit - progress
         within_reach = length * room
         missing = _sum(within_reach) - (limit - share) * _sum(length)
         # A value at the limit does not count; nor does one whose gradient is not a number, which nothing compares to.
-        zero, infinite = tf.constant(0.0, room.dtype), tf.constant(math.inf, room.dtype)
-        steepness = tf.where((room > _ARRIVED) & (steepness < infinite), steepness, infinite)
+        is_counted = (room > _ARRIVED) & (steepness < math.inf)
+        steepness = tf.where(is_counted, steepness, tf.constant(math.inf, room.dtype))
+        before, last = self._rounds(steepness, within_reach, missing)
+        part = tf.minimum(tf.math.divide_no_nan(missing - before.reached, last.reached - before.reached), 1.0)
+        share_of_room = tf.where(steepness <= last.bound, part, tf.zeros_like(part))
+        share_of_room = tf.where(steepness <= before.bound, tf.ones_like(part), share_of_room)
+        return progress + room * share_of_room
 
-        def take(round_, bounds, reached):
-            """`bounds` and `reached`: what the round before took, what it had reached, then the same of this one."""
-            left = tf.where(steepness > bounds[1], steepness, infinite)
-            bound = tf.minimum(tf.raw_ops.NthElement(input=left, n=place)[:, tf.newaxis], room.dtype.max)
-            now = _sum(tf.where(steepness <= bound, within_reach, zero))
-            done = reached[1] >= missing
-            bounds = tf.where(done, bounds[0], bounds[1]), tf.where(done, bounds[1], bound)
-            return round_ + 1, bounds, (tf.where(done, reached[0], reached[1]), tf.where(done, reached[1], now))
+    def _rounds(self, steepness, within_reach, missing):
+        """The `_Round` in which each sample's path arrives, and the one before, whose values go all the way.
 
-        def goes_on(round_, bounds, reached):
-            return (round_ < rounds) & tf.reduce_any(reached[1] < missing)
+        Args:
+            steepness: Of each value, infinite where it does not count, `(batch, values)`.
+            within_reach: How far each value can take the path.
+            missing: How far the path has to go, `(batch, 1)`.
+        """
+        values = steepness.shape[1]
+        place = math.floor(self.fraction * (values - 1))  # of the steepest value of a round, from 0
+        rounds = math.ceil(values / (place + 1))
+        infinite = tf.constant(math.inf, steepness.dtype)
+
+        def take(number, before, last):
+            left = tf.where(steepness > last.bound, steepness, infinite)
+            bound = tf.raw_ops.NthElement(input=left, n=place)[:, tf.newaxis]
+            bound = tf.minimum(bound, steepness.dtype.max)  # fewer are left than a round takes: all but the infinite
+            reached = _sum(tf.where(steepness <= bound, within_reach, tf.zeros_like(within_reach)))
+            has_arrived = last.reached >= missing
+            return number + 1, last.unless(has_arrived, before), _Round(bound, reached).unless(has_arrived, last)
+
+        def goes_on(number, before, last):
+            return (number < rounds) & tf.reduce_any(last.reached < missing)
 
         nothing = tf.zeros_like(missing)
-        start = (0, (nothing - 1.0, nothing - 1.0), (nothing, nothing))
-        _, bounds, reached = tf.while_loop(goes_on, take, start)
-        part = tf.minimum(tf.math.divide_no_nan(missing - reached[0], reached[1] - reached[0]), 1.0)
-        last = tf.where(steepness <= bounds[1], part, zero)
-        return progress + room * tf.where(steepness <= bounds[0], tf.ones_like(part), last)
+        start = _Round(nothing - 1.0, nothing)  # no steepness is below 0
+        _, before, last = tf.while_loop(goes_on, take, (0, start, start))
+        return before, last
+
+
+class _Round(NamedTuple):
+    """A round of a step, which takes steeper values than the rounds before it.
+
+    Attributes:
+        bound: The steepness of the steepest value it takes, `(batch, 1)`.
+        reached: How far the values up to this bound take the path.
+    """
+
+    bound: Any
+    reached: Any
+
+    def unless(self, is_over, other):
+        """This round, but the other one for the samples for which it is over."""
+        return _Round(*(tf.where(is_over, theirs, own) for own, theirs in zip(self, other)))
 
 
 def _sum(values):

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from kerasxai.explainers.surrogate import LIME
+from kerasxai.explainers.lime import LIME
 from kerasxai.options import positive_integer
 from kerasxai.typing import Labels, Samples, TargetLike
 
@@ -59,8 +59,8 @@ def sp_lime(lime: LIME, x: Samples, budget: int = 5, target: TargetLike = None, 
     """
     budget = positive_integer("budget", budget)
     if not isinstance(lime, LIME) or lime.num_features is None:
-        given = type(lime).__name__ if not isinstance(lime, LIME) else "one that uses every segment of every sample"
-        raise ValueError(f"`lime` must be a LIME with num_features=. Received: {given}.")
+        received = "one that uses every segment of every sample" if isinstance(lime, LIME) else type(lime).__name__
+        raise ValueError(f"`lime` must be a LIME with num_features=. Received: {received}.")
     fit = lime.fit(x, target, y)
     if not (fit.segments == fit.segments[:1]).all():
         raise ValueError(

@@ -1,4 +1,4 @@
-"""Surrogate explainers: a linear model of which segments are there, fitted to the scores; LIME and Kernel SHAP."""
+"""Surrogate explainers: a linear model of which segments are there, fitted to the scores."""
 
 from __future__ import annotations
 
@@ -14,10 +14,8 @@ from typing_extensions import Unpack
 
 from kerasxai.compiled import stop_check
 from kerasxai.explainers.base import ExplainerOptions
-from kerasxai.explainers.coalitions import FairCoins, ShapleyKernel
-from kerasxai.explainers.least_squares import Sums, solved
+from kerasxai.explainers.least_squares import Sums
 from kerasxai.explainers.perturbation import PerturbationExplainer, in_type_of_input, replacement, spatial_inputs
-from kerasxai.explainers.registry import register
 from kerasxai.explainers.segments import check_fits, check_segmentation, segment
 from kerasxai.explainers.streaming import accumulate
 from kerasxai.graph.python_calls import numpy_call
@@ -25,12 +23,6 @@ from kerasxai.graph.score import as_float
 from kerasxai.options import check_broadcast, check_finite, positive_integer, seed_number
 from kerasxai.targets import resolve, select
 from kerasxai.typing import Array, Labels, Model, Samples, TargetLike
-
-POOR_FIT = 0.5
-RIDGE = 1.0
-RIDGE_OF_SELECTION = 0.01
-# Share of a diagonal that keeps a system solvable when there are fewer coalitions than segments.
-_JITTER = 1e-12
 
 
 class Fit(NamedTuple):
@@ -53,11 +45,12 @@ class Fit(NamedTuple):
     def weights(self) -> list[np.ndarray]:
         """The value of each segment: a list of float64 arrays `(segments,)`, `(k, segments)` for `target="topk"`."""
         several = self.quality.shape[1:]  # () or (k,); the segments are those of the sample, whatever is explained
-        found = []
+        weights = []
         for labels, values in zip(self.segments, self.maps):
-            first = np.unique(labels.reshape(*several, -1)[(0,) * len(several)], return_index=True)[1]
-            found.append(values.reshape(*several, -1)[..., first])
-        return found
+            positions = labels.reshape(*several, -1)[(0,) * len(several)]
+            _, first = np.unique(positions, return_index=True)
+            weights.append(values.reshape(*several, -1)[..., first])
+        return weights
 
 
 class Stability(NamedTuple):
@@ -180,11 +173,12 @@ class SurrogateExplainer(PerturbationExplainer):
             twin = type(self)(self.model, **{**config, "seed": seed})
             twin._segment_seed = self._segment_seed
             fits.append(twin.fit(x, target, y))
-        # (..., seeds, segments) for each sample
-        weights = [np.stack(of_sample, axis=-2) for of_sample in zip(*(fit.weights for fit in fits))]
-        rows = [one.reshape(-1, *one.shape[-2:]) for one in weights]
-        spearman = np.array([[_mean_correlation(one) for one in of_sample] for of_sample in rows])
-        return Stability(np.std([fit.maps for fit in fits], axis=0, ddof=1), spearman.reshape(fits[0].quality.shape))
+        correlations = []
+        for of_sample in zip(*[fit.weights for fit in fits]):
+            weights = np.stack(of_sample, axis=-2)  # (seeds, segments), or (k, seeds, segments)
+            correlations += [_mean_correlation(rows) for rows in weights.reshape(-1, *weights.shape[-2:])]
+        spearman = np.reshape(correlations, fits[0].quality.shape)
+        return Stability(np.std([fit.maps for fit in fits], axis=0, ddof=1), spearman)
 
     def map(self, inputs, index, target):
         return self.fitted(inputs, index, target).maps
@@ -196,23 +190,22 @@ class SurrogateExplainer(PerturbationExplainer):
 
     def explain_batch(self, inputs, target):
         places = spatial_inputs([x.shape for x in inputs])
-        found = {}
+        results = {}
         for index in places:
             fit = self.fitted(inputs, index, target)
-            found[index] = {
+            results[index] = {
                 "map": tf.cast(fit.maps, as_float(inputs[index]).dtype),
                 "quality": fit.quality,
                 "segments": _number_of_segments(fit.segments),
             }
-        return found
+        return results
 
     def finish(self, arrays, structure):
-        quality, segments = (
-            np.concatenate([found[name].ravel() for found in arrays.values()]) for name in ("quality", "segments")
-        )
+        quality = np.concatenate([results["quality"].ravel() for results in arrays.values()])
+        segments = np.concatenate([results["segments"].ravel() for results in arrays.values()])
         for doubt in self.doubts(quality, segments):
             warnings.warn(doubt, stacklevel=3)
-        return super().finish({index: found["map"] for index, found in arrays.items()}, structure)
+        return super().finish({index: results["map"] for index, results in arrays.items()}, structure)
 
     def doubts(self, quality, segments):
         """Yields what to warn of, given the R^2 and the number of segments of each map."""
@@ -237,33 +230,33 @@ class SurrogateExplainer(PerturbationExplainer):
         filled = self._filled(x, labels, counts)
         outputs, _ = self.scorer.outputs(inputs, target)
         target = resolve(self.scorer, outputs, target)
+        # Sums of products of scores are held in float64, where they do not cancel.
         whole = tf.cast(select(self.scorer, outputs, target), tf.float64)
         none = tf.cast(self.perturbed_scores(inputs, index, filled[tf.newaxis], target)[0], tf.float64)
 
         def step(sums, indices):
             kept, weights = self._drawn(indices, counts)
-            bits = tf.gather(tf.transpose(kept, [1, 2, 0]), tf.reshape(labels, [tf.shape(labels)[0], -1]), batch_dims=1)
-            bits = tf.reshape(tf.transpose(bits, [2, 0, 1]), tf.concat([[-1], tf.shape(labels)], axis=0))
-            scores = self.perturbed_scores(inputs, index, tf.where(bits[..., tf.newaxis], x, filled), target)
+            is_there = _painted(kept, labels)[..., tf.newaxis]  # (coalitions, batch, *spatial, 1)
+            scores = self.perturbed_scores(inputs, index, tf.where(is_there, x, filled), target)
             return Sums(*sums).plus(tf.cast(kept, tf.float64), weights, tf.cast(scores, tf.float64) - none)
 
         rows = numpy_call(lambda counts: np.int32(self.coalitions.count(counts)), [counts], tf.int32)
         sums = accumulate(tf.ensure_shape(rows, []), self.chunk(inputs), step, list(Sums.zeros(counts)))
-        weights, intercept = self.solve(Sums(*sums), whole - none, counts)
-        quality = Sums(*sums).quality(weights, intercept, tf.maximum(tf.abs(whole), tf.abs(none)))
-        painted = tf.gather(weights, tf.reshape(labels, [tf.shape(labels)[0], -1]), batch_dims=1)
-        painted = tf.ensure_shape(tf.reshape(painted, tf.shape(labels)), labels.shape)
-        return Fit(painted, labels, none + intercept, quality)
+        sums = Sums(*sums)
+        weights, intercept = self.solve(sums, whole - none, counts)
+        quality = sums.quality(weights, intercept, tf.maximum(tf.abs(whole), tf.abs(none)))
+        maps = tf.ensure_shape(_painted(weights[tf.newaxis], labels)[0], labels.shape)
+        return Fit(maps, labels, none + intercept, quality)
 
     def _labels(self, x):
         refuse_if_stopped = stop_check()
 
         def labels_of(samples):
-            found = []
+            labels = []
             for sample in samples:
                 refuse_if_stopped()
-                found.append(segment(sample[np.newaxis], self.segmentation, self._segment_seed).astype(np.int32))
-            return np.concatenate(found)
+                labels.append(segment(sample[np.newaxis], self.segmentation, self._segment_seed).astype(np.int32))
+            return np.concatenate(labels)
 
         return tf.ensure_shape(numpy_call(labels_of, [as_float(x)], tf.int32), x.shape[:-1])
 
@@ -272,6 +265,7 @@ class SurrogateExplainer(PerturbationExplainer):
         if not isinstance(self.baseline, str):
             return tf.zeros_like(x) + replacement("baseline", self.baseline, x)
         batch, width, channels = tf.shape(x)[0], tf.reduce_max(counts), x.shape[-1]
+        # Each sample's segments get numbers of their own, so that one mean serves the batch.
         rows = tf.reshape(labels, [batch, -1]) + width * tf.range(batch)[:, tf.newaxis]
         values = tf.reshape(as_float(x), [-1, channels])
         means = tf.math.unsorted_segment_mean(values, tf.reshape(rows, [-1]), batch * width)
@@ -282,130 +276,11 @@ class SurrogateExplainer(PerturbationExplainer):
         return tf.ensure_shape(kept, [None, None, None]), tf.ensure_shape(weights, [None, None])
 
 
-@register("lime")
-class LIME(SurrogateExplainer):
-    """LIME: a ridge regression of the score on which segments are there, nearby perturbations weighing more.
-
-    Maps are signed, `(samples, *spatial)`. The same seed gives the same map, whatever the batch.
-
-    Args:
-        model: A built Keras model, or a function `x -> scores`.
-        segmentation, baseline, seed: See `SurrogateExplainer`.
-        n_samples: Number of perturbed copies; the first is the sample itself.
-        num_features: How many segments the model may use, those of the largest weights (the package lime's
-            `"highest_weights"`); the others are 0. None: all.
-        **kwargs: `score`, see `PerturbationExplainer`; `batch_size`, `verbose`, see `Explainer`.
-
-    A warning tells of linear models that explain less than half of the variance of the scores. It goes by the adjusted
-    R^2, for with many segments and few samples the plain one, which `fit` returns, is high for any scores.
-
-    Reference:
-        Ribeiro et al., 2016, https://arxiv.org/abs/1602.04938
-
-    Example:
-
-    ```python
-    lime = kerasxai.explainers.LIME(model, segmentation=4, n_samples=200)
-    maps = lime(images)
-    fit = lime.fit(images)
-    fit.weights[0], fit.quality  # one value per segment; how well the linear model describes the scores
-    ```
-    """
-
-    passes = "2 F + n_samples F"
-
-    def __init__(
-        self,
-        model: Model,
-        segmentation: Segmentation = None,
-        n_samples: int = 1000,
-        num_features: int | None = None,
-        baseline: float | str | Array = "mean",
-        seed: int = 0,
-        **kwargs: Unpack[ExplainerOptions],
-    ) -> None:
-        self.num_features = None if num_features is None else positive_integer("num_features", num_features)
-        super().__init__(model, segmentation, positive_integer("n_samples", n_samples), baseline, seed, **kwargs)
-
-    def make_coalitions(self):
-        return FairCoins(self.seed, self.n_samples)
-
-    def solve(self, sums, change, counts):
-        if self.num_features is None:
-            return sums.ridge(RIDGE)
-        first, _ = sums.ridge(RIDGE_OF_SELECTION)
-        ranks = tf.argsort(tf.argsort(-tf.abs(first), axis=1, stable=True), axis=1, stable=True)
-        return sums.ridge(RIDGE, chosen=ranks < self.num_features)
-
-    def doubts(self, quality, segments):
-        yield from super().doubts(quality, segments)
-        used = np.minimum(segments, self.num_features or segments)
-        adjusted = 1 - (1 - quality) * (self.n_samples - 1) / np.maximum(self.n_samples - 1 - used, 1)
-        poor = self.coalitions.determine(segments) & (adjusted < POOR_FIT)
-        if poor.any():
-            yield (
-                f"{poor.sum()} of {len(quality)} {self.name} maps are of scores that a linear model of their segments "
-                f"does not describe (adjusted weighted R^2 below {POOR_FIT}, worst {adjusted[poor].min():.2f}): they "
-                "say little. Try more n_samples, other segments, or another method."
-            )
-
-
-@register("kernel_shap")
-class KernelSHAP(SurrogateExplainer):
-    """Kernel SHAP: Shapley values of the segments, as the weighted regression whose values sum to the score's change.
-
-    Maps are signed, `(samples, *spatial)`; the values of a sample's segments (`fit(x).weights`) sum to its score minus
-    the score with every segment left out (`fit(x).intercept`). Up to 12 segments all coalitions are scored, and the
-    values are exact; else coalitions are drawn from the kernel, in pairs with their complements and all of one weight
-    (the package shap takes small and large ones in full first).
-
-    Args:
-        model: A built Keras model, or a function `x -> scores`.
-        segmentation, baseline, seed: See `SurrogateExplainer`.
-        n_samples: Number of coalitions drawn; all are scored where there are no more. None: 2048, and all for 12
-            segments or fewer.
-        **kwargs: `score`, see `PerturbationExplainer`; `batch_size`, `verbose`, see `Explainer`.
-
-    Reference:
-        Lundberg & Lee, 2017, https://arxiv.org/abs/1705.07874
-
-    Example:
-
-    ```python
-    shap = kerasxai.explainers.KernelSHAP(model, segmentation=3)
-    maps = shap(images)
-    ```
-    """
-
-    passes = "2 F + n_samples F"
-
-    def __init__(
-        self,
-        model: Model,
-        segmentation: Segmentation = None,
-        n_samples: int | None = None,
-        baseline: float | str | Array = "mean",
-        seed: int = 0,
-        **kwargs: Unpack[ExplainerOptions],
-    ) -> None:
-        super().__init__(model, segmentation, n_samples, baseline, seed, **kwargs)
-
-    def make_coalitions(self):
-        return ShapleyKernel(self.seed, self.n_samples)
-
-    def solve(self, sums, change, counts):
-        width = tf.shape(sums.z)[1]
-        exists = tf.sequence_mask(counts, width)
-        diagonal = tf.linalg.diag_part(sums.zz)
-        scale = tf.reduce_max(diagonal, axis=1, keepdims=True)
-        scale = tf.where(scale > 0, scale, 1.0)
-        left = tf.linalg.set_diag(sums.zz, tf.where(exists, diagonal + _JITTER * scale, scale))
-        free = solved(left, sums.zy)
-        ones = solved(left, tf.cast(exists, tf.float64))
-        # The multiplier of the constraint that the values sum to the change of the score.
-        excess = tf.reduce_sum(free, axis=1) - change
-        weights = free - ones * tf.math.divide_no_nan(excess, tf.reduce_sum(ones, axis=1))[:, tf.newaxis]
-        return tf.where(exists, weights, 0.0), tf.zeros_like(change)
+def _painted(values, labels):
+    """What segments hold, at each of their positions: `(rows, batch, segments)` as `(rows, batch, *spatial)`."""
+    positions = tf.reshape(labels, [tf.shape(labels)[0], -1])
+    painted = tf.gather(tf.transpose(values, [1, 2, 0]), positions, batch_dims=1)  # (batch, positions, rows)
+    return tf.reshape(tf.transpose(painted, [2, 0, 1]), tf.concat([[-1], tf.shape(labels)], axis=0))
 
 
 def _number_of_segments(labels):
