@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict
 
 import numpy as np
 
-from kerasxai.evaluators.scoring import ScoredModel
+from kerasxai.evaluators.scoring import ScoredModel, as_input
 from kerasxai.explainers.registry import build as build_explainer
 from kerasxai.heatmap import to_heatmap
 from kerasxai.options import positive_integer, seed_number
@@ -117,9 +117,9 @@ class Evaluator(Configurable, abc.ABC):
 
     def check(self, explainer: Any = None, masks: Any = None, reference_model: Any = None, maps: Any = None) -> None:
         """Refuses a call that lacks what the metric needs."""
-        given = {"explainer": explainer, "masks": masks, "reference_model": reference_model}
+        parts = {"explainer": explainer, "masks": masks, "reference_model": reference_model}
         for need in self.needs:
-            if given[need] is None:
+            if parts[need] is None:
                 raise ValueError(f"{self.name} needs `{need}`. Received: {need}=None.")
         if self.needs_maps and maps is None and explainer is None:
             raise ValueError(f"{self.name} needs `maps`, or an `explainer` to make them. Received: neither.")
@@ -158,7 +158,7 @@ class Case:
     def explain(self, inputs: list[np.ndarray], explainer: Any = None) -> np.ndarray:
         """Raw attributions of other inputs of the same samples, by the case's explainer or another one."""
         explainer = explainer or self.explainer
-        maps = explainer(inputs[0] if len(inputs) == 1 else inputs, target=self.samples.target)
+        maps = explainer(as_input(inputs), target=self.samples.target)
         if not isinstance(maps, np.ndarray):
             raise ValueError(
                 f"An evaluator needs one map per sample. Received: a {type(maps).__name__} of maps from "
@@ -289,9 +289,9 @@ def ranks(values):
     """Rank of each entry of `(samples, ...)` in ascending order, ties row-major; NaN last: int32."""
     rows = _rows(values)
     order = np.argsort(rows, axis=1, kind="stable")
-    found = np.empty(rows.shape, np.int32)
-    np.put_along_axis(found, order, np.arange(rows.shape[1], dtype=np.int32)[np.newaxis], axis=1)
-    return found.reshape(values.shape)
+    places = np.empty(rows.shape, np.int32)
+    np.put_along_axis(places, order, np.arange(rows.shape[1], dtype=np.int32)[np.newaxis], axis=1)
+    return places.reshape(values.shape)
 
 
 def _rows(values):

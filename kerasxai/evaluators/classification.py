@@ -121,9 +121,10 @@ class Classifier:
         if units is None:
             raise ValueError(NO_CLASSES.format("another one"))
         if self.scorer.is_value(self._target):
+            outputs = "1 linear output" if units == 1 else f"{units} linear outputs"
             raise ValueError(
                 "The model must be a classifier: two or more units, or one sigmoid unit. "
-                f"Received: a model with {units} linear output{'s' if units > 1 else ''}, as of a regression."
+                f"Received: a model with {outputs}, as of a regression."
             )
 
 

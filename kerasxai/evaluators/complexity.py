@@ -27,11 +27,11 @@ class MapMetric(Evaluator):
 
     def measure(self, case):
         rows = case.heatmaps.reshape(len(case.samples), -1)
-        found = np.full(len(rows), np.nan)
+        values = np.full(len(rows), np.nan)
         finite = case.is_finite
         if finite.any():
-            found[finite] = self.of_rows(rows[finite])
-        return {self.name: found}
+            values[finite] = self.of_rows(rows[finite])
+        return {self.name: values}
 
     @abc.abstractmethod
     def of_rows(self, rows):
@@ -77,8 +77,8 @@ class Complexity(MapMetric):
 
     def of_rows(self, rows):
         count = rows.shape[1]
-        found = entropy(_shares(rows))
-        return found / np.log(count) if self.normalize and count > 1 else found
+        nats = entropy(_shares(rows))
+        return nats / np.log(count) if self.normalize and count > 1 else nats
 
 
 @register("histogram_entropy")

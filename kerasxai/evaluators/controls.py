@@ -40,7 +40,7 @@ def _smooth(x, seed):
 def _centre(spatial):
     distances = [np.abs(np.arange(length) - (length - 1) / 2) / max(length, 2) for length in spatial]
     grid = np.meshgrid(*distances, indexing="ij")
-    return (1 - np.sqrt(sum(np.square(one) for one in grid))).astype(np.float32)
+    return (1 - np.sqrt(sum(np.square(distance) for distance in grid))).astype(np.float32)
 
 
 def _edges(x):

@@ -10,6 +10,7 @@ from typing_extensions import Unpack
 
 from kerasxai.evaluators.base import Evaluator, EvaluatorOptions
 from kerasxai.evaluators.registry import register
+from kerasxai.evaluators.scoring import as_input
 from kerasxai.explainers.lrp import LRP
 from kerasxai.explainers.lrp.propagation import Propagation
 from kerasxai.explainers.streaming import accumulate
@@ -60,14 +61,9 @@ class CosineSimilarityConvergence(Evaluator):
         lrp, inputs = case.explainer, case.samples.inputs
         layers = list(reversed(lrp.plan.linear))
         cosines = functools.partial(_cosines, lrp, layers, self.n_samples, self.seed)
-        found, _ = lrp.run(
-            cosines,
-            inputs[0] if len(inputs) == 1 else inputs,
-            case.samples.target,
-            one_class=True,
-            key=(self.name, self.n_samples, self.seed),
-        )
-        curve = _median_of_known(found.astype(np.float64))
+        key = (self.name, self.n_samples, self.seed)
+        of_draws, _ = lrp.run(cosines, as_input(inputs), case.samples.target, one_class=True, key=key)
+        curve = _median_of_known(of_draws.astype(np.float64))
         return {
             self.name: curve[:, -1],
             "cosine_curve": curve[:, :-1],
@@ -95,8 +91,11 @@ def _cosines(lrp, layers, draws, seed, inputs, target):
         pair = tf.random.stateless_normal([2, *logits.shape[1:]], [seed, index], dtype=logits.dtype)
         start = tf.repeat(pair, tf.shape(logits)[0], axis=0)  # one copy of the batch after the other
         relevance = walk.back({output: start})
-        arrived = [[relevance[tensor] for tensor in stop if tensor in relevance] for stop in stops]
-        of_draw = tf.stack([_cosine(tensors, logits) for tensors in arrived], axis=1)
+        of_stops = []
+        for stop in stops:
+            arrived = [relevance[tensor] for tensor in stop if tensor in relevance]
+            of_stops.append(_cosine(arrived, logits))
+        of_draw = tf.stack(of_stops, axis=1)
         return [tf.tensor_scatter_nd_update(cosines[0], [[index]], of_draw[tf.newaxis])]
 
     zeros = tf.zeros([draws, tf.shape(logits)[0], len(stops)], logits.dtype)
@@ -109,10 +108,11 @@ def _cosine(relevances, logits):
     nan = tf.fill([tf.shape(logits)[0]], tf.constant(np.nan, logits.dtype))
     if not relevances:
         return nan
-    flat = [tf.reshape(one, [tf.shape(one)[0], -1]) for one in relevances]
-    first, second = tf.split(tf.concat(flat, axis=1), 2)
+    flat = [tf.reshape(relevance, [tf.shape(relevance)[0], -1]) for relevance in relevances]
+    rows = tf.concat(flat, axis=1)
     # Scaled first: the square of a relevance that has become small would vanish.
-    first, second = (tf.math.divide_no_nan(one, tf.norm(one, np.inf, 1, keepdims=True)) for one in (first, second))
+    rows = tf.math.divide_no_nan(rows, tf.norm(rows, np.inf, 1, keepdims=True))
+    first, second = tf.split(rows, 2)
     sizes = tf.norm(first, axis=1) * tf.norm(second, axis=1)
     cosine = tf.abs(tf.reduce_sum(first * second, axis=1))
     return tf.where(sizes > 0, tf.math.divide_no_nan(cosine, sizes), nan)

@@ -122,7 +122,8 @@ class PerturbationCurve(Evaluator):
             low, high = x.min(axis=every, keepdims=True), x.max(axis=every, keepdims=True)
             noise = np.random.default_rng([self.seed, draw]).random(x.shape[1:], np.float32)
             return (low + noise * (high - low)).astype(x.dtype)
-        return np.full_like(x, 0 if self.replace == "zero" else self.replace)
+        value = 0 if self.replace == "zero" else self.replace
+        return np.full_like(x, value)
 
     def _drawn_place(self, shape):
         """A random order of positions, the same for all samples."""

@@ -35,10 +35,10 @@ class Localization(Evaluator):
         known = case.is_finite & masks.any(axis=1)
         if self.ranks_positions:
             known &= ~case.is_constant
-        found = np.full(count, np.nan)
+        values = np.full(count, np.nan)
         if known.any():
-            found[known] = self.of_rows(rows[known], masks[known], case.ranks.reshape(count, -1)[known])
-        return {self.name: found}
+            values[known] = self.of_rows(rows[known], masks[known], case.ranks.reshape(count, -1)[known])
+        return {self.name: values}
 
     @abc.abstractmethod
     def of_rows(self, rows, masks, ranks):

@@ -7,6 +7,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from kerasxai.evaluators.scoring import as_input
 from kerasxai.graph.keras_internals import own_weights, parts_of
 from kerasxai.graph.kinds import is_quantised
 from kerasxai.running import Runner
@@ -37,7 +38,7 @@ class ReweightedExplainer:
 
     def serves(self, explainer, variables):
         """Whether it is for these, and they are what they were."""
-        same = [id(one) for one in variables] == [id(one) for one in self.variables]
+        same = list(map(id, variables)) == list(map(id, self.variables))
         return same and explainer is self.explainer and explainer.generation == self._generation
 
     def __call__(self, inputs, target, values):
@@ -51,7 +52,7 @@ class ReweightedExplainer:
         values = [tf.convert_to_tensor(value, variable.dtype) for value, variable in zip(values, self.variables)]
         ran = self.runner.run(
             self._explain,
-            inputs[0] if len(inputs) == 1 else inputs,
+            as_input(inputs),
             target,
             batch_size=self.explainer.batch_size,
             prepare=self.explainer.prepare,
@@ -90,24 +91,23 @@ def weighted_layers(graph, inputs):
             f"Randomisation needs weights that can be drawn anew. Received: quantised ones in {', '.join(quantised)}. "
             "Give it the model before it is quantised."
         )
-    found, seen = [], set()
+    layers, seen = [], set()
     for path, layer in calls:
-        owned = [
-            (part, variable)
-            for part in (parts_of(layer) if isinstance(layer, keras.Layer) else ())
-            for variable in _own_variables(part)
-            if id(variable) not in seen
-        ]
+        parts = parts_of(layer) if isinstance(layer, keras.Layer) else ()
+        owned = []
+        for part in parts:
+            owned += [(part, variable) for variable in _own_variables(part) if id(variable) not in seen]
         seen.update(id(variable) for _, variable in owned)
         if owned:
-            found.append((path, owned))
+            layers.append((path, owned))
     missed = [variable.path for variable in graph.model.trainable_variables if id(variable) not in seen]
-    if missed or not found:
+    if missed or not layers:
+        received = f"weights in none: {', '.join(missed)}" if missed else "a model without weights"
         raise ValueError(
             "Randomisation must reach every weight, and each must belong to a layer that is called. "
-            f"Received: {'weights in none: ' + ', '.join(missed) if missed else 'a model without weights'}."
+            f"Received: {received}."
         )
-    return found
+    return layers
 
 
 def fresh_values(owned, init, seed):
@@ -169,4 +169,6 @@ def _initializer(layer, variable):
 
 def _reseeded(initializer, seed):
     config = initializer.get_config()
-    return type(initializer).from_config({**config, "seed": seed} if "seed" in config else config)
+    if "seed" in config:
+        config["seed"] = seed
+    return type(initializer).from_config(config)

@@ -58,17 +58,17 @@ class ROAD(Evaluator):
     def measure(self, case):
         samples = case.samples
         system = Imputation(samples.x.shape[1:-1])
-        found = {"percentage": np.array([0, *self.percentages], np.float64)}
+        results = {"percentage": np.array([0, *self.percentages], np.float64)}
         for order, ranks in (("morf", case.ranks), ("lerf", case.ascending_ranks)):
             curve = [samples.keep("scores and hits", lambda: self._scores_and_hits(samples, samples.x))]
             for step, percentage in enumerate(self.percentages):
                 x = self._removed(samples.x, ranks, percentage, step, system, case.is_finite)
                 curve.append(self._scores_and_hits(samples, x))
-            found[order], found[order + "_accuracy"] = np.stack(curve, axis=2)  # (samples, 1 + percentages) each
-            found[order][~case.is_finite] = found[order + "_accuracy"][~case.is_finite] = np.nan
+            results[order], results[order + "_accuracy"] = np.stack(curve, axis=2)  # (samples, 1 + percentages) each
+            results[order][~case.is_finite] = results[order + "_accuracy"][~case.is_finite] = np.nan
         for name, suffix in (("road", ""), ("road_accuracy", "_accuracy")):
-            found[name] = (found["lerf" + suffix] - found["morf" + suffix])[:, 1:].mean(axis=1)
-        return found
+            results[name] = (results["lerf" + suffix] - results["morf" + suffix])[:, 1:].mean(axis=1)
+        return results
 
     def _removed(self, x, ranks, percentage, step, system, is_finite):
         """The samples without their first positions; those whose map is not finite as they are."""

@@ -57,8 +57,11 @@ class Infidelity(Evaluator):
         change = samples.originals[:, np.newaxis].astype(np.float64) - after  # (samples, draws)
         weight = np.square(promised).sum(axis=1)
         scale = (promised * change).sum(axis=1) / np.where(weight > 0, weight, np.inf)
-        found = np.square(scale[:, np.newaxis] * promised - change).mean(axis=1)
-        return {name: np.where(case.is_finite, one, np.nan) for name, one in (("infidelity", found), ("scale", scale))}
+        infidelity = np.square(scale[:, np.newaxis] * promised - change).mean(axis=1)
+        return {
+            "infidelity": np.where(case.is_finite, infidelity, np.nan),
+            "scale": np.where(case.is_finite, scale, np.nan),
+        }
 
     def _engine(self, scored):
         """The function `([x, attributions, spread], target) -> (batch, draws, 2)`: score after, and `I . e`."""
@@ -82,8 +85,8 @@ class Infidelity(Evaluator):
                 tf.zeros([self.n_samples, tf.shape(x)[0], 2], tf.float64), [self.n_samples, None, 2]
             )
             chunk = tf.maximum(1, self.batch_size // tf.shape(x)[0])
-            (found,) = accumulate(self.n_samples, chunk, step, [empty])
-            return tf.transpose(found, [1, 0, 2])
+            (pairs,) = accumulate(self.n_samples, chunk, step, [empty])
+            return tf.transpose(pairs, [1, 0, 2])
 
         return run
 
@@ -304,9 +307,11 @@ def valid_square(size, angle):
     for length in size:
         # The slack lets a pixel stay that rounding alone puts outside.
         inside = np.flatnonzero(np.abs(np.arange(length) - (length - 1) / 2) <= reach + 1e-9)
-        window.append(slice(int(inside[0]), int(inside[-1]) + 1) if len(inside) else slice(0, 0))
-    if any(part.start == part.stop for part in window):
-        raise ValueError(f"Images of {size} have no valid square after a rotation by {angle} degrees; use crop=False.")
+        if not len(inside):
+            raise ValueError(
+                f"Images of {size} have no valid square after a rotation by {angle} degrees; use crop=False."
+            )
+        window.append(slice(int(inside[0]), int(inside[-1]) + 1))
     return tuple(window)
 
 

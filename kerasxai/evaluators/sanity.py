@@ -14,7 +14,7 @@ from kerasxai.evaluators.complexity import histogram_entropy
 from kerasxai.evaluators.registry import register
 from kerasxai.evaluators.reweighted import ReweightedExplainer, fresh_values, weighted_layers
 from kerasxai.evaluators.robustness import value_range
-from kerasxai.evaluators.scoring import OF_CLASSES, ScoredModel
+from kerasxai.evaluators.scoring import OF_CLASSES, ScoredModel, as_input
 from kerasxai.evaluators.similarity import mean_of_known, similarities
 from kerasxai.explainers.registry import from_config
 from kerasxai.options import check_one_of, count, number
@@ -66,8 +66,11 @@ class _WeightRandomization(Evaluator):
     def _prepare(self, case):
         """Layers, their present values, and what explains under others; checks that step 0 is the identity."""
         samples = case.samples
-        layers = weighted_layers(case.explainer.graph, [tf.convert_to_tensor(one[:1]) for one in samples.inputs])
-        variables = [variable for _, owned in layers for _, variable in owned]
+        one_sample = [tf.convert_to_tensor(array[:1]) for array in samples.inputs]
+        layers = weighted_layers(case.explainer.graph, one_sample)
+        variables = []
+        for _, owned in layers:
+            variables += [variable for _, variable in owned]
         if self._reweighted is None or not self._reweighted.serves(case.explainer, variables):
             self._reweighted = ReweightedExplainer(case.explainer, variables)
         values = [variable.numpy() for variable in variables]
@@ -97,12 +100,12 @@ class _WeightRandomization(Evaluator):
 
     def _randomised(self, layers, values, chosen):
         """All values, those of the layers numbered `chosen` fresh; a layer's are the same in every order."""
-        found, start = [], 0
+        randomised, start = [], 0
         for index, (_, owned) in enumerate(layers):
             old = values[start : start + len(owned)]
-            found += fresh_values(owned, self.init, [self.seed, index]) if index in chosen else old
+            randomised += fresh_values(owned, self.init, [self.seed, index]) if index in chosen else old
             start += len(owned)
-        return found
+        return randomised
 
 
 @register("randomization")
@@ -152,14 +155,14 @@ class Randomization(_WeightRandomization):
             maps = self._maps(case, self._randomised(layers, values, chosen))
             steps.append(similarities(reference, maps))
             kept.append(maps[: self.keep_maps].astype(np.float32))
-        found = {"layers": np.array(["", *(layers[index][0] for index in order)])}
+        results = {"layers": np.array(["", *(layers[index][0] for index in order)])}
         if self.keep_maps:
-            found["maps"] = np.stack(kept, axis=1)
+            results["maps"] = np.stack(kept, axis=1)
         for name in self.directions:
             curve = np.stack([step[name] for step in steps], axis=1)
-            found[name + "_curve"] = curve
-            found[name] = mean_of_known(curve[:, 1:])
-        return found
+            results[name + "_curve"] = curve
+            results[name] = mean_of_known(curve[:, 1:])
+        return results
 
 
 @register("efficient_randomization")
@@ -178,12 +181,14 @@ class EfficientRandomization(_WeightRandomization):
         layers, values, same = self._prepare(case)
         reference = self._maps(case, values) if self.smooth else same
         after = self._maps(case, self._randomised(layers, values, set(range(len(layers)))))
-        finite = [np.isfinite(maps.reshape(len(maps), -1)).all(axis=1) for maps in (reference, after)]
-        before, after = (
-            np.where(known, histogram_entropy(np.nan_to_num(maps.reshape(len(maps), -1))), np.nan)
-            for maps, known in zip((reference, after), finite)
-        )
+        before, after = _entropy_of_finite(reference), _entropy_of_finite(after)
         return {"efficient_randomization": (after - before) / np.where(before > 0, before, np.nan)}
+
+
+def _entropy_of_finite(maps):
+    """The histogram entropy of each map, NaN where it is not finite."""
+    rows = maps.reshape(len(maps), -1)
+    return np.where(np.isfinite(rows).all(axis=1), histogram_entropy(np.nan_to_num(rows)), np.nan)
 
 
 @register("random_logit")
@@ -211,8 +216,7 @@ class RandomLogit(Evaluator):
         other = (samples.classes + np.random.default_rng(self.seed).integers(1, count)) % count
         other = other.astype(np.int32)
         target = samples.target_of(other)
-        inputs = samples.inputs
-        maps = case.explainer(inputs[0] if len(inputs) == 1 else inputs, target=target)
+        maps = case.explainer(as_input(samples.inputs), target=target)
         return {**similarities(case.heatmaps, case.reduce(maps)), "other_class": other}
 
 
@@ -247,7 +251,6 @@ class LabelRandomization(Evaluator):
             labels = np.asarray(self.labels)
             if labels.shape != (len(case.samples),):
                 raise ValueError(f"`labels` must be one per sample. Received: shape {labels.shape}.")
-            inputs = case.samples.inputs
-            predicted = ScoredModel(case.reference_model).samples(inputs[0] if len(inputs) == 1 else inputs)
+            predicted = ScoredModel(case.reference_model).samples(as_input(case.samples.inputs))
             accuracy = (predicted.classes == labels).astype(np.float64)
         return {**similarities(case.heatmaps, maps), "reference_accuracy": accuracy}

@@ -47,11 +47,11 @@ class ScoredModel:
             self._traced_before = self.trace_count
             self._look_at(self.graph.model)
         ran = self.runner.run(self._resolved, x, target, y, batch_size=batch_size, one_class=True)
-        found = ran.results
-        samples = Samples(self, found["inputs"], found["classes"], found.get("data"), ran.plan, batch_size)
+        results = ran.results
+        samples = Samples(self, results["inputs"], results["classes"], results.get("data"), ran.plan, batch_size)
         is_array = not isinstance(x, (tf.data.Dataset, keras.utils.PyDataset))
-        if "scores" in found and is_array:  # a dataset's batches are not those that perturbed samples run in
-            samples.keep("originals", lambda: found["scores"])
+        if "scores" in results and is_array:  # a dataset's batches are not those that perturbed samples run in
+            samples.keep("originals", lambda: results["scores"])
         return samples
 
     def values(self, inputs, target):
@@ -136,8 +136,9 @@ class Samples:
 
     def target_of(self, classes):
         """Other classes of the same output, or other indices of its values, in the form explainers take."""
-        names, given = self.scored.graph.output_names, Classes(classes) if self.plan.of_classes else classes
-        return given if len(names or ()) < 2 else (names[self.plan.target.output], given)
+        names = self.scored.graph.output_names
+        target = Classes(classes) if self.plan.of_classes else classes
+        return target if len(names or ()) < 2 else (names[self.plan.target.output], target)
 
     @property
     def are_values(self):
@@ -189,6 +190,11 @@ class Samples:
         parts = [array(piece) if callable(array) else array[piece] for array in arrays]
         data = None if self._data is None else self._data[piece]
         return Batch([tf.convert_to_tensor(part) for part in parts], self.classes[piece], data)
+
+
+def as_input(inputs):
+    """A flat list of inputs as explainers take it: one input by itself."""
+    return inputs[0] if len(inputs) == 1 else inputs
 
 
 class _Slices:

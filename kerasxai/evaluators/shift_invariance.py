@@ -49,8 +49,8 @@ class InputShiftInvariance(Evaluator):
 
     def __init__(self, shift: Numbers = 1.0, **kwargs: Unpack[EvaluatorOptions]) -> None:
         super().__init__(**kwargs)
-        given = np.asarray(shift)
-        if given.ndim > 1 or given.dtype.kind not in "iuf" or not np.isfinite(given).all() or not given.any():
+        array = np.asarray(shift)
+        if array.ndim > 1 or array.dtype.kind not in "iuf" or not np.isfinite(array).all() or not array.any():
             raise ValueError(f"`shift` must be a number other than 0, or one per channel. Received: shift={shift!r}.")
         self.shift = shift
         self._reweighted = None
@@ -78,10 +78,10 @@ class InputShiftInvariance(Evaluator):
             piece = slice(start, start + self.batch_size)
             wanted, _ = graph.run([tf.constant(x[piece])])
             with keras.StatelessScope(state_mapping=[(bias, absorbed)]):
-                found, _ = graph.run([tf.constant(shifted[piece])])
-            for one, other in zip(wanted, found):
-                one, other = (np.asarray(tensor, np.float64) for tensor in (one, other))
-                if not np.abs(one - other).max() <= TOLERANCE * np.abs(one).max():
+                of_twin, _ = graph.run([tf.constant(shifted[piece])])
+            for output, other in zip(wanted, of_twin):
+                output, other = np.asarray(output, np.float64), np.asarray(other, np.float64)
+                if not np.abs(output - other).max() <= TOLERANCE * np.abs(output).max():  # NaN is no agreement
                     raise ValueError(
                         "The twin model does not give what the model gives: the shift is too large for its precision, "
                         f"or reaches the output past the first layer. Received: shift={self.shift!r}."
@@ -99,10 +99,12 @@ def _absorbing_bias(graph, shift):
             f"{first!r}."
         )
     layer = before_activation(first.operation)
-    ends = [graph.run_chain(chain[:-1], tf.constant(one[np.newaxis])) for one in (shift, np.zeros_like(shift))]
-    with inference_scope():
-        shifted, still = (np.asarray(layer(end), np.float64) for end in ends)
-    change = (shifted - still).reshape(-1, shifted.shape[-1])
+    outputs = []
+    for values in (shift, np.zeros_like(shift)):
+        arriving = graph.run_chain(chain[:-1], tf.constant(values[np.newaxis]))
+        with inference_scope():
+            outputs.append(np.asarray(layer(arriving), np.float64))
+    change = (outputs[0] - outputs[1]).reshape(-1, outputs[0].shape[-1])
     if not np.abs(change - change[:1]).max() <= TOLERANCE * np.abs(change).max():
         raise ValueError(
             "The shift must reach every position of the first layer alike, so that one bias absorbs it. Received: "

@@ -42,16 +42,17 @@ def similarity_matrix(maps: dict[str, Array] | Sequence[Array]) -> np.ndarray:
     clusters = architecture_clusters(similarity_matrix(maps))
     ```
     """
-    given = [np.asarray(one) for one in (maps.values() if isinstance(maps, dict) else maps)]
-    if len(given) < 2 or given[0].ndim != 3 or any(one.shape != given[0].shape for one in given):
+    several = maps.values() if isinstance(maps, dict) else maps
+    arrays = [np.asarray(of_model) for of_model in several]
+    if len(arrays) < 2 or arrays[0].ndim != 3 or any(array.shape != arrays[0].shape for array in arrays):
         raise ValueError(
             "`maps` must be two or more arrays of one shape (samples, height, width). "
-            f"Received: {[one.shape for one in given]}."
+            f"Received: {[array.shape for array in arrays]}."
         )
-    matrix = np.eye(len(given))
-    for row in range(len(given)):
+    matrix = np.eye(len(arrays))
+    for row in range(len(arrays)):
         for column in range(row):
-            values = ssim(given[row], given[column])
+            values = ssim(arrays[row], arrays[column])
             mean = np.mean(values[~np.isnan(values)]) if not np.isnan(values).all() else np.nan
             matrix[row, column] = matrix[column, row] = mean
     return matrix
@@ -135,11 +136,11 @@ def spearman(first, second):
     """Spearman's rank correlation of maps, pair by pair; NaN for a constant or non-finite map."""
     first, second = _rows(first), _rows(second)
     known = np.isfinite(first).all(axis=1) & np.isfinite(second).all(axis=1)
-    found = np.full(len(first), np.nan)
+    correlations = np.full(len(first), np.nan)
     if known.any():
         ranks = [stats.rankdata(rows[known], axis=1) for rows in (first, second)]
-        found[known] = _pearson(*ranks)
-    return found
+        correlations[known] = _pearson(*ranks)
+    return correlations
 
 
 def ssim(first, second):
@@ -177,12 +178,12 @@ def mean_of_known(values):
 
 def _pairwise(first, second, measure):
     first, second = scaled(first), scaled(second)
-    found = np.full(len(first), np.nan)
+    values = np.full(len(first), np.nan)
     if first.ndim == 3 and min(first.shape[1:]) >= HOG_BLOCK:
-        for index, (one, other) in enumerate(zip(first, second)):
-            if not np.isnan(one).any() and not np.isnan(other).any():
-                found[index] = measure(one, other)
-    return found
+        for index in range(len(first)):
+            if not np.isnan(first[index]).any() and not np.isnan(second[index]).any():
+                values[index] = measure(first[index], second[index])
+    return values
 
 
 def _ssim(first, second):
@@ -198,8 +199,7 @@ def _hog_correlation(first, second):
 
     cell = min(HOG_CELL, min(first.shape) // HOG_BLOCK)
     options = {"pixels_per_cell": (cell, cell), "cells_per_block": (HOG_BLOCK, HOG_BLOCK)}
-    histograms = [hog(one, **options)[np.newaxis] for one in (first, second)]
-    return _pearson(*histograms)[0]
+    return _pearson(hog(first, **options)[np.newaxis], hog(second, **options)[np.newaxis])[0]
 
 
 def _pearson(first, second):
@@ -208,9 +208,9 @@ def _pearson(first, second):
     for rows in (first, second):
         rows = rows - rows.mean(axis=1, keepdims=True)
         size = np.sqrt(np.square(rows).sum(axis=1, keepdims=True))
-        is_constant = np.abs(rows).max(axis=1, keepdims=True) < 1e-12
+        is_constant = np.abs(rows).max(axis=1, keepdims=True) < 1e-12  # but for the rounding of its mean
         centred.append(rows / np.where(is_constant, np.nan, size))
-    return np.clip((centred[0] * centred[1]).sum(axis=1), -1, 1)
+    return np.clip((centred[0] * centred[1]).sum(axis=1), -1, 1)  # rounding may go beyond
 
 
 def _rows(maps):

@@ -141,8 +141,8 @@ def _suffix_is_affine(explainer, node, target):
 
 def _lightness(graph, cut):
     """How many rows of the part after `cut` take the memory of one through the whole model, by their largest tensor."""
-    sizes = [[node.shape[1:] for node in nodes] for nodes in (graph.nodes, [cut, *graph.suffix_nodes(cut)])]
-    if any(size is None for shapes in sizes for shape in shapes for size in shape):
+    if any(None in node.shape[1:] for node in graph.nodes):
         return 1
-    whole, part = (max(int(np.prod(shape)) for shape in shapes) for shapes in sizes)
+    whole = max(int(np.prod(node.shape[1:])) for node in graph.nodes)
+    part = max(int(np.prod(node.shape[1:])) for node in [cut, *graph.suffix_nodes(cut)])
     return max(1, whole // part)

@@ -65,7 +65,8 @@ class BlurIG(PathExplainer):
         target = self.resolve_target(inputs, target)
         scales = self._scales(inputs)
         ends = np.geomspace(_NO_BLUR, self.max_sigma, self.steps + 1)
-        middles, ends[0] = np.sqrt(ends[:-1] * ends[1:]), 0.0
+        middles = np.sqrt(ends[:-1] * ends[1:])
+        ends[0] = 0.0  # the path ends at the sample itself, which no geometric series reaches
         tables = {}
         for size in {spatial_size(x) for x, scale in zip(inputs, scales) if scale is not None}:
             tables[size] = [responses(size, sigmas) for sigmas in (middles, ends[:-1], ends[1:])]
@@ -78,9 +79,8 @@ class BlurIG(PathExplainer):
                     points.append(tf.tile(x, tf.concat([[count], tf.ones(x.shape.rank - 1, tf.int32)], axis=0)))
                     moves.append(None)
                 else:
-                    middle, low, high = (
-                        combined([tf.gather(axis, indices) for axis in table]) for table in tables[spatial_size(x)]
-                    )
+                    of_size = tables[spatial_size(x)]
+                    middle, low, high = (combined(_rows(table, indices)) for table in of_size)
                     points.append(tf.cast(merge(scale.blurred(middle)), x.dtype))
                     moves.append(scale.blurred(low - high))
             gradients = self.gradients(points, target.tile(count))
@@ -110,3 +110,8 @@ class BlurIG(PathExplainer):
                 "Integrated gradients take a baseline instead."
             )
         return [ScaleSpace(x) if blurred else None for x, blurred in zip(inputs, blurs)]
+
+
+def _rows(table, indices):
+    """The rows `indices` of the responses along each axis."""
+    return [tf.gather(axis, indices) for axis in table]

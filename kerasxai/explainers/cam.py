@@ -79,7 +79,7 @@ class CAM(Explainer):
         if isinstance(layer, (list, tuple)):
             if not layer:
                 raise ValueError("`layer` must name at least one layer. Received: an empty list.")
-            self.layer: Any = [self._path(one) for one in layer]
+            self.layer: Any = [self._path(each) for each in layer]
         else:
             self.layer = None if layer is None else self._path(layer)
         self.upsample = flag("upsample", upsample)
@@ -102,7 +102,8 @@ class CAM(Explainer):
     def explain_batch(self, inputs, target):
         self._refuse_layers_off_the_way(target)
         maps = self.maps(inputs, target)
-        return self.combine_layers({path: self.at_input_size(path, one, inputs) for path, one in maps.items()})
+        sized = {path: self.at_input_size(path, of_layer, inputs) for path, of_layer in maps.items()}
+        return self.combine_layers(sized)
 
     @abc.abstractmethod
     def maps(self, inputs: list[tf.Tensor], target: Target) -> dict[str, tf.Tensor]:
@@ -130,7 +131,7 @@ class CAM(Explainer):
             )
         index, first = next(iter(placements.items()))
         if any(other != first for other in placements.values()):
-            names = ", ".join(self.graph.input_names[one] for one in placements)
+            names = ", ".join(self.graph.input_names[other] for other in placements)
             raise ValueError(
                 f"The maps of {path} must stand for the same positions of every input they are made of. Received: the "
                 f"inputs {names}, which were cropped, padded or put side by side before they met. Name a layer that "
@@ -143,8 +144,9 @@ class CAM(Explainer):
         reached = range(len(inputs))
         if self.graph.has_graph:
             reached = self.graph.reached_inputs(self.graph.node(path))
-        found = {index: placement(self.graph, path, inputs, index) for index in reached if inputs[index].shape.rank > 2}
-        return {index: one for index, one in found.items() if one.takes(maps)}
+        with_positions = [index for index in reached if inputs[index].shape.rank > 2]
+        ways = {index: placement(self.graph, path, inputs, index) for index in with_positions}
+        return {index: way for index, way in ways.items() if way.takes(maps)}
 
     def activations_and_gradients(self, inputs, target, paths):
         """A and G of the layers `paths`, in float32; the part of the model before them is not differentiated."""
@@ -189,7 +191,7 @@ class CAM(Explainer):
         if not self.graph.has_graph:
             return node
         if not has_positions(node.shape, range(3, 6)):
-            candidates = [one.path for one in self.graph.nodes if has_positions(one.shape, range(3, 6))]
+            candidates = [other.path for other in self.graph.nodes if has_positions(other.shape, range(3, 6))]
             raise ValueError(
                 f"`layer` must name a layer with spatial axes. Received: {node.path!r}, whose output is {node.shape}. "
                 f"Layers that qualify: {', '.join(candidates[-5:])}. See kerasxai.layer_table(model)."
@@ -358,8 +360,8 @@ class ClassActivationMapping(CAM):
         """The node before the global average pooling that one Dense layer follows."""
         dense, node = None, self.graph.output_node(output)
         while node is not None:
-            below, found = self.graph.producer(node.inputs[0]), what_does(node.operation)
-            is_average = found.does == "sum" and found.positions == "pool_all"
+            below, operation = self.graph.producer(node.inputs[0]), what_does(node.operation)
+            is_average = operation.does == "sum" and operation.positions == "pool_all"
             if is_average and dense is not None and below is not None:
                 return below
             is_dense = kind_of(node.operation) == "Dense"

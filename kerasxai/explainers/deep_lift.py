@@ -6,7 +6,7 @@ import warnings
 import numpy as np
 import tensorflow as tf
 
-from kerasxai.explainers.gradient import in_type_of, is_real, real_inputs, zeros_of
+from kerasxai.explainers.gradient import in_type_of, is_real, like_outputs, real_inputs, zeros_of
 from kerasxai.explainers.integrated_gradients import BaselineExplainer
 from kerasxai.explainers.registry import register
 from kerasxai.explainers.streaming import accumulate
@@ -72,7 +72,8 @@ class DeepLift(BaselineExplainer):
                 total + _product(multipliers.get(tensor), x, start) / len(baselines)
                 for total, tensor, x, start in zip(totals, self.graph.inputs, inputs, baseline)
             ]
-            (score,), (start_score,) = (self._scores(target, ends.wide(self.graph.outputs)) for ends in (here, there))
+            (score,) = self._scores(target, here.wide(self.graph.outputs))
+            (start_score,) = self._scores(target, there.wide(self.graph.outputs))
             change += (score - start_score) / len(baselines)
         return totals, _share_missed(totals, change)
 
@@ -97,42 +98,46 @@ class DeepLift(BaselineExplainer):
         if target.function is None:
             multipliers = {outputs[target.output]: start[target.output]}
         for node in reversed(self.graph.nodes):
-            given = [multipliers.get(tensor) for tensor in node.outputs]
-            if all(one is None for one in given):
+            after = [multipliers.get(tensor) for tensor in node.outputs]
+            if all(multiplier is None for multiplier in after):
                 continue
+            before = self._through(node, after, here, there, target)
             # A tensor that is an input twice gets the slope of both at once, so it must be counted once.
-            for tensor, one in dict(zip(node.inputs, self._through(node, given, here, there, target))).items():
-                if one is not None:
-                    multipliers[tensor] = one if multipliers.get(tensor) is None else multipliers[tensor] + one
+            for tensor, multiplier in dict(zip(node.inputs, before)).items():
+                if multipliers.get(tensor) is None:
+                    multipliers[tensor] = multiplier
+                elif multiplier is not None:
+                    multipliers[tensor] += multiplier
         return multipliers
 
     def _scores(self, target, raw):
         return [select(self.scorer, self.scorer.of_outputs(raw, target), target)]
 
-    def _through(self, node, given, here, there, target):
+    def _through(self, node, multipliers, here, there, target):
         xs, starts = here.wide(node.inputs), there.wide(node.inputs)
         logits = self.scorer.overrides(target).get(node)
         run = functools.partial(self.graph.call, node, call=logits)
         if node in self.scorer.left_out(target):
-            return _slope(run, xs, given)
+            return _slope(run, xs, multipliers)
         if logits is not None:
-            return _mean_slope(run, starts, xs, given, _POINTS)
+            return _mean_slope(run, starts, xs, multipliers, _POINTS)
         if node in here.before:
             before = (as_float(there.before[node]), as_float(here.before[node]))
             after = (*there.wide(node.outputs), *here.wide(node.outputs))
-            given = _through_function(node.operation.activation, *before, *after, given)
-            return _slope(functools.partial(self.graph.call, node, call=before_activation(node.operation)), xs, given)
+            multipliers = _through_function(node.operation.activation, *before, *after, multipliers)
+            run = functools.partial(self.graph.call, node, call=before_activation(node.operation))
+            return _slope(run, xs, multipliers)
         if is_linear(node.operation) or is_affine(node.operation):
-            return _slope(run, xs, given)
+            return _slope(run, xs, multipliers)
         if is_elementwise(node.operation) and len(xs) == 1:
-            return [given[0] * _ratio(run, starts[0], xs[0], *there.wide(node.outputs), *here.wide(node.outputs))]
+            return [multipliers[0] * _ratio(run, starts[0], xs[0], *there.wide(node.outputs), *here.wide(node.outputs))]
         does = what_does(node.operation).does
         if does in _EXTREMES:
             made = (*there.wide(node.outputs), *here.wide(node.outputs))
-            return _through_extreme(_EXTREMES[does], run, starts, xs, *made, given)
+            return _through_extreme(_EXTREMES[does], run, starts, xs, *made, multipliers)
         # n points are exact for slopes of degree 2 n - 1 along the line; those of a product are one less than operands.
         points = (len(xs) + 1) // 2 if does == "product" else _POINTS
-        return _mean_slope(run, starts, xs, given, points)
+        return _mean_slope(run, starts, xs, multipliers, points)
 
 
 def _share_missed(attributions, change):
@@ -150,11 +155,11 @@ def _product(multiplier, x, start):
     return multiplier * in_type_of(multiplier, x - start)
 
 
-def _through_function(function, start, x, start_out, out, given):
+def _through_function(function, start, x, start_out, out, multipliers):
     """Multipliers before a fused activation."""
     if is_elementwise(function):
-        return [given[0] * _ratio(lambda xs: [function(xs[0])], start, x, start_out, out)]
-    return _mean_slope(lambda xs: [function(xs[0])], [start], [x], given, _POINTS)
+        return [multipliers[0] * _ratio(lambda xs: [function(xs[0])], start, x, start_out, out)]
+    return _mean_slope(lambda xs: [function(xs[0])], [start], [x], multipliers, _POINTS)
 
 
 def _ratio(run, start, x, start_out, out):
@@ -165,22 +170,24 @@ def _ratio(run, start, x, start_out, out):
     return tf.where(nothing, slope, (out - start_out) / tf.where(nothing, tf.ones_like(difference), difference))
 
 
-def _through_extreme(extreme, run, starts, xs, start_out, out, given):
+def _through_extreme(extreme, run, starts, xs, start_out, out, multipliers):
     """What goes beyond the baseline's extreme came from the sample's place of it, what falls short from its own."""
     crossing = extreme(out, start_out)
-    gained = _slope(run, xs, [given[0] * (crossing - start_out)])
-    lost = _slope(run, starts, [given[0] * (out - crossing)])
-    return [tf.math.divide_no_nan(one + other, x - start) for one, other, x, start in zip(gained, lost, xs, starts)]
+    gained = _slope(run, xs, [multipliers[0] * (crossing - start_out)])
+    lost = _slope(run, starts, [multipliers[0] * (out - crossing)])
+    parts = zip(gained, lost, xs, starts)
+    return [tf.math.divide_no_nan(gain + loss, x - start) for gain, loss, x, start in parts]
 
 
-def _mean_slope(run, starts, xs, given, points):
+def _mean_slope(run, starts, xs, multipliers, points):
     """The slope averaged over Gauss-Legendre points of the straight line from baseline to sample."""
-    positions, weights = (tf.constant(one) for one in np.polynomial.legendre.leggauss(points))
+    nodes, shares = np.polynomial.legendre.leggauss(points)  # of the interval -1 ... 1
+    positions, weights = tf.constant(nodes), tf.constant(shares)
 
     def step(totals, indices):
         position, weight = (tf.gather(positions, indices[0]) + 1) / 2, tf.gather(weights, indices[0]) / 2
         between = [start + tf.cast(position, x.dtype) * (x - start) for start, x in zip(starts, xs)]
-        slopes = _slope(run, between, given)
+        slopes = _slope(run, between, multipliers)
         return [
             total if slope is None else total + tf.cast(weight, slope.dtype) * slope
             for total, slope in zip(totals, slopes)
@@ -190,12 +197,11 @@ def _mean_slope(run, starts, xs, given, points):
     return step(zeros, tf.constant([0])) if points == 1 else accumulate(points, 1, step, zeros)
 
 
-def _slope(run, xs, given):
-    """The backward pass of `run` at `xs`; `given` None stands for ones."""
+def _slope(run, xs, multipliers):
+    """The backward pass of `run` at `xs`; `multipliers` None stands for ones."""
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch(xs)
         made = run(xs)
-    if given is None:
-        given = [tf.ones_like(one) for one in made]
-    weights = [tf.zeros_like(one) if weight is None else tf.cast(weight, one.dtype) for one, weight in zip(made, given)]
-    return tape.gradient(made, xs, output_gradients=weights)
+    if multipliers is None:
+        multipliers = [tf.ones_like(output) for output in made]
+    return tape.gradient(made, xs, output_gradients=like_outputs(multipliers, made))

@@ -89,13 +89,13 @@ class FullGrad(Explainer):
             tape.watch(inputs)
             scores, _ = self.scores(inputs, target, overrides={node: keep(node) for node in nodes})
         nodes = [node for node in nodes if node in biased]
-        found = self.differentiate(tape, scores, [*inputs, *(biased[node] for node in nodes)])
+        gradients = self.differentiate(tape, scores, [*inputs, *(biased[node] for node in nodes)])
         input_terms = [
-            tf.zeros_like(x) if gradient is None else as_float(x) * gradient for x, gradient in zip(inputs, found)
+            tf.zeros_like(x) if gradient is None else as_float(x) * gradient for x, gradient in zip(inputs, gradients)
         ]
         bias_terms = [
             (node.path, gradient * _offset(node.operation, biased[node].shape))
-            for node, gradient in zip(nodes, found[len(inputs) :])
+            for node, gradient in zip(nodes, gradients[len(inputs) :])
             if gradient is not None
         ]
         return scores, input_terms, bias_terms
@@ -113,7 +113,7 @@ class FullGrad(Explainer):
         scores, input_terms, bias_terms = self.full_gradient(inputs, target)
         terms = [*input_terms, *(term for _, term in bias_terms)]
         sums = [tf.reduce_sum(term, axis=list(range(1, term.shape.rank))) for term in terms]
-        return scores - sum(tf.cast(one, scores.dtype) for one in sums)
+        return scores - sum(tf.cast(term, scores.dtype) for term in sums)
 
 
 def _has_offset(operation):

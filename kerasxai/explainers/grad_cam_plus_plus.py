@@ -63,11 +63,15 @@ class SmoothGradCAMPlusPlus(CAM):
             count = tf.size(indices)
             noisy = noisy_copies(inputs, indices, self.noise_level, self.seed)
             _, gradients = self.activations_and_gradients(noisy, target.tile(count), paths)
-            powers = [(slope, tf.square(slope), slope**3) for slope in gradients]
-            return [split(power, count) for of_layer in powers for power in of_layer]
+            powers = []
+            for slope in gradients:
+                powers += [slope, tf.square(slope), slope**3]
+            return [split(power, count) for power in powers]
 
         batch = tf.shape(inputs[0])[0]
-        zeros = [tf.zeros([batch, *a.shape[1:]], as_float(a).dtype) for a in tapped for _ in range(3)]
+        zeros = []
+        for a in tapped:
+            zeros += 3 * [tf.zeros([batch, *a.shape[1:]], as_float(a).dtype)]
         means = mean_of_draws(powers_of, self.n_samples, self.chunk(inputs), zeros)
         of_layers = [means[place : place + 3] for place in range(0, len(means), 3)]
         return {path: plus_plus(as_float(a), *powers) for path, a, powers in zip(paths, tapped, of_layers)}

@@ -40,13 +40,13 @@ class GradientExplainer(Explainer):
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(sources)
             scores, _ = self.scores(inputs, target, overrides=overrides)
-        found = self.differentiate(tape, scores, sources)
-        if all(gradient is None for gradient in found):
+        slopes = self.differentiate(tape, scores, sources)
+        if all(slope is None for slope in slopes):
             raise ValueError(
                 "The explained score does not depend on the input through differentiable operations. "
                 "Explain another output, or use a method that perturbs the input."
             )
-        of_real = iter(found)
+        of_real = iter(slopes)
         gradients = [next(of_real) if tensor.dtype.is_floating else None for tensor in inputs]
         return [zeros_of(tensor) if value is None else value for tensor, value in zip(inputs, gradients)]
 
@@ -126,7 +126,16 @@ def is_real(tensor):
 
 def zeros_of(tensor):
     """Zeros like a tensor, in the type sums are held in."""
-    return tf.zeros_like(tensor, tf.float64 if tensor.dtype == tf.float64 else tf.float32)
+    wide = tf.float64 if tensor.dtype == tf.float64 else tf.float32
+    return tf.zeros_like(tensor, wide)
+
+
+def like_outputs(cotangents, outputs):
+    """Cotangents in the types of a function's outputs, zeros where there is none."""
+    return [
+        tf.zeros_like(output) if cotangent is None else tf.cast(cotangent, output.dtype)
+        for output, cotangent in zip(outputs, cotangents)
+    ]
 
 
 def in_type_of(gradient, tensor):

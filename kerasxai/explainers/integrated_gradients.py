@@ -78,7 +78,10 @@ class BaselineExplainer(PathExplainer):
 
     def baselines(self, inputs):
         """One list of tensors shaped like `inputs` for every baseline."""
-        return [[self._baseline(one, index, x) for index, x in enumerate(inputs)] for one in _listed(self.baseline)]
+        return [self._of_inputs(baseline, inputs) for baseline in _listed(self.baseline)]
+
+    def _of_inputs(self, baseline, inputs):
+        return [self._baseline(baseline, index, x) for index, x in enumerate(inputs)]
 
     def _baseline(self, baseline, index, x):
         if isinstance(baseline, dict):

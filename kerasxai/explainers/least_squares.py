@@ -14,13 +14,13 @@ class Sums(NamedTuple):
 
     Attributes:
         zz, z, zy: Sums of `w z z'`, `w z`, `w z y`.
-        one, y, yy: Sums of `w`, `w y`, `w y^2`.
+        w, y, yy: Sums of `w`, `w y`, `w y^2`.
     """
 
     zz: Any
     z: Any
     zy: Any
-    one: Any
+    w: Any
     y: Any
     yy: Any
 
@@ -53,22 +53,22 @@ class Sums(NamedTuple):
             alpha: The penalty.
             chosen: bool `(batch, segments)`: the segments that take part; None: all.
         """
-        means = self.z / self.one[:, tf.newaxis]
+        means = self.z / self.w[:, tf.newaxis]
         left = self.zz - means[:, :, tf.newaxis] * self.z[:, tf.newaxis]
         right = self.zy - means * self.y[:, tf.newaxis]
         if chosen is not None:
             right = tf.where(chosen, right, 0.0)
             left = tf.where(chosen[:, :, tf.newaxis] & chosen[:, tf.newaxis], left, tf.cast(0.0, left.dtype))
         weights = solved(tf.linalg.set_diag(left, tf.linalg.diag_part(left) + alpha), right)
-        return weights, self.y / self.one - tf.reduce_sum(weights * means, axis=1)
+        return weights, self.y / self.w - tf.reduce_sum(weights * means, axis=1)
 
     def quality(self, weights, intercept, size):
         """Weighted R^2 of a linear model; NaN where the scores, of the magnitude `size`, vary by rounding only."""
-        with_intercept = self.yy - 2 * intercept * self.y + intercept**2 * self.one
+        with_intercept = self.yy - 2 * intercept * self.y + intercept**2 * self.w
         linear = tf.reduce_sum(weights * (2 * intercept[:, tf.newaxis] * self.z - 2 * self.zy), axis=1)
         square = tf.reduce_sum(weights * tf.linalg.matvec(self.zz, weights), axis=1)
-        total = self.yy - self.y**2 / self.one
-        varies = total > self.one * (_ROUNDING * size) ** 2
+        total = self.yy - self.y**2 / self.w
+        varies = total > self.w * (_ROUNDING * size) ** 2
         return tf.where(varies, 1 - (with_intercept + linear + square) / tf.where(varies, total, 1.0), np.nan)
 
 

@@ -207,13 +207,13 @@ class VarGrad(NoiseExplainer):
             added = tf.cast(tf.size(indices), tf.float32)
             total = seen + added
             new_means, new_squares = [], []
-            for mean, square, one in zip(means, squares, maps):
-                chunk_mean = tf.reduce_mean(one, axis=0)
+            for mean, square, of_chunk in zip(means, squares, maps):
+                chunk_mean = tf.reduce_mean(of_chunk, axis=0)
                 shift = chunk_mean - mean
-                weight = tf.cast(added / total, one.dtype)
+                weight = tf.cast(added / total, of_chunk.dtype)
                 new_means.append(mean + shift * weight)
-                inside = tf.reduce_sum(tf.square(one - chunk_mean), axis=0)
-                new_squares.append(square + inside + tf.square(shift) * weight * tf.cast(seen, one.dtype))
+                inside = tf.reduce_sum(tf.square(of_chunk - chunk_mean), axis=0)
+                new_squares.append(square + inside + tf.square(shift) * weight * tf.cast(seen, of_chunk.dtype))
             return [total, *new_means, *new_squares]
 
         state = accumulate(self.n_samples, self.chunk(inputs), step, [tf.constant(0.0), *zeros, *zeros])
@@ -243,14 +243,13 @@ class NoisePercentiles(NoiseExplainer):
 
     def summarise(self, inputs, target, zeros):
         def step(draws, indices):
-            return [
-                tf.tensor_scatter_nd_update(kept, indices[:, tf.newaxis], one)
-                for kept, one in zip(draws, self.noisy_maps(inputs, target, indices))
-            ]
+            maps = self.noisy_maps(inputs, target, indices)
+            places = indices[:, tf.newaxis]
+            return [tf.tensor_scatter_nd_update(kept, places, drawn) for kept, drawn in zip(draws, maps)]
 
         empty = [tf.repeat(zero[tf.newaxis], self.n_samples, axis=0) for zero in zeros]
         draws = accumulate(self.n_samples, self.chunk(inputs), step, empty)
-        return [self._of_draws(tf.sort(one, axis=0)) for one in draws]
+        return [self._of_draws(tf.sort(drawn, axis=0)) for drawn in draws]
 
     def _of_draws(self, ordered):
         """Percentiles with linear interpolation between draws, as numpy.percentile has them."""

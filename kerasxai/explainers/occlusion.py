@@ -133,16 +133,17 @@ def _all_covered(coverage, places):
     covered = tf.constant(True)
     for axis, windows in enumerate(coverage):
         rows = tf.gather(tf.constant(windows), places[axis])  # (chunk, side)
-        shape = [-1, *(windows.shape[1] if other == axis else 1 for other in range(len(coverage)))]
+        shape = [-1, *[1] * len(coverage)]
+        shape[1 + axis] = windows.shape[1]
         covered &= tf.reshape(rows, shape)
     return covered
 
 
-def _per_axis(given, default):
+def _per_axis(sides, default):
     """One int per axis of what is given as an int, one per axis or None."""
-    if given is None:
+    if sides is None:
         return default
-    return list(given) if np.ndim(given) else [given] * len(default)
+    return list(sides) if np.ndim(sides) else [sides] * len(default)
 
 
 def _check_sides(name, sides):

@@ -39,7 +39,8 @@ class Origin:
 
     def _make_anew(self, explainer, changed):
         bound = inspect.signature(explainer.__init__).bind(*self._arguments, **self._options)
-        rest = next((one.name for one in bound.signature.parameters.values() if one.kind == one.VAR_KEYWORD), None)
+        parameters = bound.signature.parameters.values()
+        rest = next((option.name for option in parameters if option.kind == option.VAR_KEYWORD), None)
         for name, value in changed.items():
             if name in bound.signature.parameters:
                 bound.arguments[name] = value
@@ -64,9 +65,11 @@ class Origin:
         self._fingerprint = Fingerprint(explainer.model)
         settings = self._settings(explainer)
         self._marks = {name: mark for name, _, mark in settings}
-        given = [*self._arguments, *self._options.values(), *(value for _, value, _ in settings)]
-        flat = [one for value in given for one in (value if isinstance(value, (list, tuple)) else [value])]
-        self._others = [one for one in flat if hasattr(one, "generation") and one is not explainer]
+        values = [*self._arguments, *self._options.values(), *(value for _, value, _ in settings)]
+        parts = []
+        for value in values:
+            parts += value if isinstance(value, (list, tuple)) else [value]
+        self._others = [part for part in parts if hasattr(part, "generation") and part is not explainer]
         self._seen = self._generations()
 
     def _settings(self, explainer):

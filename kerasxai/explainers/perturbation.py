@@ -41,7 +41,8 @@ class PerturbationExplainer(Explainer):
             self.check_size(size)
 
     def explain_batch(self, inputs, target):
-        return {index: self.map(inputs, index, target) for index in spatial_inputs([x.shape for x in inputs])}
+        places = spatial_inputs([x.shape for x in inputs])
+        return {index: self.map(inputs, index, target) for index in places}
 
     @abc.abstractmethod
     def map(self, inputs: list[tf.Tensor], index: int, target: Target) -> tf.Tensor:
@@ -86,21 +87,23 @@ def packed(arrays, structure):
 
 def spatial_inputs(shapes):
     """Indices of the inputs `(samples, *spatial, channels)` that have spatial axes."""
-    found = [index for index, shape in enumerate(shapes) if len(shape) > 2]
-    if shapes and not found:
+    places = [index for index, shape in enumerate(shapes) if len(shape) > 2]
+    if shapes and not places:
         raise ValueError(
             "Perturbation needs an input with spatial axes, (samples, *spatial, channels). Received: inputs of shape "
             f"{', '.join(str(tuple(shape)) for shape in shapes)}. Add a channel axis (x[..., None]) if positions are "
             "what the last axis holds, or use a gradient method."
         )
-    return found
+    return places
 
 
 def in_type_of_input(x, values):
     """Values in the type of an input; rounded where it holds integers."""
     if values.dtype == x.dtype:
         return values
-    return tf.cast(values if x.dtype.is_floating else tf.round(values), x.dtype)
+    if not x.dtype.is_floating:
+        values = tf.round(values)  # a cast alone would cut off what is behind the point
+    return tf.cast(values, x.dtype)
 
 
 def replacement(option, values, x):

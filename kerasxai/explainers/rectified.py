@@ -130,13 +130,15 @@ def _traced_operations(graph, node):
     def run(*tensors):
         return graph.call(node, tensors)
 
-    given = dict(zip(graph.inputs, zip(graph.input_shapes, graph.input_dtypes)))
+    symbols = dict(zip(graph.inputs, zip(graph.input_shapes, graph.input_dtypes)))
     for before in graph.nodes:
-        given.update((tensor, (shape, before.dtype)) for tensor, shape in zip(before.outputs, before.shapes))
+        symbols.update((tensor, (shape, before.dtype)) for tensor, shape in zip(before.outputs, before.shapes))
     try:
-        signature = [tf.TensorSpec(*given[tensor]) for tensor in node.inputs]
+        signature = [tf.TensorSpec(*symbols[tensor]) for tensor in node.inputs]
         traced = run.get_concrete_function(*signature).graph.as_graph_def()
     except Exception:  # what cannot be traced cannot be compiled either: it is refused when it runs
         return set()
-    inner = [one for function in traced.library.function for one in function.node_def]
-    return {one.op for one in [*traced.node, *inner]}
+    steps = list(traced.node)
+    for function in traced.library.function:
+        steps += function.node_def
+    return {step.op for step in steps}

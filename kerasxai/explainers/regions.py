@@ -33,7 +33,7 @@ def segments(sample):
     if len(size) < 2:
         members = _windows(int(np.prod(size)))
     else:
-        members = [places for labels in _felzenszwalb(sample) for places in _dilated(labels)]
+        members = list(itertools.chain.from_iterable(map(_dilated, _felzenszwalb(sample))))
     ends = np.cumsum([0, *map(len, members)])
     shape = (len(members), int(np.prod(size)))
     return sparse.csr_matrix((np.ones(ends[-1]), np.concatenate(members), ends), shape=shape)
@@ -74,13 +74,12 @@ def grow(attribution, members):
 def _windows(length):
     """The positions of equal windows of a signal."""
     radius = round(_RADIUS * length / _SIDE)
-    found = []
+    windows = []
     for count in _WINDOWS:
         ends = np.arange(min(count, length) + 1) * length // min(count, length)
-        found += [
-            np.arange(max(0, start - radius), min(length, end + radius)) for start, end in itertools.pairwise(ends)
-        ]
-    return found
+        for start, end in itertools.pairwise(ends):
+            windows.append(np.arange(max(0, start - radius), min(length, end + radius)))
+    return windows
 
 
 def _felzenszwalb(sample):
@@ -95,9 +94,8 @@ def _felzenszwalb(sample):
     # At as many positions as the parameters are made for, and back by the nearest position.
     zoom = _SIDE / np.sqrt(height * width)
     work = resize(image, (max(1, round(height * zoom)), max(1, round(width * zoom))), order=1, anti_aliasing=zoom < 1)
-    rows, columns = (
-        ((np.arange(length) + 0.5) * made / length).astype(int) for length, made in zip((height, width), work.shape)
-    )
+    rows = ((np.arange(height) + 0.5) * work.shape[0] / height).astype(int)
+    columns = ((np.arange(width) + 0.5) * work.shape[1] / width).astype(int)
     for scale in _SCALES:
         labels = felzenszwalb(work, scale=scale, sigma=_SIGMA, min_size=_LEAST_SIZE, channel_axis=-1)
         yield labels[np.ix_(rows, columns)]

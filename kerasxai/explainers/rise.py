@@ -92,9 +92,12 @@ class RISE(PerturbationExplainer):
             map's values (root mean square over positions) as a share of the map's range; `n_masks`, `(samples,)`,
             how many masks were used. For several inputs each of the three is packed like the maps.
         """
-        found, structure = self.run(self.explain_batch, x, target, y)
-        fields = ({index: of_input[name] for index, of_input in found.items()} for name in RISEResult._fields)
-        return RISEResult(*(packed(field, structure) for field in fields))
+        results, structure = self.run(self.explain_batch, x, target, y)
+        fields = []
+        for name in RISEResult._fields:
+            of_inputs = {index: result[name] for index, result in results.items()}
+            fields.append(packed(of_inputs, structure))
+        return RISEResult(*fields)
 
     def map(self, inputs, index, target):
         return self.estimate(inputs, index, target).maps
@@ -104,7 +107,7 @@ class RISE(PerturbationExplainer):
         return {index: self.estimate(inputs, index, target)._asdict() for index in places}
 
     def finish(self, arrays, structure):
-        error = np.concatenate([found["error"].ravel() for found in arrays.values()])
+        error = np.concatenate([result["error"].ravel() for result in arrays.values()])
         noisy = ~(error <= _NOISY)
         if noisy.any():
             warnings.warn(
@@ -113,7 +116,7 @@ class RISE(PerturbationExplainer):
                 "exact each map is.",
                 stacklevel=3,
             )
-        return super().finish({index: found["maps"] for index, found in arrays.items()}, structure)
+        return super().finish({index: result["maps"] for index, result in arrays.items()}, structure)
 
     def estimate(self, inputs, index, target):
         """The map of the input number `index`, its error and the number of masks: a `RISEResult` of tensors."""
@@ -126,8 +129,11 @@ class RISE(PerturbationExplainer):
             masked = in_type_of_input(inputs[index], masks[:, tf.newaxis, ..., tf.newaxis] * x)
             scores = tf.cast(self.perturbed_scores(inputs, index, masked, target), tf.float64)
             masks = tf.cast(tf.reshape(masks, [-1, np.prod(size)]), tf.float64)
-            powers = [(scores, masks), (tf.square(scores), tf.square(masks))]
-            return [total + tf.matmul(one, of_mask, transpose_a=True) for total, (one, of_mask) in zip(state, powers)]
+            sums, squares = state
+            return [
+                sums + tf.matmul(scores, masks, transpose_a=True),
+                squares + tf.matmul(tf.square(scores), tf.square(masks), transpose_a=True),
+            ]
 
         def add_block(state, indices):
             *sums, used = state
@@ -141,13 +147,12 @@ class RISE(PerturbationExplainer):
 
         batch = tf.shape(x)[0]
         zeros = tf.zeros([batch, np.prod(size)], tf.float64)  # the square of a small probability is 0 in float32
-        state = accumulate(
-            self.n_masks,
-            self.n_masks if self.tolerance is None else _MASKS_BETWEEN_CHECKS,
-            add_block,
-            [zeros, zeros, tf.zeros([batch], tf.int32)],
-            until=None if self.tolerance is None else lambda state: tf.reduce_all(self._is_done(state)),
-        )
+        start = [zeros, zeros, tf.zeros([batch], tf.int32)]
+        if self.tolerance is None:
+            state = accumulate(self.n_masks, self.n_masks, add_block, start)
+        else:
+            all_done = lambda state: tf.reduce_all(self._is_done(state))
+            state = accumulate(self.n_masks, _MASKS_BETWEEN_CHECKS, add_block, start, until=all_done)
         maps, error = self._map_and_error(state)
         return RISEResult(tf.reshape(tf.cast(maps, x.dtype), [-1, *size]), tf.cast(error, x.dtype), state[-1])
 
@@ -178,6 +183,7 @@ class RISE(PerturbationExplainer):
         sums, squares, used = state
         count = tf.cast(used, sums.dtype)[:, tf.newaxis]
         mean = sums / count
+        # The difference of nearly equal sums may come out below 0 by rounding.
         variance = tf.nn.relu(squares - mean * sums) / (count * (count - 1.0))  # NaN for one mask
         maps, error = mean / self.probability, tf.sqrt(tf.reduce_mean(variance, axis=1)) / self.probability
         spread = tf.reduce_max(maps, axis=1) - tf.reduce_min(maps, axis=1)

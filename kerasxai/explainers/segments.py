@@ -67,9 +67,9 @@ def segment(x, segmentation=None, seed=0):
         segmentation = DEFAULT_WINDOWS if len(size) == 1 else "quickshift"
     check_fits(segmentation, size)
     if isinstance(segmentation, str):
-        return np.stack([_compacted(_superpixels(one, segmentation, seed)) for one in x])
+        return np.stack([_compacted(_superpixels(image, segmentation, seed)) for image in x])
     if callable(segmentation):
-        return np.stack([_compacted(_of_shape(segmentation(one), size)) for one in x])
+        return np.stack([_compacted(_of_shape(segmentation(sample), size)) for sample in x])
     labels = segmentation if isinstance(segmentation, np.ndarray) else _grid(size, segmentation)
     return np.broadcast_to(_compacted(labels), (len(x), *size))
 
@@ -80,7 +80,7 @@ def _grid(size, counts):
     labels = np.zeros(size, np.int64)
     for axis, (side, count) in enumerate(zip(size, counts)):
         parts = np.arange(side) * min(count, side) // side
-        labels = labels * count + parts.reshape([-1 if other == axis else 1 for other in range(len(size))])
+        labels = labels * count + np.expand_dims(parts, [other for other in range(len(size)) if other != axis])
     return labels
 
 
@@ -89,6 +89,7 @@ def _superpixels(image, method, seed):
 
     image = image.astype(np.float64)
     low, high = image.min(), image.max()
+    # What the parameters below are made for, whatever range the model takes.
     scaled = (image - low) / (high - low if high > low else 1.0)
     if method == "slic":
         return segmentation.slic(scaled, start_label=0, channel_axis=-1)

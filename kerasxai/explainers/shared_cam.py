@@ -28,7 +28,7 @@ class SharedCAM:
         results = {}
         for explainer in self.explainers:
             maps = explainer.maps_of(*shared, paths)
-            sized = {path: explainer.at_input_size(path, one, inputs) for path, one in maps.items()}
+            sized = {path: explainer.at_input_size(path, of_layer, inputs) for path, of_layer in maps.items()}
             results[explainer.name] = explainer.combine_layers(sized)
         return results
 

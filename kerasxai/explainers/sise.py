@@ -134,7 +134,7 @@ class SISE(PerturbationExplainer):
             chosen = tf.gather(pairs, indices)
             rows = chosen[:, 0]
             masks = placement.masks(tf.gather_nd(by_channel, chosen))
-            copies = [tf.gather(one, rows) for one in inputs]
+            copies = [tf.gather(values, rows) for values in inputs]
             copies[index] = in_type_of_input(x, as_float(copies[index]) * masks[..., tf.newaxis])
             scores, _ = self.scores(copies, target.rows(rows))
             flat = tf.reshape(masks, [-1, np.prod(size)])
@@ -180,5 +180,6 @@ def otsu(values, counted=None):
 def _above_otsu(maps, seen):
     """1 where a map `(batch, *spatial)` is above its own threshold, else 0; only what the layer sees counts."""
     flat = tf.reshape(maps, [-1, np.prod(maps.shape[1:])])
-    threshold = otsu(flat, None if seen is None else tf.broadcast_to(tf.reshape(seen > 0, [1, -1]), tf.shape(flat)))
+    counted = None if seen is None else tf.broadcast_to(tf.reshape(seen > 0, [1, -1]), tf.shape(flat))
+    threshold = otsu(flat, counted)
     return tf.cast(maps > tf.reshape(threshold, [-1, *[1] * (maps.shape.rank - 1)]), maps.dtype)

@@ -92,5 +92,6 @@ def _collect(refuse_if_stopped, samples, attributions):
         return grow(attribution, segments(sample))
 
     # scikit-image lets other threads run while it segments images; a signal's windows are Python's, which does not.
-    with ThreadPoolExecutor(os.cpu_count() if samples.ndim == 4 else 1) as threads:
+    workers = os.cpu_count() if samples.ndim == 4 else 1
+    with ThreadPoolExecutor(workers) as threads:
         return np.stack(list(threads.map(collect, samples, attributions))).astype(attributions.dtype)

@@ -179,9 +179,9 @@ def joined(axes):
     stretched over all that is seen. Failing that, those agree whose receptive fields do, as a cropped skip connection
     and the unpadded convolutions beside it: then the one counts that is shown nearest to them.
     """
-    one = axes[0]
-    if all(other == one for other in axes[1:]):
-        return one
+    first = axes[0]
+    if all(other == first for other in axes[1:]):
+        return first
     if len({(other.source, other.unit > 0) for other in axes}) > 1:
         return None
     shown = [(other.start, other.stop) for other in axes]
@@ -189,7 +189,7 @@ def joined(axes):
     largest = max(abs(other.unit) for other in axes)
     low, high = min(other.low for other in axes), max(other.high for other in axes)
     if _spread(shown) <= largest:
-        wanted = (low, high) if one.unit > 0 else (high, low)
+        wanted = (low, high) if first.unit > 0 else (high, low)
     elif _spread(fields) <= largest:
         wanted = [sum(ends) / len(axes) for ends in zip(*fields)]
     else:
@@ -212,19 +212,19 @@ def side_by_side(parts):
     lengths = [part.length if isinstance(part, Axis) else part for part in parts]
     begins = [sum(lengths[:index]) for index in range(len(parts))]
     known = [(begin, part) for begin, part in zip(begins, parts) if isinstance(part, Axis)]
-    begin, one = known[0]
-    start = one.start - one.unit * begin
+    begin, first = known[0]
+    start = first.start - first.unit * begin
     for place, part in known:
-        if (part.source, part.unit, part.start) != (one.source, one.unit, start + one.unit * place):
+        if (part.source, part.unit, part.start) != (first.source, first.unit, start + first.unit * place):
             return None
     return dataclasses.replace(
-        one,
+        first,
         length=sum(lengths),
         start=start,
-        stop=start + one.unit * sum(lengths),
+        stop=start + first.unit * sum(lengths),
         low=min(part.low for _, part in known),
         high=max(part.high for _, part in known),
-        first=one.first - one.stride * begin,
+        first=first.first - first.stride * begin,
     )
 
 

@@ -88,7 +88,8 @@ class Folds:
     @property
     def folded(self):
         """The folded normalisations: a dict node -> the linear node it is folded into."""
-        return {bn: linear for folds in (self.after, self.before) for linear, bn in folds.items()}
+        pairs = [*self.after.items(), *self.before.items()]
+        return {normalisation: linear for linear, normalisation in pairs}
 
 
 def fold_parts(parts, graph, folds, node, x):

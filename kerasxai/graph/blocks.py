@@ -58,7 +58,9 @@ def _cuts(graph, index, output):
         if node in way and seen.intersection(node.inputs):
             seen.update(node.outputs)
             nodes.append(node)
-    last_use = {tensor: place for place, node in enumerate(nodes) for tensor in node.inputs}
+    last_use = {}
+    for place, node in enumerate(nodes):
+        last_use.update(dict.fromkeys(node.inputs, place))
     # A convolution in anything but name, such as one of standardised weights, makes features too.
     first = next((place for place, node in enumerate(nodes) if isinstance(node.operation, LINEAR)), 0)
     live, cuts = {graph.inputs[index]}, []
@@ -70,5 +72,5 @@ def _cuts(graph, index, output):
 
 
 def _is_reduced(size, after):
-    known = [(one, other) for one, other in zip(size, after) if one is not None and other is not None]
-    return any(one >= _REDUCTION * other for one, other in known)
+    known = [(length, new) for length, new in zip(size, after) if length is not None and new is not None]
+    return any(length >= _REDUCTION * new for length, new in known)

@@ -78,9 +78,10 @@ class Fingerprint:
     def leave_out_what_a_run_writes(self):
         """Called after the model ran: what differs by now is written by `call`, so it is no constant of it."""
         now = self._look()
-        for owner, found in now.marks.items():
-            before = self._seen.marks.get(owner, found)
-            names = [name for name in {*found, *before} if found.get(name, found) != before.get(name, before)]
+        for owner, after in now.marks.items():
+            before = self._seen.marks.get(owner, after)
+            # What one of the two lacks stands for itself there, which equals nothing.
+            names = [name for name in {*after, *before} if after.get(name, after) != before.get(name, before)]
             self._written.update((owner, name) for name in names)
         self._seen = self._look()
 
@@ -116,7 +117,8 @@ class _Look:
         if id(owner) in self.marks:
             return
         is_layer = isinstance(owner, keras.Operation)
-        read = functools.partial(vars if is_layer else _held_by, owner)
+        attributes_of = vars if is_layer else _held_by
+        read = functools.partial(attributes_of, owner)
         attributes = dict(read())
         self._kept += [owner, *attributes.values()]
         self.marks[id(owner)] = marks = {}
@@ -204,7 +206,8 @@ def _bookkeeping():
 def _layers_of(layer):
     """Layers and operations right below a layer."""
     graph = getattr(layer, "_functional", None) or layer
-    operations = (one for one in getattr(graph, "_operations", ()) if not isinstance(one, keras.Layer))
+    below = getattr(graph, "_operations", ())
+    operations = [operation for operation in below if not isinstance(operation, keras.Layer)]
     return [*getattr(layer, "_layers", ()), *operations]
 
 
@@ -229,7 +232,9 @@ def _is_own(value):
 
 def _followed(held):
     """Models and functions among what a function holds."""
-    parts = [part for value in held.values() for part in (value if isinstance(value, (list, tuple)) else [value])]
+    parts = []
+    for value in held.values():
+        parts += value if isinstance(value, (list, tuple)) else [value]
     return [part for part in parts if isinstance(part, (keras.Operation, *_FUNCTIONS))]
 
 

@@ -30,8 +30,8 @@ def _becomes_real(graph, tensor):
 
 
 def _casts(graph, node):
-    found = what_does(node.operation)
-    if found.casts:
+    known = what_does(node.operation)
+    if known.casts:
         return tf.as_dtype(node.dtype).is_floating
-    only_moves = found.does in ("same", "move") and found.is_affine and len(node.inputs) == 1
+    only_moves = known.does in ("same", "move") and known.is_affine and len(node.inputs) == 1
     return only_moves and all(_becomes_real(graph, made) for made in node.outputs)

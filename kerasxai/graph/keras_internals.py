@@ -126,7 +126,8 @@ def cast_call(symbol, dtype, name):
 
 def filled_in(operation, arguments, tensors):
     """Positional and keyword arguments of a call out of training, `tensors` standing for its symbolic ones in order."""
-    args, kwargs = arguments.fill_in({id(symbol): one for symbol, one in zip(arguments.keras_tensors, tensors)})
+    values = dict(zip(map(id, arguments.keras_tensors), tensors))
+    args, kwargs = arguments.fill_in(values)
     if getattr(operation, "_call_has_training_arg", False):
         kwargs = {**kwargs, "training": False}
     return args, kwargs

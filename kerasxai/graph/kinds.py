@@ -32,7 +32,7 @@ def kind_of(operation):
     ```
     """
     classes = type(operation).__mro__
-    parent = next((one for one in classes if one.__module__.split(".")[0] == "keras"), None)
+    parent = next((cls for cls in classes if cls.__module__.split(".")[0] == "keras"), None)
     if parent is None:
         return None
     if not computes_like(operation, parent):
@@ -45,13 +45,16 @@ def computes_like(operation, parent):
     """Whether an operation computes what a class it is made from does: nothing that may change it is overridden."""
     classes = type(operation).__mro__
     own = classes[: classes.index(parent)]
-    overridden = {name for one in own for name in vars(one)}.union(getattr(operation, "__dict__", ()))
+    overridden = set(getattr(operation, "__dict__", ())).union(*map(vars, own))
     return not any(_computes(name, parent) for name in overridden)
 
 
 def layers(*names):
     """Kinds of layers, to look a `kind_of` up in; `"Name*"` stands for `Name1D`, `Name2D` and `Name3D`."""
-    return frozenset(name.replace("*", end) for name in names for end in (("1D", "2D", "3D") if "*" in name else ("",)))
+    kinds = set()
+    for name in names:
+        kinds.update(name.replace("*", end) for end in ("1D", "2D", "3D"))  # one and the same without a "*"
+    return frozenset(kinds)
 
 
 def operations(*names):

@@ -27,7 +27,9 @@ class LayerCalls:
     def __init__(self, reading: Reading) -> None:
         self.nodes: Sequence[Node] = reading.nodes
         self._inputs, self._outputs = reading.inputs, reading.outputs
-        self._producer = {tensor: node for node in self.nodes for tensor in node.outputs}
+        self._producer: dict[int, Node] = {}
+        for node in self.nodes:
+            self._producer.update(dict.fromkeys(node.outputs, node))
         self._calls: dict[str, tuple[Any, Node]] = {node.path: (node.operation, node) for node in self.nodes}
         for path, (nested, tensor) in reading.nested.items():
             if tensor in self._producer:  # a nested model that returns its input makes nothing
@@ -61,7 +63,7 @@ class LayerCalls:
 
     def reached_inputs(self, node):
         """Indices of the model inputs that `node` depends on."""
-        tensors = {tensor for ancestor in self.makers(node.outputs) for tensor in ancestor.inputs}
+        tensors = set().union(*(maker.inputs for maker in self.makers(node.outputs)))
         return [index for index, tensor in enumerate(self._inputs) if tensor in tensors]
 
     def ancestors(self, node):
@@ -124,9 +126,11 @@ class LayerCalls:
         """Tensors besides the output of `cut` that the nodes after it, and the model's outputs, take."""
         cut = self.node(cut)
         nodes = self.suffix_nodes(cut)
-        made = {tensor for node in nodes for tensor in node.outputs} | {cut.outputs[0]}
-        wanted = [tensor for node in nodes for tensor in node.inputs] + self._outputs
-        return list(dict.fromkeys(tensor for tensor in wanted if tensor not in made))
+        made, wanted = {cut.outputs[0]}, []
+        for node in nodes:
+            made.update(node.outputs)
+            wanted += node.inputs
+        return list(dict.fromkeys(tensor for tensor in [*wanted, *self._outputs] if tensor not in made))
 
     def makers(self, tensors):
         """The set of nodes that `tensors` (indices) depend on."""

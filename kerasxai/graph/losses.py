@@ -36,7 +36,7 @@ def linear_units(model, output_names):
         losses = list(loss) if len(loss) == len(output_names) else [None] * len(output_names)
     else:
         losses = [loss] * len(output_names)
-    return tuple(_units_of(one) for one in losses)
+    return tuple(_units_of(loss) for loss in losses)
 
 
 def _units_of(loss):

@@ -122,11 +122,11 @@ class ModelGraph(LayerCalls, View):
     def suffix(self, cut: NodeLike) -> Callable[..., list[tf.Tensor]]:
         """The model after `cut`: a function `([activation, *crossing tensors], overrides=None) -> outputs`."""
         node = self.node(cut)
-        given = [node.outputs[0], *self.crossing(node)]
+        taken = [node.outputs[0], *self.crossing(node)]
         nodes = self.suffix_nodes(node)
 
         def run_suffix(tensors, overrides=None):
-            values = dict(zip(given, tensors))
+            values = dict(zip(taken, tensors))
             self._execute(nodes, values, (), None, overrides or {})
             return [values[tensor] for tensor in self._outputs]
 

@@ -22,24 +22,24 @@ def is_builtin(operation):
 
 def moves_surely(operation):
     """Whether an operation does nothing but move values."""
-    found = what_does(operation)
-    return found.does == "move" and found.positions in (None, "crop", "pad", "reshape")
+    known = what_does(operation)
+    return known.does == "move" and known.positions in (None, "crop", "pad", "reshape")
 
 
 def moves_perhaps(operation):
     """Whether an operation without weights may turn out to do nothing but move values."""
-    found = what_does(operation)
-    if found.does == "wrap":
+    known = what_does(operation)
+    if known.does == "wrap":
         return not operation.weights
     if is_builtin(operation):
-        return found.positions == "fit" or contracts(operation)
-    return found == UNKNOWN and not getattr(operation, "weights", None)
+        return known.positions == "fit" or contracts(operation)
+    return known == UNKNOWN and not getattr(operation, "weights", None)
 
 
 def contracts(operation):
     """Whether an operation is a product that may mix positions, or turn axes round."""
-    found = what_does(operation)
-    return found.does == "contract" and found.positions is None
+    known = what_does(operation)
+    return known.does == "contract" and known.positions is None
 
 
 def moves_beyond_undoing(operation):
@@ -130,10 +130,9 @@ def windows(node, sizes, new_sizes):
     dilation = _each_axis(getattr(operation, "dilation_rate", 1), rank)
     reach = [(taps - 1) * apart + 1 for taps, apart in zip(reach, dilation)]
     if "Transpose" in type(operation).__name__:
-        return [Window.transposed(*each) for each in zip(sizes, new_sizes, reach, strides)]
-    padding = [operation.padding] * rank
-    found = [Window.convolution(*each) for each in zip(sizes, new_sizes, reach, strides, padding)]
-    return None if None in found else found
+        return list(map(Window.transposed, sizes, new_sizes, reach, strides))
+    windows = list(map(Window.convolution, sizes, new_sizes, reach, strides, [operation.padding] * rank))
+    return None if None in windows else windows
 
 
 def coded_positions(shape):

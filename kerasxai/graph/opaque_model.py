@@ -74,15 +74,13 @@ class OpaqueModel(View):
     def node(self, key):
         """The path of the layer that a path, an unambiguous layer name or a layer object stands for."""
         path, _, call = key.partition("#") if isinstance(key, str) else (key, "", "")
-        found = [
-            name
-            for name, layer in self.layers.items()
-            if layer is key or (isinstance(path, str) and (name == path or name.endswith("/" + path)))
-        ]
-        exact = [name for name in found if name == path]
-        if len(exact or found) == 1:
-            return (exact or found)[0] + ("#" + call if call else "")
-        what = f"which is any of {', '.join(found)}" if found else "and the model has no such layer"
+        if isinstance(key, str):
+            paths = [path] if path in self.layers else [name for name in self.layers if name.endswith("/" + path)]
+        else:
+            paths = [name for name, layer in self.layers.items() if layer is key]
+        if len(paths) == 1:
+            return f"{paths[0]}#{call}" if call else paths[0]
+        what = f"which is any of {', '.join(paths)}" if paths else "and the model has no such layer"
         raise ValueError(
             f"`layer` must name one layer of the model. Received: {getattr(key, 'name', key)!r}, {what}. "
             f"Its layers: {', '.join(list(self.layers)[-8:]) or 'none in reach'}."

@@ -203,21 +203,28 @@ _ROWS = [
     ),
     (layers("SpectralNormalization", "TimeDistributed"), describe("wrap")),
 ]
-_BY_KIND = {kind: operation for kinds, operation in _ROWS for kind in kinds}
+_BY_KIND: dict[str, Operation] = {}
+for _kinds, _operation in _ROWS:
+    _BY_KIND.update(dict.fromkeys(_kinds, _operation))
 
 # A function goes by the name of its operation; `keras.activations`, `keras.ops` and TensorFlow have one each.
-_FUNCTIONS = {
-    getattr(module, name): _BY_KIND[f"ops.{kind}"]
-    for name, kind in {
-        **{name: name.title().replace("_", "") for name in ("relu", "relu6", "elu", "selu", "celu", "gelu", "mish")},
-        **{name: name.title().replace("_", "") for name in ("leaky_relu", "hard_sigmoid", "hard_silu", "sigmoid")},
-        **{name: name.title().replace("_", "") for name in ("silu", "tanh", "hard_tanh", "softplus", "softsign")},
-        **{name: name.title().replace("_", "") for name in ("softmax", "log_sigmoid", "exp", "square", "identity")},
-        "linear": "Identity",
-    }.items()
-    for module in (keras.activations, keras.ops, tf.nn, tf.math, tf)
-    if hasattr(module, name)
-}
+_FUNCTIONS_BY_NAME = (
+    *("relu", "relu6", "elu", "selu", "celu", "gelu", "mish", "leaky_relu", "hard_sigmoid", "hard_silu", "sigmoid"),
+    *("silu", "tanh", "hard_tanh", "softplus", "softsign", "softmax", "log_sigmoid", "exp", "square", "identity"),
+)
+
+
+def _rows_of_functions():
+    kinds = {name: name.title().replace("_", "") for name in _FUNCTIONS_BY_NAME}
+    rows = {}
+    for module in (keras.activations, keras.ops, tf.nn, tf.math, tf):
+        for name, kind in {**kinds, "linear": "Identity"}.items():
+            if hasattr(module, name):
+                rows[getattr(module, name)] = _BY_KIND[f"ops.{kind}"]
+    return rows
+
+
+_FUNCTIONS = _rows_of_functions()
 
 _REGISTERED: dict[type, Operation] = {}
 
@@ -284,17 +291,17 @@ def what_does(operation):
     kind = kind_of(operation)
     if kind == "Activation":
         return what_does(operation.activation)
-    found = _BY_KIND.get(kind, UNKNOWN)
+    known = _BY_KIND.get(kind, UNKNOWN)
     if kind in ("ReLU", "ops.ReLU"):
         return _relu(operation)
-    if found.positions == "stretch" and operation.interpolation != "nearest":
+    if known.positions == "stretch" and operation.interpolation != "nearest":
         overshoots = operation.interpolation not in ("bilinear",)
-        return dataclasses.replace(found, does="resample", relevance="proportional", keeps_sign=not overshoots)
+        return dataclasses.replace(known, does="resample", relevance="proportional", keeps_sign=not overshoots)
     if kind == "LayerNormalization" and getattr(operation, "rms_scaling", False):
-        return dataclasses.replace(found, relevance="pass")
+        return dataclasses.replace(known, relevance="pass")
     if kind == "GroupNormalization" and operation.axis != -1:
-        return dataclasses.replace(found, relevance=None)
-    return found
+        return dataclasses.replace(known, relevance=None)
+    return known
 
 
 def is_linear(operation):
@@ -309,14 +316,14 @@ def is_elementwise(operation):
 
 def is_scaling(operation):
     """Whether an operation is an elementwise affine layer: batch normalisation, or scaling of the input."""
-    found = what_does(operation)
-    return found.does == "scale" and found.has_offset
+    known = what_does(operation)
+    return known.does == "scale" and known.has_offset
 
 
 def keeps_order(operation):
     """Whether an operation hands on the very values it gets, in their order."""
-    found = what_does(operation)
-    return found.does in ("same", "cast") or found.positions == "reshape"
+    known = what_does(operation)
+    return known.does in ("same", "cast") or known.positions == "reshape"
 
 
 def _relu(operation):

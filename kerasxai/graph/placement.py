@@ -94,10 +94,11 @@ class Placement:
         """What two inputs of different sizes have in common where the maps lie on both alike."""
         if self._place is None:
             return None
-        return [
-            (axis.source, *(end / self._size[axis.source] for end in (axis.start, axis.stop, axis.low, axis.high)))
-            for axis in self._sorted_axes()
-        ]
+        shares = []
+        for axis in self._sorted_axes():
+            length = self._size[axis.source]
+            shares.append((axis.source, axis.start / length, axis.stop / length, axis.low / length, axis.high / length))
+        return shares
 
 
 def placement(graph, node, inputs, index):
@@ -133,10 +134,10 @@ def placements(graph, nodes, inputs, index):
         return [Placement(size) for _ in nodes]
     positions = Positions(graph, index, inputs, way)
     placed = [Placement(size, positions.place(node)) for node in nodes]
-    for node, one in zip(nodes, placed):
+    for node, of_node in zip(nodes, placed):
         if any(not is_builtin(before.operation) for before in (node, *graph.ancestors(node))):
             activations_of = functools.partial(_evaluated, graph, node)
-            check_places(activations_of, inputs, index, one.axes, node.path)
+            check_places(activations_of, inputs, index, of_node.axes, node.path)
     return placed
 
 

@@ -70,7 +70,7 @@ class _InFlight:
         """The same positions with another number of channels."""
         if count == self.coded.shape[-1]:
             return self
-        coded, *shown = (np.repeat(one[..., :1], count, axis=-1) for one in (self.coded, *self.shown))
+        coded, *shown = (np.repeat(values[..., :1], count, axis=-1) for values in (self.coded, *self.shown))
         return dataclasses.replace(self, coded=coded, shown=tuple(shown))
 
     def lost(self):
@@ -141,7 +141,7 @@ class Positions:
         """The states of a node's outputs."""
         if not all(state is None or _is_mixed(state) for state in states):
             states = [None if _is_mixed(state) else state for state in states]
-        operation, lost = node.operation, next((one for one in states if isinstance(one, _Lost)), None)
+        operation, lost = node.operation, next((state for state in states if isinstance(state, _Lost)), None)
         if lost is not None:
             made = lost
         elif _spatial_concatenation(node):
@@ -225,24 +225,25 @@ class Positions:
 
     def _ordinary(self, node, states, tensor):
         """What is made of positions without moving them: windows slide over them, or they stay."""
-        sizes = [self._size(one) for one in node.inputs]
-        given = [(state, size) for state, size in zip(states, sizes) if state is not None]
+        sizes = [self._size(taken) for taken in node.inputs]
+        tracked = [(state, size) for state, size in zip(states, sizes) if state is not None]
         if what_does(node.operation).does == "attend" and states[0] is not None:  # looked at from its first tensor
-            given = given[:1]
-        if any(isinstance(state, _InFlight) for state, _ in given):
-            return self._in_passing(node, [state for state, _ in given], tensor)
+            tracked = tracked[:1]
+        if any(isinstance(state, _InFlight) for state, _ in tracked):
+            return self._in_passing(node, [state for state, _ in tracked], tensor)
         if not self._has_positions(tensor):
             return None
         if is_aspect_resizing(node.operation):
-            return self._resized(node, given[0][0])
+            return self._resized(node, tracked[0][0])
         new_size = self._size(tensor)
-        given = [(state, size) for state, size in given if len(size) == len(new_size)]
-        same = [(state, size) for state, size in given if size == new_size]  # others are spread over them
-        slides = windows(node, given[0][1], new_size) if len(given) == 1 else None
-        places = [_under(state, slides, new_size) for state, _ in same or given]
+        tracked = [(state, size) for state, size in tracked if len(size) == len(new_size)]
+        same = [(state, size) for state, size in tracked if size == new_size]  # others are spread over them
+        slides = windows(node, tracked[0][1], new_size) if len(tracked) == 1 else None
+        places = [_under(state, slides, new_size) for state, _ in same or tracked]
         if not places:
             return None
-        axes, spare = (_joined_axes([getattr(place, name) for place in places]) for name in ("axes", "spare"))
+        axes = _joined_axes([place.axes for place in places])
+        spare = _joined_axes([place.spare for place in places])
         if axes is None or spare is None:
             return _Lost(f"the paths that meet in {_named(node)} moved positions differently")
         return Place(axes, spare)
@@ -286,7 +287,7 @@ def _landed(flight):
     """The place of values in flight, None where they lie on the input in no order."""
     positions, shown = flight.shown
     size = shown.shape[:-1]
-    found, picked, spare = {}, [], list(flight.anchor.spare)
+    by_place, picked, spare = {}, [], list(flight.anchor.spare)
     for axis, along in zip(flight.anchor.axes, positions):
         if axis is None:
             continue
@@ -295,16 +296,16 @@ def _landed(flight):
             continue
         profiles = [_profile(along, shown, place) for place in range(along.ndim)]
         place = int(np.argmax([np.nanmax(profile) - np.nanmin(profile) for profile in profiles]))
-        run = None if place == len(size) or place in found else Run.find(profiles[place])
+        run = None if place == len(size) or place in by_place else Run.find(profiles[place])
         if run is None or not _is_even(along, shown, place, run):
             return None
-        found[place] = axis.moved(run, size[place])
+        by_place[place] = axis.moved(run, size[place])
     for place, length in enumerate(size):
-        if place not in found:
+        if place not in by_place:
             if length != 1:
                 return None
-            found[place] = picked.pop(0) if picked else None
-    return Place(tuple(found[place] for place in range(len(size))), (*spare, *picked))
+            by_place[place] = picked.pop(0) if picked else None
+    return Place(tuple(by_place[place] for place in range(len(size))), (*spare, *picked))
 
 
 def _profile(positions, shown, place):
@@ -332,10 +333,10 @@ def _after_runs(place, runs, size):
 
 
 def _under(place, slides, new_size):
-    axes = [
-        axis if axis is None else axis.stretched(length) if slides is None else axis.under(slides[index], length)
-        for index, (axis, length) in enumerate(zip(place.axes, new_size))
-    ]
+    axes = list(place.axes)
+    for index, (axis, length) in enumerate(zip(place.axes, new_size)):
+        if axis is not None:
+            axes[index] = axis.stretched(length) if slides is None else axis.under(slides[index], length)
     return dataclasses.replace(place, axes=tuple(axes))
 
 
@@ -345,11 +346,16 @@ def _without(place, along):
 
 def _joined_axes(paths):
     """The axes of what several paths make together, one tuple of axes for each; None where they disagree."""
-    if len({tuple(axis is None for axis in axes) for axes in paths}) > 1:
+    if len(set(map(len, paths))) > 1:
         return None
-    together = [None if axes[0] is None else joined(axes) for axes in zip(*paths)]
-    lost = any(axis is None and given is not None for axis, given in zip(together, paths[0]))
-    return None if lost else tuple(together)
+    together = []
+    for axes in zip(*paths):
+        absent = axes.count(None)
+        axis = None if absent else joined(axes)
+        if axis is None and absent < len(axes):
+            return None
+        together.append(axis)
+    return tuple(together)
 
 
 def _shapes(graph, inputs):

@@ -60,15 +60,14 @@ def _traced_back(activations_of, inputs, index, axes):
             mask = np.zeros((*shape[1:-1], 1), np.float32)
             mask[(slice(None),) * place + (unit,)] = 1
             masks.append(mask)
-    given = _noise(inputs, _SAMPLES)
-    given = [tf.tile(tensor, [len(masks), *[1] * (tensor.shape.rank - 1)]) for tensor in given]
+    samples = [tf.tile(x, [len(masks), *[1] * (x.shape.rank - 1)]) for x in _noise(inputs, _SAMPLES)]
 
     @functools.partial(tf.function, autograph=False)
-    def gradients_of(given):  # by no tape, which would not record while what is compiled is being traced
-        made = activations_of(given)
-        return tf.gradients(made * tf.cast(np.repeat(masks, _SAMPLES, axis=0), made.dtype), given[index])[0]
+    def gradients_of(samples):  # by no tape, which would not record while what is compiled is being traced
+        made = activations_of(samples)
+        return tf.gradients(made * tf.cast(np.repeat(masks, _SAMPLES, axis=0), made.dtype), samples[index])[0]
 
-    gradients = gradients_of(given)
+    gradients = gradients_of(samples)
     if gradients is None:
         return []
     gradients = np.abs(tf.cast(gradients, tf.float64).numpy()).sum(axis=-1)
@@ -95,8 +94,10 @@ def _looks_at(axis, units, masses):
         return True
     slack = abs(width) + 1
     pixels = np.arange(along.shape[1]) + 0.5
-    first = np.array([pixels[one].min() if one.any() else np.nan for one in sees])
-    last = np.array([pixels[one].max() if one.any() else np.nan for one in sees])
+    seen = np.where(sees, pixels, np.nan)
+    first, last = np.full(len(seen), np.nan), np.full(len(seen), np.nan)
+    has_any = sees.any(axis=1)  # of nothing there is no smallest
+    first[has_any], last[has_any] = np.nanmin(seen[has_any], axis=1), np.nanmax(seen[has_any], axis=1)
     if ((places < first - slack) | (places > last + slack))[alive].any():
         return False
     nearest, farthest = np.argmin(places), np.argmax(places)

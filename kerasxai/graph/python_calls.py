@@ -27,7 +27,7 @@ def numpy_call(function, tensors, types):
     def call(*arrays):
         refuse_if_stopped()
         try:
-            return function(*(np.array(one) for one in arrays))
+            return function(*map(np.array, arrays))
         except Stopped:
             raise
         except Exception as error:

@@ -47,11 +47,11 @@ class NumPyFunction:
 
     def __call__(self, inputs):
         def compute(*arrays):
-            given = keras.tree.pack_sequence_as(inputs, arrays)
+            packed = keras.tree.pack_sequence_as(inputs, arrays)
             if not self._takes_tensors:
-                return keras.tree.flatten(_as_arrays(self._function(given), given))
-            outputs = self._function(keras.tree.map_structure(tf.constant, given))
-            return keras.tree.flatten(_as_arrays(keras.tree.map_structure(np.asarray, outputs), given))
+                return keras.tree.flatten(_as_arrays(self._function(packed), packed))
+            outputs = self._function(keras.tree.map_structure(tf.constant, packed))
+            return keras.tree.flatten(_as_arrays(keras.tree.map_structure(np.asarray, outputs), packed))
 
         seen = keras.tree.flatten(self._outputs)
         tensors = tf.nest.flatten(numpy_call(compute, keras.tree.flatten(inputs), [tf.float32] * len(seen)))
@@ -71,9 +71,9 @@ def _as_arrays(outputs, inputs):
 def _rows(output, samples):
     array = np.asarray(output)
     if array.dtype.kind not in "biuf" or array.shape[:1] != (samples,):
-        found = f"shape {array.shape}" if array.dtype.kind in "biuf" else type(output).__name__
+        received = f"shape {array.shape}" if array.dtype.kind in "biuf" else type(output).__name__
         raise ValueError(
             "`model` must return scores of shape (samples,) or (samples, classes), one row per sample; a list of "
-            f"arrays is several outputs (numpy.stack makes rows one array). Received: {found} for {samples} samples."
+            f"arrays is several outputs (numpy.stack makes rows one array). Received: {received} for {samples} samples."
         )
     return array.astype(np.float32)

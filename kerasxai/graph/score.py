@@ -99,7 +99,7 @@ class Score:
             return Scale(self.kind)
         units = linear_units(self.model.model, self.model.output_names)[output]
         if units is None and kind == "linear" and self.kind == "probability" and self.units(output) != 1:
-            return Scale(self.kind, "softmax" if of_classes else "values")
+            units = "softmax" if of_classes else "values"
         return Scale(self.kind, units)
 
     def is_declared(self, output):
@@ -162,7 +162,9 @@ class Score:
 
     def _convert(self, tensor, head, scale):
         logits = carried_logits(tensor) if scale.kind == "logit" else None
-        values = as_float(tensor if logits is None else logits)
+        if logits is not None:  # what the final activation was given, which it cannot have saturated
+            tensor = logits
+        values = as_float(tensor)
         if values.shape.rank == 1:
             values = values[:, tf.newaxis]
         if scale.kind == "logit":

@@ -9,11 +9,11 @@ from kerasxai.graph.reading import Node
 
 # What only moves, drops or pools positions adds nothing to the map of the layer before it. Subclasses are taken for
 # their parents: this chooses which layer to look at, and says nothing of what it computes.
+_PARTS = ("Pool", "Reshape", "Permute", "Padding", "Crop", "Flatten", "UpSampling", "Dropout")
 _PASSED_OVER_LAYERS = tuple(
     getattr(keras.layers, name)
     for name in dir(keras.layers)
-    if any(part in name for part in ("Pool", "Reshape", "Permute", "Padding", "Crop", "Flatten", "UpSampling"))
-    or name.endswith("Dropout")
+    if any(map(name.__contains__, _PARTS))
     or name in ("Identity", "InputLayer", "RepeatVector", "GaussianNoise", "ActivityRegularization", "Resizing")
 )
 _PASSED_OVER_KINDS = (
@@ -38,7 +38,7 @@ def default_layer(graph: ModelGraph, output: int = 0) -> Node:
     Raises:
         ValueError: There is none, or several parallel branches end in one each.
     """
-    found, seen = [], set()
+    ends, seen = [], set()
     wanted = [graph.output_node(output)]
     while wanted:
         node = wanted.pop()
@@ -46,11 +46,11 @@ def default_layer(graph: ModelGraph, output: int = 0) -> Node:
             continue
         seen.add(node)
         if is_candidate(node, graph):
-            found.append(node)
+            ends.append(node)
         else:
             wanted.extend(graph.producer(tensor) for tensor in node.inputs)
-    ancestors = set().union(*(graph.ancestors(node) for node in found)) if found else set()
-    ends = [node for node in graph.nodes if node in found and node not in ancestors]
+    ancestors = set().union(*(graph.ancestors(node) for node in ends))
+    ends = [node for node in graph.nodes if node in ends and node not in ancestors]
     if len(ends) == 1:
         return ends[0]
     if not ends:
@@ -84,17 +84,17 @@ def captured_default(model, calls, rank):
         calls: What `model.layer_calls` returned.
         rank: Rank of the input.
     """
-    found = [
+    paths = [
         path
         for path, layer, shape in calls
         if not isinstance(layer, _PASSED_OVER_LAYERS) and has_positions(shape, {rank})
     ]
-    if not found:
+    if not paths:
         raise ValueError(
             f"`layer` must name a layer with spatial axes. {type(model.model).__name__} calls none whose output can be "
             "captured. Gradient methods (gradient, integrated_gradients) need no such layer."
         )
-    return found[-1]
+    return paths[-1]
 
 
 def _input_ranks(graph, node):

@@ -42,9 +42,8 @@ class RelevanceCAM(CAM):
         paths = self.layers_for(target.output)
         nodes = [self.graph.node(path) for path in paths]
         has_others = target.function is None and (self.scorer.units(target.output) or 1) > 1
-        relevance, forward = self._lrp.relevance(
-            inputs, target, start="one", contrast="others" if has_others else None, until=nodes
-        )
+        contrast = "others" if has_others else None
+        relevance, forward = self._lrp.relevance(inputs, target, start="one", contrast=contrast, until=nodes)
         return {path: self._map(relevance, forward, node.outputs[0]) for path, node in zip(paths, nodes)}
 
     def _map(self, relevance, forward, tensor):

@@ -21,11 +21,11 @@ def treatment_of(graph, node, max_pool="winner"):
     Raises:
         ValueError: The operation is unknown, or a product whose gate cannot be told.
     """
-    found = what_does(node.operation)
-    if found.relevance is not None:
-        pools = found.does == "maximum" and found.positions in ("pool", "pool_all")
+    operation = what_does(node.operation)
+    if operation.relevance is not None:
+        pools = operation.does == "maximum" and operation.positions in ("pool", "pool_all")
         is_pooling_layer = pools and isinstance(node.operation, keras.Layer)
-        return AVERAGE_POOL if is_pooling_layer and max_pool == "average" else get_treatment(found.relevance)
+        return AVERAGE_POOL if is_pooling_layer and max_pool == "average" else get_treatment(operation.relevance)
     if is_product(node):
         return _product(graph, node)
     if kind_of(node.operation) == "Activation" and not mixes_values(node):
@@ -47,7 +47,7 @@ def _product(graph, node):
     if what_does(node.operation).does == "divide":
         return Gate(1)
     sigmoid_like = [_is_sigmoid_like(graph, tensor) for tensor in operands]
-    gates = [one or _has_one_position(graph, tensor) for one, tensor in zip(sigmoid_like, operands)]
+    gates = [bounded or _has_one_position(graph, tensor) for bounded, tensor in zip(sigmoid_like, operands)]
     for signs in (gates, sigmoid_like):
         if sum(signs) == 1:
             return Gate(signs.index(True))

@@ -12,7 +12,7 @@ import tensorflow as tf
 from typing_extensions import Unpack
 
 from kerasxai.explainers.base import Explainer, ExplainerOptions
-from kerasxai.explainers.gradient import pack_inputs
+from kerasxai.explainers.gradient import pack_inputs, zeros_of
 from kerasxai.explainers.lrp.choice import MAX_POOL
 from kerasxai.explainers.lrp.engine import repeat
 from kerasxai.explainers.lrp.ledger import Entries, Ledger
@@ -256,4 +256,4 @@ def _found(relevance, tensor, forward, copies):
     if relevance.get(tensor) is not None:
         return relevance[tensor]
     value = repeat(forward.values[tensor], copies)
-    return tf.zeros_like(value, tf.float64 if value.dtype == tf.float64 else tf.float32)
+    return zeros_of(value)

@@ -23,13 +23,13 @@ class Entries:
         self.rows = []
         self._open = None
 
-    def open(self, node, given):
-        """Starts the row of a node from the relevance it was given."""
-        given = [one for one in given if one is not None]
-        zeros = tf.zeros(tf.shape(given[0])[:1], tf.float64)
+    def open(self, node, arriving):
+        """Starts the row of a node from the relevance that arrives at its outputs."""
+        arriving = [relevance for relevance in arriving if relevance is not None]
+        zeros = tf.zeros(tf.shape(arriving[0])[:1], tf.float64)
         self._open = dict.fromkeys(COLUMNS, zeros)
-        self._open["relevance_in"] = sum(_total(one) for one in given)
-        self._open["size"] = sum(_total(tf.abs(one)) for one in given)
+        self._open["relevance_in"] = sum(_total(relevance) for relevance in arriving)
+        self._open["size"] = sum(_total(tf.abs(relevance)) for relevance in arriving)
         self.rows.append((node, self._open))
 
     def enter(self, loss, relevance):
@@ -38,14 +38,15 @@ class Entries:
 
     def close(self, handed):
         """Completes the open row by what the node handed on."""
-        handed = [one for one in handed if one is not None]
-        self._open["relevance_out"] = sum(_total(one) for one in handed)
-        self._open["size"] = tf.maximum(self._open["size"], sum(_total(tf.abs(one)) for one in handed))
+        handed = [relevance for relevance in handed if relevance is not None]
+        self._open["relevance_out"] = sum(_total(relevance) for relevance in handed)
+        size = sum(_total(tf.abs(relevance)) for relevance in handed)
+        self._open["size"] = tf.maximum(self._open["size"], size)
 
     def tensor(self):
         """All rows, `(batch, nodes, columns)`."""
-        rows = [tf.stack([row[column] for column in COLUMNS], axis=-1) for _, row in self.rows]
-        return tf.stack(rows, axis=1)
+        pick = operator.itemgetter(*COLUMNS)
+        return tf.stack([tf.stack(pick(row), axis=-1) for _, row in self.rows], axis=1)
 
 
 class Ledger:
@@ -82,12 +83,12 @@ class Ledger:
         """Means over samples."""
         columns = [column for column in COLUMNS if column != "size"]
         means = {column: self.values[column].mean(axis=0) for column in columns}
-        rows = [
-            {"node": path, **{column: f"{means[column][row]:.6g}" for column in columns}}
-            for row, path in enumerate(self.paths)
-        ]
-        texts = {column: operator.itemgetter(column) for column in columns}
-        return Table(rows, {"node (means over samples)": operator.itemgetter("node"), **texts}, numbers=columns)
+        rows = []
+        for index, path in enumerate(self.paths):
+            texts = {column: f"{means[column][index]:.6g}" for column in columns}
+            rows.append({"node (means over samples)": path, **texts})
+        headings = {heading: operator.itemgetter(heading) for heading in ["node (means over samples)", *columns]}
+        return Table(rows, headings, numbers=columns)
 
 
 def _total(tensor):

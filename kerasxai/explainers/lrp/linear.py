@@ -77,13 +77,17 @@ class LinearTreatment(Treatment):
     def _box(self, forward, x, ones, low, high):
         """Bounds of the input; of a first layer's, what the model makes of the bounds of its own input."""
         if not self._is_first:
-            return box_of(x, low, high, one_sample(tf.ones_like(x[:1])) if ones is None else ones)
+            ones = one_sample(tf.ones_like(x[:1])) if ones is None else ones
+            return box_of(x, low, high, ones)
         part = self._graph.evaluate([(self._normalisation or self._node).inputs[0]])
         of_model = forward.wide(self._graph.inputs)
         corners = []
         for corner in (0, 1):
-            bounds = [box_of(one, low, high, tf.ones_like(one[:1]))[corner] for one in of_model]
-            (made,) = part([tf.broadcast_to(bound, tf.shape(one)) for bound, one in zip(bounds, of_model)])
+            bounds = []
+            for values in of_model:
+                bound = box_of(values, low, high, tf.ones_like(values[:1]))[corner]
+                bounds.append(tf.broadcast_to(bound, tf.shape(values)))
+            (made,) = part(bounds)
             corners.append(tf.cast(self._graph.run_chain(self._chain, made), x.dtype))
         return tf.minimum(*corners), tf.maximum(*corners)
 
@@ -129,5 +133,5 @@ def _padding_before(graph, node):
 
 
 def _pads_with_zero(operation):
-    found = what_does(operation)
-    return found.positions == "pad" and found.keeps_sign
+    known = what_does(operation)
+    return known.positions == "pad" and known.keeps_sign

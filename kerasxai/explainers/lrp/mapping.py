@@ -34,12 +34,13 @@ class Mapping:
             )
         if extends is not None:
             check_one_of("extends", extends, (None, *preset_names()))
-        given = {} if extends is None else preset(extends, input_range)
         is_preset = isinstance(rules, str) and rules not in rule_names()
+        base = rules if is_preset else extends
         pairs = [] if is_preset else _pairs(rules)
-        given = preset(rules, input_range) if is_preset else given
         self._own = len(pairs)
-        self._pairs = [(_key(key), _value(value)) for key, value in [*pairs, *_pairs(given)]]
+        if base is not None:
+            pairs = [*pairs, *_pairs(preset(base, input_range))]
+        self._pairs = [(_key(key), _value(value)) for key, value in pairs]
 
     def resolve(self, graph, linear, first):
         """The rule or treatment of every node a key matches.
@@ -72,9 +73,10 @@ class Mapping:
             )
         missing = [node.path for node in linear if node not in chosen]
         if missing:
+            listed = ", ".join(missing[:5]) + " ..." * (len(missing) > 5)
             raise ValueError(
-                f"`rules` must give every linear layer a rule. Without one: {', '.join(missing[:5])}"
-                f"{' ...' if len(missing) > 5 else ''}. Add a last key '*', or extends='epsilon_plus'."
+                f"`rules` must give every linear layer a rule. Without one: {listed}. "
+                "Add a last key '*', or extends='epsilon_plus'."
             )
         return chosen
 
@@ -164,5 +166,5 @@ def _key_config(key):
 
 
 def _shown(key):
-    found = _key_config(key)
-    return found if isinstance(found, str) else getattr(found, "__name__", repr(found))
+    config = _key_config(key)
+    return config if isinstance(config, str) else getattr(config, "__name__", repr(config))

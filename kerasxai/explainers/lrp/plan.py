@@ -70,8 +70,10 @@ class Plan:
 
     def nodes_after(self, ends=()):
         """The nodes a walk back to the outputs of `ends` crosses, in execution order; all where there are no ends."""
-        found = {after for end in ends for after in self.graph.suffix_nodes(end)}
-        return [node for node in self.graph.nodes if not ends or node in found]
+        if not ends:
+            return list(self.graph.nodes)
+        after = set().union(*(self.graph.suffix_nodes(end) for end in ends))
+        return [node for node in self.graph.nodes if node in after]
 
     def check(self, output, ends=()):
         """Raises what would stop a walk from the node `output` back to `ends`, or to the inputs."""
@@ -100,7 +102,8 @@ class Plan:
         if node in self.folds.folded:
             return Step(PASS, f"folded into {self.folds.folded[node].path}")
         if node in self.linear:
-            return Step(self._of_linear(node, choice, node in stripped), "first layer" if node in self.first else "")
+            note = "first layer" if node in self.first else ""
+            return Step(self._of_linear(node, choice, node in stripped), note)
         if is_scaling(node.operation):
             if choice is None and self._feeds_only_fixed_shares(node):
                 return Step(ScaleTreatment(Pass()), "input scaling")
@@ -117,15 +120,15 @@ class Plan:
         refuse_quantised(node.operation)
         if not is_left_out and mixes_values(node):
             raise ValueError(_mixing_inside(node))
-        given = self.folds.before.get(node, node).inputs[0]
-        return LinearTreatment(rule, self.graph, node, self.folds, node in self.first, given in self.non_negative)
+        tensor = self.folds.before.get(node, node).inputs[0]
+        return LinearTreatment(rule, self.graph, node, self.folds, node in self.first, tensor in self.non_negative)
 
     def _feeds_only_fixed_shares(self, node):
         """Whether a scaling of the input leads to rules that share out relevance whatever the input is.
 
         Such a rule gives a scaled pixel of value 0 its part too, which a share in proportion would blow up.
         """
-        followers = [self._chosen[one] for one in self.graph.suffix_nodes(node) if one in self.first]
+        followers = [self._chosen[after] for after in self.graph.suffix_nodes(node) if after in self.first]
         return bool(followers) and not any(isinstance(rule, Rule) and rule.scales_with_input for rule in followers)
 
 

@@ -32,24 +32,24 @@ class Propagation:
         """
         relevance = dict(start)
         for node in reversed(self.plan.nodes_after(until)):
-            given = [relevance.get(tensor) for tensor in node.outputs]
-            if all(one is None for one in given):
+            arriving = [relevance.get(tensor) for tensor in node.outputs]
+            if all(part is None for part in arriving):
                 continue
             if self.ledger is not None:
-                self.ledger.open(node, given)
-            handed = self._through(node, given)
+                self.ledger.open(node, arriving)
+            handed = self._through(node, arriving)
             if self.ledger is not None:
                 self.ledger.close(handed)
-            for tensor, one in zip(node.inputs, handed):
-                if one is not None:
-                    one = tf.cast(one, self.forward.wide([tensor])[0].dtype)
-                    relevance[tensor] = one if relevance.get(tensor) is None else relevance[tensor] + one
+            for tensor, part in zip(node.inputs, handed):
+                if part is not None:
+                    part = tf.cast(part, self.forward.wide([tensor])[0].dtype)
+                    relevance[tensor] = part if relevance.get(tensor) is None else relevance[tensor] + part
         return relevance
 
-    def _through(self, node, given):
+    def _through(self, node, arriving):
         dtype = self.forward.dtype_of(node)  # layers of one model may compute in different types
         inputs, outputs = self.forward.wide(node.inputs, dtype), self.forward.wide(node.outputs, dtype)
         run = functools.partial(self.plan.graph.call, node)
         call = Call(node, inputs, outputs, run, self.copies, self.forward)
-        given = [None if relevance is None else tf.cast(relevance, dtype) for relevance in given]
-        return self.plan.treatment(node).propagate(call, given, self.ledger)
+        arriving = [None if relevance is None else tf.cast(relevance, dtype) for relevance in arriving]
+        return self.plan.treatment(node).propagate(call, arriving, self.ledger)

@@ -308,7 +308,8 @@ class WSquare(Rule):
     scales_with_input = False
 
     def terms(self, layer):
-        return [[Term(layer.ones, tf.square(layer.kernel), None if layer.bias is None else tf.square(layer.bias))]]
+        bias = None if layer.bias is None else tf.square(layer.bias)
+        return [[Term(layer.ones, tf.square(layer.kernel), bias)]]
 
 
 @register("flat")
@@ -337,7 +338,8 @@ class AbsZ(Rule):
     """
 
     def terms(self, layer):
-        return [[Term(tf.abs(layer.input), tf.abs(layer.kernel), None if layer.bias is None else tf.abs(layer.bias))]]
+        bias = None if layer.bias is None else tf.abs(layer.bias)
+        return [[Term(tf.abs(layer.input), tf.abs(layer.kernel), bias)]]
 
 
 @register("pass")

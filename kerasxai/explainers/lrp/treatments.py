@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import keras
 import tensorflow as tf
 
+from kerasxai.explainers.gradient import like_outputs
 from kerasxai.explainers.lrp.engine import enter_remainder, quotient, repeat
 from kerasxai.explainers.lrp.rules import Epsilon, Rule
 from kerasxai.graph.kinds import kind_of
@@ -56,10 +57,9 @@ class Call:
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(inputs)
             made = self.run(inputs)
-        given = [tf.zeros_like(one) if c is None else tf.cast(c, one.dtype) for one, c in zip(made, cotangents)]
-        slopes = tape.gradient(made, inputs, output_gradients=given)
+        slopes = tape.gradient(made, inputs, output_gradients=like_outputs(cotangents, made))
         taken = self.node.inputs
-        return [None if one in taken[place + 1 :] else slope for place, (one, slope) in enumerate(zip(taken, slopes))]
+        return [None if tensor in taken[place + 1 :] else slopes[place] for place, tensor in enumerate(taken)]
 
 
 class Treatment(abc.ABC):
@@ -212,7 +212,7 @@ class ConstantScale(Treatment):
 
 
 PASS, AVERAGE_POOL = PassOn(), AveragePool()
-_BY_NAME = {one.name: one for one in (PASS, AlongGradient(), Proportional(), ConstantScale())}
+_BY_NAME = {treatment.name: treatment for treatment in (PASS, AlongGradient(), Proportional(), ConstantScale())}
 
 
 def get_treatment(config):
@@ -253,10 +253,8 @@ def _moments(layer, x):
         return tf.nn.moments(x, layer.axis, keepdims=True)
     grouped = tf.reshape(x, [-1, *x.shape[1:-1], layer.groups, x.shape[-1] // layer.groups])
     axes = [axis for axis in range(1, grouped.shape.rank) if axis != grouped.shape.rank - 2]
-    return tuple(
-        tf.repeat(one[..., 0], x.shape[-1] // layer.groups, axis=-1)
-        for one in tf.nn.moments(grouped, axes, keepdims=True)
-    )
+    moments = tf.nn.moments(grouped, axes, keepdims=True)
+    return tuple(tf.repeat(moment[..., 0], x.shape[-1] // layer.groups, axis=-1) for moment in moments)
 
 
 def _parameter(layer, name, x, default):
