@@ -26,5 +26,5 @@ MODULES = {
 def module_of_name(name):
     """The module of keras.applications of a net's or module's name, None if nothing there is called so."""
     name = name.lower()
-    found = [module for module, (pattern, _) in MODULES.items() if name == module or re.fullmatch(pattern, name)]
-    return found[0] if found else None
+    modules = [module for module, (pattern, _) in MODULES.items() if name == module or re.fullmatch(pattern, name)]
+    return modules[0] if modules else None

@@ -101,7 +101,7 @@ class Batches:
             return
         expected = self._model.input_shapes[index]
         fits = len(shape) == len(expected) and all(
-            wanted is None or given == wanted for given, wanted in zip(shape[1:], expected[1:])
+            wanted is None or size == wanted for size, wanted in zip(shape[1:], expected[1:])
         )
         if not fits:
             raise ValueError(
@@ -114,8 +114,9 @@ class Batches:
             dtype = tf.as_dtype(self._model.input_dtypes[index])
             _check_held(values, tf.as_dtype(self._model.declared_dtypes[index]), self._model.input_names[index])
         else:
-            given = tf.as_dtype(values.dtype)
-            dtype = tf.float32 if given in (tf.float64, tf.uint8, tf.bool) else given
+            dtype = tf.as_dtype(values.dtype)
+            if dtype in (tf.float64, tf.uint8, tf.bool):
+                dtype = tf.float32
         tensor = tf.cast(values, dtype)
         # A finite sum needs finite terms; only a sum that is not finite needs the slow look at each value.
         if dtype.is_floating and not np.isfinite(tf.reduce_sum(tensor).numpy()):
@@ -170,9 +171,9 @@ def _elements(dataset, model, batch_size):
     if dataset.cardinality() == tf.data.INFINITE_CARDINALITY:
         raise ValueError("`x` must be a finite dataset. Received: an infinite one; add .take(n).")
     spec = dataset.element_spec[0] if isinstance(dataset.element_spec, tuple) else dataset.element_spec
-    ranks = [shape.rank for shape in (part.shape for part in keras.tree.flatten(spec))]
+    rank = keras.tree.flatten(spec)[0].shape.rank
     expected = model.input_shapes
-    if expected is not None and ranks[0] is not None and ranks[0] == len(expected[0]) - 1:
+    if expected is not None and rank is not None and rank == len(expected[0]) - 1:
         dataset = dataset.batch(batch_size)
     return dataset, int(dataset.cardinality())
 
@@ -189,9 +190,9 @@ def _labels(y, model):
 def _axis_hint(shape, sample):
     """What to add to an array that lacks one axis of `(samples, *sample)`, as far as its other sizes tell which."""
 
-    def fits(given, wanted):
-        sizes = zip(given, wanted)
-        return len(given) == len(wanted) and all(size is None or one == size for one, size in sizes)
+    def fits(shape, wanted):
+        pairs = zip(shape, wanted)
+        return len(shape) == len(wanted) and all(expected in (None, size) for size, expected in pairs)
 
     is_grey = sample[-1] in (None, 1)
     if fits(shape, sample):
@@ -230,16 +231,16 @@ def _as_array(values):
 
 def _check_held(values, dtype, name):
     """Refuses values that an input of whole numbers would cut off, as Keras does silently."""
-    given = tf.as_dtype(values.dtype)
-    if not dtype.is_integer or given == dtype or given.is_bool:
+    held = tf.as_dtype(values.dtype)
+    if not dtype.is_integer or held == dtype or held.is_bool:
         return
     values = np.asarray(values)
-    whole = not given.is_floating or (values == np.floor(values)).all()  # NaN is not whole
+    whole = not held.is_floating or (values == np.floor(values)).all()  # NaN is not whole
     if whole and (values.size == 0 or (values.min() >= dtype.min and values.max() <= dtype.max)):
         return
     raise ValueError(
         f"`x` must hold whole numbers from {dtype.min} to {dtype.max}: the model's input {name!r} is {dtype.name}. "
-        f"Received: values of type {given.name} from {values.min():.4g} to {values.max():.4g}. Give them as the model "
+        f"Received: values of type {held.name} from {values.min():.4g} to {values.max():.4g}. Give them as the model "
         "was trained with them, images as 0 to 255 if a layer of it rescales them."
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import itertools
 import json
 import os
 from collections import Counter
@@ -40,27 +41,26 @@ class Comparison:
         self.results = results
         self.controls = list(controls)
         self.samples = samples
-        measured = {evaluator: found for row in results.values() for evaluator, found in row.items()}
-        owners = {(found.evaluator.name, metric) for found in measured.values() for metric in found.per_sample}
+        self._measured: dict[str, Results] = {}  # one of each evaluator
+        for of_row in results.values():
+            self._measured.update(of_row)
+        owners: set[tuple[str, str]] = set()
+        for measured in self._measured.values():
+            owners.update((measured.evaluator.name, metric) for metric in measured.per_sample)
         shared = Counter(metric for _, metric in owners)
         self.directions, self._columns = {}, {}
-        for evaluator, found in measured.items():
-            for metric in found.per_sample:
-                is_plain = evaluator == found.evaluator.name and shared[metric] == 1
+        for evaluator, measured in self._measured.items():
+            for metric in measured.per_sample:
+                is_plain = evaluator == measured.evaluator.name and shared[metric] == 1
                 name = metric if is_plain else f"{evaluator}: {metric}"
-                self.directions[name] = found.directions[metric]
+                self.directions[name] = measured.directions[metric]
                 self._columns[name] = evaluator, metric
-        summaries = {
-            label: {evaluator: found.summary() for evaluator, found in row.items()} for label, row in results.items()
-        }
-        self._summaries = {
-            label: {
-                name: of_row[evaluator][metric]
-                for name, (evaluator, metric) in self._columns.items()
-                if evaluator in of_row
-            }
-            for label, of_row in summaries.items()
-        }
+        self._summaries = {row: self._summaries_of(of_row) for row, of_row in results.items()}
+
+    def _summaries_of(self, of_row):
+        summaries = {evaluator: measured.summary() for evaluator, measured in of_row.items()}
+        columns = self._columns.items()
+        return {name: summaries[evaluator][metric] for name, (evaluator, metric) in columns if evaluator in summaries}
 
     @property
     def rows(self) -> list[str]:
@@ -81,8 +81,8 @@ class Comparison:
         """The value of each sample in a cell, `(samples,)`, None where the metric does not apply to the row."""
         self._check_cell(row, metric)
         evaluator, result = self._columns[metric]
-        found = self.results[row].get(evaluator)
-        return None if found is None else found[result]
+        measured = self.results[row].get(evaluator)
+        return None if measured is None else measured[result]
 
     def ranking(self, metric: str) -> list[str]:
         """Rows from the best to the worst mean of a metric; rows without a value are left out."""
@@ -91,24 +91,22 @@ class Comparison:
         direction = self.directions[metric]
         if direction is None:
             raise ValueError(f"Neither a high nor a low {metric} is better, so it ranks nothing.")
-        summaries = {row: self.summary(row, metric) for row in self.rows}
-        known = {row: one.mean for row, one in summaries.items() if one is not None and not np.isnan(one.mean)}
-        return sorted(known, key=known.__getitem__, reverse=direction == "higher")
+        means = {}
+        for row in self.rows:
+            summary = self.summary(row, metric)
+            if summary is not None and not np.isnan(summary.mean):
+                means[row] = summary.mean
+        return sorted(means, key=means.__getitem__, reverse=direction == "higher")
 
     def records(self) -> list[dict[str, Any]]:
         """One dict per cell: row, whether it is a control, metric, direction and the fields of its `Summary`."""
-        return [
-            {
-                "explainer": row,
-                "control": row in self.controls,
-                "metric": metric,
-                "better": self.directions[metric],
-                **summary._asdict(),
-            }
-            for row in self.rows
-            for metric in self.metrics
-            if (summary := self.summary(row, metric)) is not None
-        ]
+        records = []
+        for row, metric in itertools.product(self.rows, self.metrics):
+            summary = self.summary(row, metric)
+            if summary is not None:
+                cell = {"explainer": row, "control": row in self.controls, "metric": metric}
+                records.append({**cell, "better": self.directions[metric], **summary._asdict()})
+        return records
 
     def to_markdown(self) -> str:
         """The table: means with their 95 % confidence intervals; arrows say what is better, controls are in italics."""
@@ -132,20 +130,14 @@ class Comparison:
 
         Maps that an evaluator keeps are left out.
         """
-        values = {
-            row: {
-                name: {key: _plain(value) for key, value in found.items() if key != "maps"}
-                for name, found in of_row.items()
-            }
-            for row, of_row in self.results.items()
-        }
-        configs = {
-            name: found.evaluator.get_config() for of_row in self.results.values() for name, found in of_row.items()
-        }
+        values: dict[str, dict[str, Any]] = {row: {} for row in self.results}
+        for row, of_row in self.results.items():
+            for evaluator, measured in of_row.items():
+                values[row][evaluator] = _plain({key: value for key, value in measured.items() if key != "maps"})
         content = {
             "samples": self.samples,
-            "evaluators": configs,
-            "summary": [{key: _plain(value) for key, value in record.items()} for record in self.records()],
+            "evaluators": {name: measured.evaluator.get_config() for name, measured in self._measured.items()},
+            "summary": _plain(self.records()),
             "values": values,
         }
         with whole_file(path) as file:
@@ -169,16 +161,20 @@ class Comparison:
         from kerasxai import plots
 
         of_evaluator: dict[str, dict[str, Results]] = {}
-        for row, found in self.results.items():
-            for label, one in found.items():
-                of_evaluator.setdefault(label, {})[row] = one
+        for row, of_row in self.results.items():
+            for label, measured in of_row.items():
+                of_evaluator.setdefault(label, {})[row] = measured
         figures = {}
         for label, rows in of_evaluator.items():
-            one = next(iter(rows.values()))
-            if name := next((name for key, name in PLOTS.items() if key in one), None):
-                given = {"samples": samples} if "maps" in one else {}
-                given |= {"controls": self.controls} if name in ("curves", "road_curves") else {}
-                figures[label] = getattr(plots, name)(rows, title=label, **given)
+            first = next(iter(rows.values()))
+            name = next((name for key, name in PLOTS.items() if key in first), None)
+            options: dict[str, Any] = {}
+            if "maps" in first:
+                options["samples"] = samples
+            if name in ("curves", "road_curves"):
+                options["controls"] = self.controls
+            if name is not None:
+                figures[label] = getattr(plots, name)(rows, title=label, **options)
         return figures
 
     def __str__(self):
@@ -220,8 +216,10 @@ class Comparison:
 
 def _plain(value):
     """Numbers and arrays as JSON holds them: what is not finite as None."""
+    if isinstance(value, dict):
+        return {key: _plain(part) for key, part in value.items()}
     if isinstance(value, (np.ndarray, list, tuple)):
-        return [_plain(one) for one in value]
+        return [_plain(part) for part in value]
     if isinstance(value, np.generic):
         value = value.item()
     return None if isinstance(value, float) and not np.isfinite(value) else value

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 from kerasxai.comparison import Comparison
 from kerasxai.evaluators import Case, Results, build
 from kerasxai.evaluators.controls import control_maps
@@ -66,7 +68,8 @@ def evaluate(
     batch_size, seed = positive_integer("batch_size", batch_size), seed_number(seed)
     controls = flag("controls", controls)
     check_one_of("verbose", verbose, ("auto", 0, 1))
-    rows = _named(explainers, "method", lambda one: build_explainer(one, model, batch_size=batch_size, verbose=0))
+    build_row = functools.partial(build_explainer, model=model, batch_size=batch_size, verbose=0)
+    rows = _named(explainers, "method", build_row)
     measures = _named(evaluators, "evaluator", build)
     if not rows or not measures:
         raise ValueError("`explainers` and `evaluators` must hold at least one each. Received: an empty list.")
@@ -82,21 +85,23 @@ def evaluate(
         case = Case(model, samples, maps.get(label), rows.get(label), masks, reference_model)
         if case.explainer is not None:
             with progress.part(1):
-                if any(one.needs_maps for one in measures.values()):
+                if any(measure.needs_maps for measure in measures.values()):
                     _ = case.attributions  # made here, once for all
         results[label] = {}
-        for name, one in measures.items():
-            if "explainer" not in one.needs or case.explainer is not None:
-                results[label][name] = one.evaluate(case)
+        for name, measure in measures.items():
+            if "explainer" not in measure.needs or case.explainer is not None:
+                results[label][name] = measure.evaluate(case)
             progress.add(1)
     return Comparison(results, controls=list(maps), samples=len(samples))
 
 
-def _named(given, config_key, build_one):
+def _named(described, config_key, build_one):
     """Dict name -> what `build_one` makes of each object; a name that comes again gets a number."""
-    found = {}
-    for label, one in labelled(given, config_key):
-        built = build_one(one)
-        again = label is None and sum(other.split("#")[0] == built.name for other in found)
-        found[label or (f"{built.name}#{again + 1}" if again else built.name)] = built
-    return found
+    named = {}
+    for label, description in labelled(described, config_key):
+        built = build_one(description)
+        if label is None:
+            before = sum(other.split("#")[0] == built.name for other in named)
+            label = f"{built.name}#{before + 1}" if before else built.name
+        named[label] = built
+    return named

@@ -66,34 +66,35 @@ class SeveralExplainers:
     """
 
     def __init__(self, model, methods, **options):
-        labels = [_class_of(one).name for one in methods]
+        labels = [_class_of(method).name for method in methods]
         if len(set(labels)) < len(labels) or not labels:
             raise ValueError(f"`method` must list different methods, at least one. Received: {list(methods)!r}.")
         _refuse_unknown(methods, options)
         self.explainers = {}
-        for label, one in zip(labels, methods):
-            names = _class_of(one).option_names()
+        for label, method in zip(labels, methods):
+            names = _class_of(method).option_names()
             own = {name: value for name, value in options.items() if name in names}
-            self.explainers[label] = _build(model, one, own)
+            self.explainers[label] = _build(model, method, own)
         self._shared = [SharedCAM(group) for group in shared_groups(list(self.explainers.values()))]
 
     def __call__(self, x, target=None, y=None):
         """Explains `x` by every method: a dict method -> maps. Arguments as `Explainer.__call__`."""
         results = dict.fromkeys(self.explainers)
-        together = {one.name for shared in self._shared for one in shared.explainers}
         progress = Progress(len(results), verbose=0)
         for shared in self._shared:
             with progress.part(len(shared.explainers)):
                 results.update(shared(x, target, y))
-        for label in results:
-            if label not in together:
-                with progress.part(1):
-                    results[label] = self.explainers[label](x, target, y)
+        alone = [label for label, maps in results.items() if maps is None]
+        for label in alone:
+            with progress.part(1):
+                results[label] = self.explainers[label](x, target, y)
         return results
 
 
 def _class_of(method):
-    return explainers.get(method["method"] if isinstance(method, dict) and "method" in method else method)
+    if isinstance(method, dict):
+        method = method.get("method", method)
+    return explainers.get(method)
 
 
 def _build(model, method, options):
@@ -103,7 +104,7 @@ def _build(model, method, options):
 
 
 def _refuse_unknown(methods, options):
-    known = {name for method in methods for name in _class_of(method).option_names()}
+    known = set().union(*(_class_of(method).option_names() for method in methods))
     unknown = [name for name in options if name not in known]
     if unknown:
         raise TypeError(unknown_options("methods", unknown, known))

@@ -117,24 +117,25 @@ class ImageFile:
     def _decode_reduced(self, size, deep):
         from PIL import Image
 
-        image, given = self._image, f"{self._image.width} x {self._image.height}"
+        image, pixels = self._image, f"{self._image.width} x {self._image.height}"
         if None in size:
             raise ValueError(
-                f"of {given} pixels it is too large for a model that takes images as large as they are. Cut it into "
+                f"of {pixels} pixels it is too large for a model that takes images as large as they are. Cut it into "
                 "tiles, or make it smaller."
             )
         if deep or np.prod(image.size, dtype="int64") > REFUSED_ABOVE:
             raise ValueError(
-                f"of {given} pixels it is too large: {REFUSED_ABOVE:,} are read, {REDUCED_ABOVE:,} where they have "
+                f"of {pixels} pixels it is too large: {REFUSED_ABOVE:,} are read, {REDUCED_ABOVE:,} where they have "
                 "more than 8 bits a channel. Cut it into tiles, or make it smaller."
             )
         image.draft(None, (2 * max(size),) * 2)  # a JPEG is decoded at a fraction of its size
         image.load()
         orientation = image.getexif().get(ORIENTATION, 1)
         if image.mode in ("1", "P"):
-            image = image.convert("L" if image.mode == "1" else "RGBA")
+            mode = "L" if image.mode == "1" else "RGBA"
+            image = image.convert(mode)
         small = image.resize(_turned(size[::-1], orientation), Image.Resampling.BILINEAR, reducing_gap=3.0)
-        note = f"reduced from {given} pixels"
+        note = f"reduced from {pixels} pixels"
         return _decode_8_bits(small)._replace(orientation=orientation, note=note)
 
     def _decode_tiff_by_pillow(self, page, error):
@@ -349,13 +350,15 @@ def _upright(values, orientation):
 
 
 def _turned(sides, orientation):
-    return tuple(sides[::-1] if orientation in (5, 6, 7, 8) else sides)
+    if orientation in (5, 6, 7, 8):
+        sides = sides[::-1]
+    return tuple(sides)
 
 
 def _resized(values, size):
     import tensorflow as tf
 
-    size = [wanted or given for wanted, given in zip(size, values.shape)]
+    size = [wanted or side for wanted, side in zip(size, values.shape)]
     if values.dtype not in ("uint8", "uint16"):  # these are resized as they are, to take less memory
         values = values.astype("float32")
     if tuple(size) == values.shape[:2]:

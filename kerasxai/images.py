@@ -107,7 +107,9 @@ def load_images(
         warnings.warn(f"{len(inputs.left_out)} of {len(inputs.left_out) + len(samples)} images left out: {listed}.")
     _refuse_several_sizes(samples)
     class_names = inputs.class_folders(number_of_classes(Score(graph, "probability")))
-    labels = None if class_names is None else np.array([class_names.index(one.folder) for one in samples], "int64")
+    labels = (
+        None if class_names is None else np.array([class_names.index(sample.folder) for sample in samples], "int64")
+    )
     return Images(
         np.stack([sample.x for sample in samples]),
         labels,

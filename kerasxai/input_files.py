@@ -3,6 +3,7 @@
 What cannot be read is left out, with its reason; what was assumed of an image is noted.
 """
 
+import itertools
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -173,7 +174,7 @@ class Inputs:
         if path.suffix.lower() == ".csv" and None not in wanted and rows[0].size == np.prod(wanted):
             rows = rows.reshape(-1, *wanted)
         fits = rows.ndim == len(self._shape) and all(
-            size is None or size == given for size, given in zip(wanted, rows.shape[1:])
+            expected in (None, size) for expected, size in zip(wanted, rows.shape[1:])
         )
         if not fits:
             raise ValueError(f"holds an array of shape {rows.shape}; the model takes samples of shape {wanted}")
@@ -188,7 +189,8 @@ def list_files(paths, suffixes=SUFFIXES):
     Raises:
         FileNotFoundError, ValueError: A path is missing, a folder holds nothing readable, a file's kind is unknown.
     """
-    return list(dict.fromkeys(file for path in _as_paths(paths) for file in _files(path, suffixes)))
+    of_paths = [_files(path, suffixes) for path in _as_paths(paths)]
+    return list(dict.fromkeys(itertools.chain.from_iterable(of_paths)))
 
 
 def class_folders(files):
@@ -208,10 +210,10 @@ def _as_paths(paths):
 def _files(path, suffixes):
     """The readable files of a path, each with the folder its name is relative to."""
     if path.is_dir():
-        found = [file for file in sorted(path.rglob("*")) if _is_readable(file, path, suffixes)]
-        if not found:
+        files = [file for file in sorted(path.rglob("*")) if _is_readable(file, path, suffixes)]
+        if not files:
             raise ValueError(f"Folder {path} holds no file that can be read: {', '.join(suffixes)}.")
-        return [(file, path) for file in found]
+        return [(file, path) for file in files]
     if not path.exists():
         raise FileNotFoundError(f"INPUT {path} does not exist. Check the name and the folder, {Path.cwd()}.")
     if path.suffix.lower() not in suffixes:
@@ -245,7 +247,8 @@ def _folder(path, root):
 
 def _read_array(path):
     try:
-        loaded = np.load(path, allow_pickle=False, mmap_mode="r" if path.suffix.lower() == ".npy" else None)
+        mmap_mode = "r" if path.suffix.lower() == ".npy" else None
+        loaded = np.load(path, allow_pickle=False, mmap_mode=mmap_mode)
     except (ValueError, OSError, EOFError) as error:
         raise ValueError(f"is no readable NumPy file: {error}") from error
     if isinstance(loaded, np.ndarray):
@@ -258,7 +261,7 @@ def _read_array(path):
 
 def _read_table(path):
     lines = [line for line in path.read_text().splitlines() if line.strip()]
-    rows = [[cell.strip() for cell in line.split(",")] for line in lines]
+    rows = [list(map(str.strip, line.split(","))) for line in lines]
     if rows and not all(map(_is_number, rows[0])):
         rows = rows[1:]  # a header
     if not rows:

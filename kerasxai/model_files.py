@@ -29,7 +29,8 @@ def existing_path(path: str | os.PathLike[str]) -> str:
     if os.path.exists(path):
         return path
     folder, name = os.path.split(os.path.abspath(path))
-    near = difflib.get_close_matches(name, os.listdir(folder) if os.path.isdir(folder) else [], cutoff=0.5)
+    others = os.listdir(folder) if os.path.isdir(folder) else []
+    near = difflib.get_close_matches(name, others, cutoff=0.5)
     advice = f"Did you mean {' or '.join(map(repr, near))}?" if near else f"Check the name and the folder, {folder}."
     raise FileNotFoundError(f"No file {path}. {advice} {EXPECTED}")
 
@@ -47,8 +48,8 @@ def has_hdf5_inside(path):
         beginning = file.read(len(HDF5_SIGNATURE))
     if beginning == HDF5_SIGNATURE or beginning.startswith(b"PK"):
         return beginning == HDF5_SIGNATURE
-    found = f"begins with {beginning!r}" if beginning else "is empty"
-    raise ValueError(f"{path} is damaged or no Keras file: it {found}. {EXPECTED} {SAVE_AGAIN}")
+    fault = f"begins with {beginning!r}" if beginning else "is empty"
+    raise ValueError(f"{path} is damaged or no Keras file: it {fault}. {EXPECTED} {SAVE_AGAIN}")
 
 
 def graph_file_of(folder):

@@ -70,9 +70,9 @@ def several_numbers(name, value, *, above=None, least=None, below=None, most=Non
     if hasattr(value, "__array__"):
         value = np.atleast_1d(value)
     entries = list(value) if isinstance(value, (list, tuple, range, np.ndarray)) else [value]
-    if not entries or not all(_is_within(one, bounds) for one in entries):
+    if not entries or not all(_is_within(entry, bounds) for entry in entries):
         raise ValueError(f"`{name}` must be one or more numbers{_told(bounds)}. Received: {name}={shown(value)}.")
-    return tuple(float(one) for one in entries)
+    return tuple(map(float, entries))
 
 
 def check_one_of(name, value, choices):
@@ -130,8 +130,8 @@ def _is_integer(value):
 
 
 def _bounds(above, least, below, most):
-    given = {"above": above, "at least": least, "below": below, "at most": most}
-    return {word: bound for word, bound in given.items() if bound is not None}
+    words = {"above": above, "at least": least, "below": below, "at most": most}
+    return {word: bound for word, bound in words.items() if bound is not None}
 
 
 def _is_within(value, bounds):

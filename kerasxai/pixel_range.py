@@ -31,14 +31,14 @@ def warn_of_pixels(model, graph, inputs):
         return
     _told.add(model)
     x = tf.cast(inputs[0][:_LOOKED_AT], tf.float32)
-    given, divided, black = (_probabilities(graph, values) for values in (x, x / 255, tf.zeros_like(x[:1])))
-    if given is None or divided is None or black is None:
+    plain, divided, black = (_probabilities(graph, values) for values in (x, x / 255, tf.zeros_like(x[:1])))
+    if plain is None or divided is None or black is None:
         return
     moved = np.abs(divided - black).sum(axis=-1).mean() / 2
-    if given.max(axis=-1).mean() > _SURE and moved > _FAR * (1 - 1 / given.shape[-1]):
+    if plain.max(axis=-1).mean() > _SURE and moved > _FAR * (1 - 1 / plain.shape[-1]):
         warnings.warn(
             f"`x` holds values up to {float(tf.reduce_max(x)):.0f}, of which the model {model.name!r} is "
-            f"{given.max(axis=-1).mean():.1%} sure on average, and it tells them apart when divided by 255. Was it "
+            f"{plain.max(axis=-1).mean():.1%} sure on average, and it tells them apart when divided by 255. Was it "
             "trained on values in 0..1 or -1..1? Then scale `x` likewise; "
             "kerasxai.load_images(paths, model, preprocess) does.",
             stacklevel=4,

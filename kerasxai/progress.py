@@ -42,7 +42,10 @@ class Progress:
     def part(self, count):
         """The work inside makes `count` more; how far it is shows while it runs."""
         is_seen = self._verbose != 0 or self._outer is not None or self._draw is not None
-        token = _reported_to.set((lambda share: self._show(self._done + share * count)) if is_seen else None)
+        report = None
+        if is_seen:
+            report = lambda share: self._show(self._done + share * count)
+        token = _reported_to.set(report)
         try:
             yield
         except BaseException:

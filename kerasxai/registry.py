@@ -75,18 +75,18 @@ class Called(abc.ABCMeta):
     def __signature__(cls):
         """The constructor's signature, with the options that it hands to those of its ancestors as `**kwargs`."""
         constructors = [vars(ancestor)["__init__"] for ancestor in cls.__mro__ if "__init__" in vars(ancestor)]
-        found = {}
+        options = {}
         for constructor in constructors:
             _, *parameters = inspect.signature(constructor).parameters.values()
             for parameter in parameters:
                 is_named = parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
-                if is_named and parameter.name not in found:
+                if is_named and parameter.name not in options:
                     is_inherited = constructor is not constructors[0]
                     kind = parameter.KEYWORD_ONLY if is_inherited else parameter.kind
-                    found[parameter.name] = parameter.replace(kind=kind)
+                    options[parameter.name] = parameter.replace(kind=kind)
             if not any(parameter.name == "kwargs" for parameter in parameters):
                 break
-        return inspect.Signature(list(found.values()))
+        return inspect.Signature(list(options.values()))
 
     def __call__(cls, *arguments, **options):
         signature = cls.__signature__
@@ -125,16 +125,17 @@ class Configurable(metaclass=Called):
         return [name for name in inspect.signature(cls).parameters if name != "model"]
 
 
-def labelled(given, config_key):
+def labelled(objects, config_key):
     """Pairs (label, object) of one object, a list or a dict of them; the label is None where none was given.
 
     Args:
-        given: What an option holds.
+        objects: What an option holds.
         config_key: The key that tells the config dict of one object from a dict of objects.
     """
-    if isinstance(given, dict) and config_key not in given:
-        return list(given.items())
-    return [(None, one) for one in (given if isinstance(given, (list, tuple)) else [given])]
+    if isinstance(objects, dict) and config_key not in objects:
+        return list(objects.items())
+    several = objects if isinstance(objects, (list, tuple)) else [objects]
+    return [(None, each) for each in several]
 
 
 def refuse_unknown_options(owner, unknown):

@@ -47,7 +47,9 @@ def _without_slot_variables(path, saved_model):
     That is `path`, or a temporary folder with the graph changed and all else linked. With assets, which a model may
     read whenever it is called, it stays until Python ends.
     """
-    nodes = [node for graph in saved_model.meta_graphs for node in graph.object_graph_def.nodes]
+    nodes = []
+    for graph in saved_model.meta_graphs:
+        nodes += graph.object_graph_def.nodes
     if not any(node.slot_variables for node in nodes):
         yield path
         return

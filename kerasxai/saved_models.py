@@ -99,7 +99,8 @@ def load_model(
         with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # advice on arguments that stand in the file
             source = path
-            if fixed != config or not path.endswith((".h5", ".hdf5") if is_hdf5 else ".keras"):
+            suffixes = (".h5", ".hdf5") if is_hdf5 else (".keras",)
+            if fixed != config or not path.endswith(suffixes):
                 source = _copy_hdf5(path, fixed, folder) if is_hdf5 else _copy_archive(path, fixed, folder)
             return keras.models.load_model(source, custom_objects=custom_objects, compile=False, safe_mode=safe_mode)
     except Exception as error:
@@ -154,13 +155,17 @@ def _copy_archive(path, config, folder):
     copy = os.path.join(folder, "model.keras")
     with zipfile.ZipFile(path) as source, zipfile.ZipFile(copy, "w") as target:
         for name in source.namelist():
-            target.writestr(name, json.dumps(config) if name == "config.json" else source.read(name))
+            content = json.dumps(config) if name == "config.json" else source.read(name)
+            target.writestr(name, content)
     return copy
 
 
 def _refuse_code(path, config):
-    configs = [entry["config"] for entry in _entries(config) if isinstance(entry["config"], dict)]
-    holders = [str(inner.get("name")) for inner in configs if any(_is_entry(x, "__lambda__") for x in inner.values())]
+    holders = []
+    for entry in _entries(config):
+        inner = entry["config"]
+        if isinstance(inner, dict) and any(_is_entry(value, "__lambda__") for value in inner.values()):
+            holders.append(str(inner.get("name")))
     if holders:
         raise ValueError(
             f"{path} holds Python code, in {_first_few(holders)}; loading would run it. If you trust the file, pass "
@@ -202,7 +207,8 @@ def _unknown_names(config, custom_objects):
     for entry in _entries({**config, "compile_config": None}):
         if not (entry.get("module") or "").startswith("keras.src"):
             is_function = entry["class_name"] == "function"
-            names.append(entry["config"] if is_function else entry.get("registered_name") or entry["class_name"])
+            name = entry["config"] if is_function else entry.get("registered_name") or entry["class_name"]
+            names.append(name)
         if isinstance(entry["config"], dict):
             names += [entry["config"].get(key) for key in ("activation", "recurrent_activation", "function")]
     names = dict.fromkeys(name for name in names if isinstance(name, str) and not name.startswith("__"))
@@ -320,10 +326,10 @@ def _modern_graph(config):
     """A functional model's config with its layer calls in the `.keras` format, where Keras 3 misreads none."""
     nested = {layer["name"]: "layers" in layer["config"] for layer in config["layers"]}
     sequential = {layer["name"] for layer in config["layers"] if layer["class_name"] == "Sequential"}
-    layers = [
-        {**layer, "inbound_nodes": [_modern_call(call, layer["class_name"], nested) for call in layer["inbound_nodes"]]}
-        for layer in config["layers"]
-    ]
+    layers = []
+    for layer in config["layers"]:
+        calls = [_modern_call(call, layer["class_name"], nested) for call in layer["inbound_nodes"]]
+        layers.append({**layer, "inbound_nodes": calls})
     # Where an output of the model is that of a nested functional model, Keras itself takes the 1 off.
     outputs = _single(_mapped(config["output_layers"], _is_tensor, lambda x: [x[0], x[1] - (x[0] in sequential), x[2]]))
     return {**config, "layers": layers, "input_layers": _single(config["input_layers"]), "output_layers": outputs}

@@ -27,7 +27,9 @@ class Table(list):
     def __init__(self, rows, columns, title="", caption="", numbers=(), styles=None):
         super().__init__(rows)
         self._headings = list(columns)
-        self._cells = [[text(row) for text in columns.values()] for row in self]
+        self._cells = []
+        for row in self:
+            self._cells.append([text(row) for text in columns.values()])
         self._title, self._caption = title, caption
         self._is_number = [heading in numbers for heading in columns]
         self._styles = styles or [""] * len(self)
@@ -62,20 +64,21 @@ class Table(list):
         if width is not None and max(map(len, lines)) > width:
             named = next(index for index, heading in enumerate(self._headings) if heading) + 1
             names, rest = self._aligned(0, named), self._aligned(named, len(self._headings))
-            lines = [line for pair in zip(names, (_wrapped(one, width) for one in rest)) for line in pair]
+            lines = []
+            for name, texts in zip(names, rest):
+                lines += [name, _wrapped(texts, width)]
         return "\n".join([*filter(None, [self._title]), *lines, *filter(None, [self._caption])])
 
     def _aligned(self, start, stop):
         """The rows, the headings first, of the columns from `start` to before `stop`."""
         rows = [row[start:stop] for row in [self._headings, *self._cells]]
         widths = [max(map(len, column)) for column in zip(*rows)]
-        return [
-            GAP.join(
-                cell.rjust(width) if is_number else cell.ljust(width)
-                for cell, width, is_number in zip(row, widths, self._is_number[start:stop])
-            ).rstrip()
-            for row in rows
-        ]
+        lines = []
+        for row in rows:
+            columns = zip(row, widths, self._is_number[start:stop])
+            cells = [cell.rjust(width) if is_number else cell.ljust(width) for cell, width, is_number in columns]
+            lines.append(GAP.join(cells).rstrip())
+        return lines
 
     def __repr__(self):  # short: at a prompt it follows the table itself
         return f"<Table of {len(self)} rows>"
@@ -111,7 +114,7 @@ def _terminal_width():
 
 
 def _html_row(tag, cells, is_number, style=""):
-    sides = ["right" if one else "left" for one in is_number]
+    sides = ["right" if right else "left" for right in is_number]
     inner = "".join(f'<{tag} style="text-align:{side}">{html.escape(cell)}</{tag}>' for cell, side in zip(cells, sides))
     return f'<tr style="{style}">{inner}</tr>' if style else f"<tr>{inner}</tr>"
 

@@ -204,10 +204,10 @@ class TargetPlan:
 
     def check_length(self, samples):
         """Refuses per-sample targets that are not one per sample."""
-        given = self._data if self._data is not None else self._classes
-        if np.ndim(given) > 0 and len(given) != samples:
+        entries = self._data if self._data is not None else self._classes
+        if np.ndim(entries) > 0 and len(entries) != samples:
             raise ValueError(
-                f"`target` must have one entry per sample. Received: {len(given)} targets for {samples} samples."
+                f"`target` must have one entry per sample. Received: {len(entries)} targets for {samples} samples."
             )
 
     def batch(self, start, size, labels):
@@ -267,7 +267,7 @@ class TargetPlan:
                 f"Received: target={word!r}."
             )
 
-    def _say_what_is_taken_for_granted(self, given):
+    def _say_what_is_taken_for_granted(self, asked):
         score, target = self._score, self.target
         heads = score.heads if target.function is not None else [score.heads[target.output]]
         if target.scale.kind == "logit" and any(head.kind == "distribution" for head in heads):
@@ -276,11 +276,11 @@ class TargetPlan:
                 'The model returns probabilities whose logits are out of reach, so score="logit" means log p here.',
             )
         is_guess = target.scale.linear == "softmax" and not score.is_declared(target.output)
-        if is_guess and not isinstance(given, Classes):
+        if is_guess and not isinstance(asked, Classes):
             score.say_once(
                 "softmax",
                 f"The model ends in {score.units(target.output)} linear units, and no compiled loss says whether they "
-                f"are logits or values. `target`, {_shown(given)}, speaks of classes, so the probability is their "
+                f"are logits or values. `target`, {_shown(asked)}, speaks of classes, so the probability is their "
                 "softmax. If they are values, give the index of one as an int, or a callable; a model compiled with "
                 'its loss tells by itself (from_logits=True, or one of quantities such as "mse").',
             )
@@ -296,10 +296,11 @@ class TargetPlan:
             )
         return np.atleast_1d(_as_classes(np.asarray(labels), self._limit))
 
-    def _check_reach(self, given, stop):
-        if stop > len(given):
+    def _check_reach(self, entries, stop):
+        if stop > len(entries):
             raise ValueError(
-                f"`target` must have one entry per sample. Received: {len(given)} targets for at least {stop} samples."
+                "`target` must have one entry per sample. "
+                f"Received: {len(entries)} targets for at least {stop} samples."
             )
 
 
@@ -358,9 +359,10 @@ def _as_classes(target, limit, noun=None):
 def _from_one_hot(rows, limit):
     one_hot = ((rows == 0) | (rows == 1)).all() and (rows.sum(axis=1) == 1).all()
     if not one_hot or (limit is not None and rows.shape[1] != limit):
+        fault = "" if one_hot else ", rows that are not one-hot"
         raise ValueError(
-            f"A two-dimensional `target` must hold one-hot rows of {limit} classes. Received: shape {rows.shape}"
-            f"{'' if one_hot else ', rows that are not one-hot'}."
+            f"A two-dimensional `target` must hold one-hot rows of {limit} classes. "
+            f"Received: shape {rows.shape}{fault}."
         )
     return rows.argmax(axis=1)
 

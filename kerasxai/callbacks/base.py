@@ -266,10 +266,10 @@ class ExplanationCallback(keras.callbacks.Callback, abc.ABC):
             return  # nothing is written: a NaN would use up the patience of EarlyStopping
         self._is_first_epoch = False
         moment = Moment("epoch", epoch)
-        self.results = found = self._measured(moment)
+        self.results = self._measured(moment)
         if logs is not None:
             with self.surviving("writing the logs", moment):
-                self._write_logs(found, logs)
+                self._write_logs(logs)
         if self.verbose == 1:
             self._print(moment)
 
@@ -319,9 +319,9 @@ class ExplanationCallback(keras.callbacks.Callback, abc.ABC):
 
     def _build_explainers(self):
         built = {}
-        for label, given in labelled(self._given_explainers, config_key="method"):
-            explainer = build_explainer(given, self.model, batch_size=self.batch_size)
-            if explainer is not given:
+        for label, described in labelled(self._given_explainers, config_key="method"):
+            explainer = build_explainer(described, self.model, batch_size=self.batch_size)
+            if explainer is not described:
                 explainer.verbose = 0  # its progress bar would break the one of `fit`
             label = label or explainer.name
             if label in built:
@@ -340,24 +340,24 @@ class ExplanationCallback(keras.callbacks.Callback, abc.ABC):
             return self.measure(self.samples(), moment)
         return {}
 
-    def _write_logs(self, found, logs):
-        taken = sorted(set(found) & set(logs))
-        logs.update({name: value for name, value in found.items() if name not in taken})
+    def _write_logs(self, logs):
+        taken = sorted(set(self.results) & set(logs))
+        logs.update({name: value for name, value in self.results.items() if name not in taken})
         if taken:
             raise ValueError(
                 f"Another callback or metric has written {', '.join(taken)} already. Tell them apart with `name=`."
             )
 
-    def _keep(self, found):
+    def _keep(self, values):
         """Puts what was measured between epochs into `history`, and into TensorBoard's files."""
-        if not found:
+        if not values:
             return
         missing = [None] * len(self.history.get(BATCH_KEY, ()))
-        for name, value in {BATCH_KEY: self._batches, **found}.items():
+        for name, value in {BATCH_KEY: self._batches, **values}.items():
             self.history.setdefault(name, list(missing)).append(value)
-        for name in set(self.history) - set(found) - {BATCH_KEY}:
+        for name in set(self.history) - set(values) - {BATCH_KEY}:
             self.history[name].append(None)
-        scalars = {f"batch_{name}": value for name, value in found.items()}
+        scalars = {f"batch_{name}": value for name, value in values.items()}
         self.write_summaries(lambda to: to.scalars(scalars, self._batches), Moment("batch", self._batches))
 
     def _open_summaries(self):
@@ -374,7 +374,9 @@ class ExplanationCallback(keras.callbacks.Callback, abc.ABC):
     def _print(self, moment):
         if self.results:
             values = " - ".join(f"{name}: {value:.4g}" for name, value in self.results.items())
-            print(f"{moment}: {values}" if moment.kind == "epoch" else values)
+            if moment.kind == "epoch":
+                values = f"{moment}: {values}"
+            print(values)
 
 
 @contextlib.contextmanager

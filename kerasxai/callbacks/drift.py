@@ -66,26 +66,26 @@ class ExplanationDrift(ExplanationCallback):
             raise ValueError(
                 "ExplanationDrift compares with the epochs of a training. Received: evaluate() without a fit() before."
             )
-        found, maps = {}, {}
+        means, maps = {}, {}
         for name, explainer in self.explainers.items():
             with self.surviving(name, moment):
                 maps[name] = self._rows(samples, explainer)
                 previous = maps[name] if moment.kind == "rehearsal" else self._previous[name]
                 first = self._first.get(name, maps[name])
                 for reference, others in (("previous", previous), ("first", first)):
-                    found[self.metric(name, f"spearman_to_{reference}")] = mean(spearman(maps[name], others))
-                    found[self.metric(name, f"cosine_to_{reference}")] = mean(cosine(maps[name], others))
+                    means[self.metric(name, f"spearman_to_{reference}")] = mean(spearman(maps[name], others))
+                    means[self.metric(name, f"cosine_to_{reference}")] = mean(cosine(maps[name], others))
         if moment.kind == "epoch":
             self._previous = {**self._previous, **maps}
             self._first = {**maps, **self._first}
-        return found
+        return means
 
     def _rows(self, samples, explainer):
         heatmaps = Case(self.model, samples, None, explainer).heatmaps
         return heatmaps.reshape(len(heatmaps), -1)
 
 
-def cosine(one, other):
-    """Cosine of each row with that of the other array; NaN for a row of zeros."""
+def cosine(rows, others):
+    """Cosine of each row with that of the others; NaN for a row of zeros."""
     with np.errstate(invalid="ignore", divide="ignore"):
-        return (one * other).sum(axis=1) / np.sqrt((one**2).sum(axis=1) * (other**2).sum(axis=1))
+        return (rows * others).sum(axis=1) / np.sqrt((rows**2).sum(axis=1) * (others**2).sum(axis=1))

@@ -61,7 +61,7 @@ class Evaluate(ExplanationCallback):
         **kwargs: Unpack[CallbackOptions],
     ) -> None:
         super().__init__(x, y, explainers, **kwargs)
-        self.evaluators = [(label, build_evaluator(one)) for label, one in labelled(evaluators, "evaluator")]
+        self.evaluators = [(label, build_evaluator(each)) for label, each in labelled(evaluators, "evaluator")]
         if not self.evaluators:
             raise ValueError("`evaluators` must hold at least one. Received: none.")
         self.masks, self.reference_model = masks, reference_model
@@ -73,24 +73,25 @@ class Evaluate(ExplanationCallback):
 
     def measure(self, samples, moment):
         masks = None if self.masks is None else self.masks[: len(samples)]
-        found = {}
+        means = {}
         for name, explainer in self.explainers.items():
             with self.surviving(name, moment):
                 case = Case(self.model, samples, None, explainer, masks, self.reference_model)
                 for label, evaluator in self.evaluators:
-                    self._add(found, name, label, evaluator.evaluate(case))
-        return found
+                    self._add(means, name, label, evaluator.evaluate(case))
+        return means
 
-    def _add(self, found, explainer, label, results):
+    def _add(self, means, explainer, label, results):
         """Puts the means of an evaluator's results under their names."""
         for result in results.per_sample:
-            name = self.metric(explainer, f"{label}_{result}" if label else result)
-            if name in found:
+            metric = f"{label}_{result}" if label else result
+            name = self.metric(explainer, metric)
+            if name in means:
                 raise ValueError(
                     f"`evaluators` must give results of different names. Received: {name} twice; give a dict label -> "
                     "evaluator."
                 )
-            found[name] = mean(results[result])
+            means[name] = mean(results[result])
 
 
 def mean(values):

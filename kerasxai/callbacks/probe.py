@@ -44,7 +44,9 @@ class Probe:
         for tensors, of_batch in batches:
             room = len(tensors[0]) if self.max_samples is None else self.max_samples - count
             inputs.append([tensor.numpy()[:room] for tensor in tensors])
-            labels.append(None if of_batch is None else keras.tree.map_structure(lambda part: part[:room], of_batch))
+            if of_batch is not None:
+                of_batch = keras.tree.map_structure(lambda part: part[:room], of_batch)
+            labels.append(of_batch)
             count += len(inputs[-1][0])
             if count == self.max_samples:
                 break

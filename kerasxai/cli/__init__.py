@@ -18,7 +18,8 @@ def main(arguments=None):
         Exit status: 0; 1 when it fails, is interrupted, or leaves inputs out, which standard error tells; 2 for a bad
         command line.
     """
-    options = _parser().parse_args(_with_values(sys.argv[1:] if arguments is None else arguments))
+    arguments = sys.argv[1:] if arguments is None else arguments
+    options = _parser().parse_args(_with_values(arguments))
     try:
         with plain_warnings():
             status = options.run(options)

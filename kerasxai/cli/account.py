@@ -45,17 +45,17 @@ def left_out_section(account):
     """HTML that lists what was left out, or nothing."""
     if not account["left_out"]:
         return []
-    rows = "".join(
-        f"<li><b>{html.escape(one['name'])}</b> {html.escape(one['reason'])}</li>" for one in account["left_out"]
-    )
-    return [f"<h2>Left out</h2><ul>{rows}</ul>"]
+    rows = [
+        f"<li><b>{html.escape(file['name'])}</b> {html.escape(file['reason'])}</li>" for file in account["left_out"]
+    ]
+    return [f"<h2>Left out</h2><ul>{''.join(rows)}</ul>"]
 
 
 def exit_status(account):
     """1 where something was left out, after saying so on standard error, else 0."""
     left_out = account["left_out"]
-    for one in left_out[:LISTED]:
-        print(f"kerasxai: left out: {one['name']} {one['reason']}", file=sys.stderr)
+    for file in left_out[:LISTED]:
+        print(f"kerasxai: left out: {file['name']} {file['reason']}", file=sys.stderr)
     if len(left_out) > LISTED:
         print(f"kerasxai: left out: {len(left_out) - LISTED} more, see report.json", file=sys.stderr)
     return 1 if left_out else 0
@@ -75,7 +75,7 @@ def _remarks(account):
 
 
 def _notes(account):
-    return [f"{_some(one['names'])}: {one['note']}." for one in account["notes"]]
+    return [f"{_some(entry['names'])}: {entry['note']}." for entry in account["notes"]]
 
 
 def _losses(account):

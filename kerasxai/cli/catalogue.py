@@ -53,7 +53,7 @@ def evaluators():
 def rules():
     """Names of the rules and presets that `rules=` takes."""
     tree = ast.parse((PACKAGE / "explainers/lrp/presets.py").read_text(encoding="utf-8"))
-    (presets,) = [one.value for one in tree.body if isinstance(one, ast.Assign) and one.targets[0].id == "_PRESETS"]
+    presets = dict(_assigned(tree.body))["_PRESETS"]
     return list(dict.fromkeys([*(key.value for key in presets.keys), *_entries("explainers/lrp", "Rule")]))
 
 
@@ -73,31 +73,33 @@ class _Class:
 
     @property
     def registered_name(self):
-        for one in self.node.decorator_list:
-            if isinstance(one, ast.Call) and getattr(one.func, "id", "") == "register":
-                return one.args[0].value
+        for decorator in self.node.decorator_list:
+            if isinstance(decorator, ast.Call) and getattr(decorator.func, "id", "") == "register":
+                return decorator.args[0].value
         return None
 
     def options(self):
-        (init,) = [one for one in self._functions() if one.name == "__init__"] or [None]
-        if init is None:
+        constructors = [function for function in self._functions() if function.name == "__init__"]
+        if not constructors:
             return {}
-        given, by_name = init.args.args, init.args.kwonlyargs
-        defaults = [None] * (len(given) - len(init.args.defaults)) + init.args.defaults
-        pairs = [*zip(given, defaults), *zip(by_name, init.args.kw_defaults)]
-        values = {one.arg: None if default is None else self._value(default) for one, default in pairs}
-        return {name: value for name, value in values.items() if name not in ("self", "model")}
+        arguments = constructors[0].args
+        defaults = [None] * (len(arguments.args) - len(arguments.defaults)) + arguments.defaults
+        options = {}
+        for option, default in [*zip(arguments.args, defaults), *zip(arguments.kwonlyargs, arguments.kw_defaults)]:
+            if option.arg not in ("self", "model"):
+                options[option.arg] = None if default is None else self._value(default)
+        return options
 
     def attributes(self, name, options):
         """Its own class attributes; a property is computed for an object with default options."""
-        found = {target: self._value(expression) for target, expression in _assigned(self.node.body)}
+        attributes = {target: self._value(expression) for target, expression in _assigned(self.node.body)}
         for function in self._functions():
-            if [getattr(one, "id", "") for one in function.decorator_list] == ["property"]:
-                found[function.name] = self._property(function, SimpleNamespace(name=name, **options))
-        return found
+            if [getattr(decorator, "id", "") for decorator in function.decorator_list] == ["property"]:
+                attributes[function.name] = self._property(function, SimpleNamespace(name=name, **options))
+        return attributes
 
     def _functions(self):
-        return [one for one in self.node.body if isinstance(one, ast.FunctionDef)]
+        return [statement for statement in self.node.body if isinstance(statement, ast.FunctionDef)]
 
     def _value(self, expression):
         return _value(expression, self.constants)
@@ -111,10 +113,10 @@ class _Class:
 
 def _entries(room, root):
     classes = _classes(room)
-    found = {}
-    for key, one in classes.items():
+    entries = {}
+    for key, cls in classes.items():
         lineage = _lineage(key, classes)
-        name = one.registered_name
+        name = cls.registered_name
         if name is None or root not in [ancestor.node.name for ancestor in lineage]:
             continue
         options, attributes = {}, {}
@@ -122,41 +124,43 @@ def _entries(room, root):
             options = {**ancestor.options(), **options}
         for ancestor in lineage:
             attributes = {**ancestor.attributes(name, options), **attributes}
-        found[name] = Entry(name, one.node.name, ast.get_docstring(one.node), options, attributes)
-    return dict(sorted(found.items()))
+        entries[name] = Entry(name, cls.node.name, ast.get_docstring(cls.node), options, attributes)
+    return dict(sorted(entries.items()))
 
 
 def _classes(room):
     """Dict (module, name) -> _Class of all classes in a folder of the package."""
-    found = {}
+    classes = {}
     for path in sorted((PACKAGE / room).rglob("*.py")):
         module = ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts)
         constants, imports = {"__builtins__": {}}, {}
         for statement in ast.parse(path.read_text(encoding="utf-8")).body:
             if isinstance(statement, ast.ImportFrom):
-                imports.update({one.name: statement.module for one in statement.names})
+                imports.update({alias.name: statement.module for alias in statement.names})
             elif isinstance(statement, ast.ClassDef):
-                found[module, statement.name] = _Class(statement, module, constants, imports)
+                classes[module, statement.name] = _Class(statement, module, constants, imports)
             for name, expression in _assigned([statement]):
                 constants[name] = _value(expression, constants)
-    return found
+    return classes
 
 
 def _assigned(statements):
     """Pairs (name, expression) of the assignments to one name, annotated ones too."""
-    for one in statements:
-        if isinstance(one, (ast.Assign, ast.AnnAssign)) and one.value is not None:
-            target = one.targets[0] if isinstance(one, ast.Assign) else one.target
+    for statement in statements:
+        if isinstance(statement, (ast.Assign, ast.AnnAssign)) and statement.value is not None:
+            target = statement.targets[0] if isinstance(statement, ast.Assign) else statement.target
             if isinstance(target, ast.Name):
-                yield target.id, one.value
+                yield target.id, statement.value
 
 
 def _lineage(key, classes):
     """A class and its ancestors, as far as they are in `classes`, the nearest first."""
     if key not in classes:
         return []
-    above = [ancestor for base in classes[key].bases for ancestor in _lineage(base, classes)]
-    return [classes[key], *(one for one in above if one is not classes[key])]
+    lineage = [classes[key]]
+    for base in classes[key].bases:
+        lineage += _lineage(base, classes)
+    return lineage
 
 
 def _value(expression, constants):

@@ -43,17 +43,17 @@ class ClassNames:
     """Names of the classes: those given, or of the class sub-folders, or their numbers.
 
     Args:
-        given: The names that `--classes` holds, or none.
+        listed: The names that `--classes` holds, or none.
         inputs: The `Inputs`.
         count: Number of the model's classes, or None.
     """
 
-    def __init__(self, given, inputs, count):
+    def __init__(self, listed, inputs, count):
         self._folders = inputs.class_folders(count)
         self.count = count
-        self.names = given or self._folders or [str(index) for index in range(count or 0)]
-        if given and len(given) != count:
-            raise ValueError(f"--classes must name {count or 1} classes. Received: {len(given)}, {_some(given)}.")
+        self.names = listed or self._folders or [str(index) for index in range(count or 0)]
+        if listed and len(listed) != count:
+            raise ValueError(f"--classes must name {count or 1} classes. Received: {len(listed)}, {_some(listed)}.")
 
     def label(self, folder):
         """The class a sub-folder stands for, None if sub-folders are no classes."""
@@ -109,16 +109,16 @@ def read_target(text, names):
 
 def _index(name, names):
     """The class of a name, or of a unique part of it."""
-    found = [index for index, one in enumerate(names) if one == name] or [
-        index for index, one in enumerate(names) if name.lower() in one.lower()
-    ]
-    if len(found) != 1:
+    indices = [index for index, known in enumerate(names) if known == name]
+    if not indices:
+        indices = [index for index, known in enumerate(names) if name.lower() in known.lower()]
+    if len(indices) != 1:
         known = f", or the name of a class: {', '.join(names)}" if names else ""
         raise ValueError(
             f"--target must be `predicted`, `top4` for the four best, the number of a class{known}. "
             f"Received: {name!r}.{did_you_mean(name, names)}"
         )
-    return found[0]
+    return indices[0]
 
 
 def _some(names):

@@ -1,5 +1,6 @@
 """`kerasxai demo`: two small nets trained here, their predictions explained, on a page of figures."""
 
+import itertools
 import time
 
 import numpy as np
@@ -31,7 +32,7 @@ def run(options):
             _explained(folder, "MNIST-1D", "signals of 40 steps", *_signals()),
             _explained(folder, "Digits", "scikit-learn's 8 x 8 images", *_digits()),
         ]
-        sections = [section for net in nets for section in net.pop("sections")]
+        sections = list(itertools.chain.from_iterable(net.pop("sections") for net in nets))
         made = ", ".join(f"{name} {version}" for name, version in versions().items())
         facts = [
             "Two convolutional nets, trained on this machine just now: what speaks for the classes they predict.",

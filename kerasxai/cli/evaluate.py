@@ -113,14 +113,17 @@ def _print(comparison):
     tables = list(_that_fit(headings, console.width - max(map(len, comparison.rows)) - len("│  │")))
     for metrics in tables:
         caption = "Means; confidence intervals are in the files. Rows in italics are controls."
-        table = Table(caption=caption if metrics is tables[-1] else None)
+        table = Table()
+        if metrics is tables[-1]:
+            table.caption = caption
         table.add_column("", no_wrap=True)
         for metric in metrics:
             table.add_column(headings[metric], justify="right")
         for row in comparison.rows:
-            cells = [comparison.summary(row, metric) for metric in metrics]
-            shown = ["" if one is None else f"{one.mean:.3g}" for one in cells]
-            table.add_row(f"[italic]{row}[/]" if row in comparison.controls else row, *shown)
+            summaries = [comparison.summary(row, metric) for metric in metrics]
+            cells = ["" if summary is None else f"{summary.mean:.3g}" for summary in summaries]
+            heading = f"[italic]{row}[/]" if row in comparison.controls else row
+            table.add_row(heading, *cells)
         console.print(table)
 
 

@@ -58,7 +58,8 @@ def _explain_all(options, inputs, explainers, predictor, names, target, folder):
                 if _is_top(target):
                     results = _top(explainers, x, classes)
                 else:
-                    results = explainers(x, target=None if classes is None else classes[:, 0])
+                    best = None if classes is None else classes[:, 0]
+                    results = explainers(x, target=best)
             for row, sample in enumerate(chunk):
                 explained = [] if classes is None else [int(index) for index in classes[row]]
                 told_apart = [names.names[index] for index in explained] if _is_top(target) else None
@@ -75,8 +76,8 @@ def _explain_all(options, inputs, explainers, predictor, names, target, folder):
                 ]
                 samples.append(_entry(sample, probabilities[row], explained, label, pictures, names))
                 wide = np.ndim(sample.shown) < 3
-                figures = [[figure(*picture, wide=wide) for picture in several] for several in pictures.values()]
-                rows = figures if _is_top(target) else [itertools.chain(*figures)]
+                of_methods = pictures.values() if _is_top(target) else [itertools.chain(*pictures.values())]
+                rows = [_figures(several, wide) for several in of_methods]
                 sections.append(sample_section(sample.name, shown, rows))
     inputs.refuse_none(len(samples))
     report = {
@@ -128,8 +129,16 @@ def _entry(sample, probabilities, explained, label, pictures, names):
         "predicted": names.names[int(probabilities.argmax())],
         "explained": [names.names[index] for index in explained],
         "label": None if label is None else names.names[label],
-        "pictures": {method: [file for file, *_ in several] for method, several in pictures.items()},
+        "pictures": {method: _files(several) for method, several in pictures.items()},
     }
+
+
+def _figures(pictures, wide):
+    return [figure(*picture, wide=wide) for picture in pictures]
+
+
+def _files(pictures):
+    return [file for file, *_ in pictures]
 
 
 def _explained_classes(target, probabilities):
@@ -148,11 +157,12 @@ def _top(explainers, x, classes):
     """Maps of several classes on a new axis after the samples, as `target="top4"` gives."""
     from kerasxai.progress import Progress
 
-    each, progress = [], Progress(classes.shape[1], verbose=0)
+    of_ranks, progress = {}, Progress(classes.shape[1], verbose=0)
     for rank in range(classes.shape[1]):
         with progress.part(1):
-            each.append(explainers(x, target=classes[:, rank]))
-    return {method: np.stack([maps[method] for maps in each], axis=1) for method in each[0]}
+            for method, maps in explainers(x, target=classes[:, rank]).items():
+                of_ranks.setdefault(method, []).append(maps)
+    return {method: np.stack(maps, axis=1) for method, maps in of_ranks.items()}
 
 
 def _is_top(target):

@@ -143,14 +143,18 @@ def sample_section(name, predictions, rows):
         predictions: List of (class name, probability, whether it is explained).
         rows: Lists of HTML made by `figure`, one for each row of pictures.
     """
-    bars = "".join(
-        f'<tr class="{"explained" if explained else ""}"><td>{html.escape(label)}</td><td>{probability:.3f}</td>'
-        f'<td class="bar"><div style="width:{100 * min(max(probability, 0), 1):.1f}%"></div></td></tr>'
-        for label, probability, explained in predictions
-    )
+    bars = "".join(_bar(*prediction) for prediction in predictions)
     heading = f'<div class="name"><h3>{html.escape(name)}</h3><table>{bars}</table></div>'
     pictures = "".join(f'<div class="row">{"".join(row)}</div>' for row in rows)
     return f'<section class="sample">{heading}<div>{pictures}</div></section>'
+
+
+def _bar(label, probability, is_explained):
+    kind = "explained" if is_explained else ""
+    return (
+        f'<tr class="{kind}"><td>{html.escape(label)}</td><td>{probability:.3f}</td>'
+        f'<td class="bar"><div style="width:{100 * min(max(probability, 0), 1):.1f}%"></div></td></tr>'
+    )
 
 
 def figure(file, caption, key="", wide=False):

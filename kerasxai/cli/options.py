@@ -44,19 +44,23 @@ def read(flag, texts, owners, noun):
     Raises:
         ValueError: An option that none has, that comes twice, or whose value is of another type.
     """
-    known = {name for owner in owners for name in owner.options}
-    found = {}
+    known = _names_of(owners)
+    settings = {}
     for text in texts or ():
         name, value = name_and_value(flag, text)
         if name not in known:
             raise ValueError(unknown_options(noun, [name], known))
-        if name in found:
+        if name in settings:
             raise ValueError(f"{flag} {name} must be given once. Received: it twice.")
-        found[name] = value
+        settings[name] = value
         for owner in owners:
             if name in owner.options:
                 _check_type(flag, text, value, owner.options[name])
-    return found
+    return settings
+
+
+def _names_of(owners):
+    return set().union(*(owner.options for owner in owners))
 
 
 def name_and_value(flag, text):
@@ -102,7 +106,7 @@ def explainer_settings(options, methods):
     settings = rules.settings(options)
     if options.layer:
         settings["layer"] = options.layer if len(options.layer) > 1 else options.layer[0]
-    known = {name for owner in owners for name in owner.options}
+    known = _names_of(owners)
     if unknown := [name for name in settings if name not in known]:
         raise ValueError(unknown_options("methods", unknown, known))
     own = read("--option", options.option, owners, "methods")

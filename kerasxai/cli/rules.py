@@ -26,15 +26,15 @@ def add_arguments(parser):
 
 def settings(options):
     """The explainer options that the arguments stand for."""
-    found = {}
+    options_of_explainer = {}
     if options.rules:
-        found["rules"] = _read(options.rules)
+        options_of_explainer["rules"] = _read(options.rules)
     if options.input_range:
         low, high = options.input_range
         if not low < high:
             raise ValueError(f"--input-range must be LOW HIGH, LOW below HIGH. Received: {low:g} {high:g}.")
-        found["input_range"] = [low, high]
-    return found
+        options_of_explainer["input_range"] = [low, high]
+    return options_of_explainer
 
 
 def _read(text):

@@ -74,8 +74,8 @@ def _what_it_is(doc):
 
 
 def _paper(doc):
-    found = re.search(r"Reference:\s+(.+)", doc)
-    return found.group(1) if found else ""
+    match = re.search(r"Reference:\s+(.+)", doc)
+    return match.group(1) if match else ""
 
 
 def _verdict(cls, model):

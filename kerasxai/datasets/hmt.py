@@ -137,10 +137,10 @@ def _unpack(archive, folder):
     with tempfile.TemporaryDirectory(dir=folder.parent) as temporary:
         with zipfile.ZipFile(archive) as file:
             file.extractall(temporary)
-        found = [path.parent for path in Path(temporary).rglob(CLASS_NAMES[0])]
-        if len(found) != 1:
-            raise ValueError(f"{archive} must hold one folder {CLASS_NAMES[0]}. Found: {len(found)}.")
-        found[0].rename(folder)
+        folders = [path.parent for path in Path(temporary).rglob(CLASS_NAMES[0])]
+        if len(folders) != 1:
+            raise ValueError(f"{archive} must hold one folder {CLASS_NAMES[0]}. Found: {len(folders)}.")
+        folders[0].rename(folder)
 
 
 def _check_options(subset, image_size, batch_size, shuffle_seed):

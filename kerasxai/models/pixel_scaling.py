@@ -75,8 +75,8 @@ def first_layers(model):
     values = np.broadcast_to(np.reshape([0.0, 1.0, 255.0], (3, *[1] * (len(shape) - 1))), shape)
     (arriving,) = graph.evaluate(weighted[0].inputs)([keras.ops.convert_to_tensor(values, "float32")])
     arriving = np.asarray(arriving, "float64")
-    black, one, white = arriving.reshape(3, -1, arriving.shape[-1]).mean(axis=1)
-    return [node.path for node in changed if not leaves_values(node)], _made_for(black, one, white)
+    black, unit, white = arriving.reshape(3, -1, arriving.shape[-1]).mean(axis=1)
+    return [node.path for node in changed if not leaves_values(node)], _made_for(black, unit, white)
 
 
 def _weighted(graph):
@@ -84,15 +84,15 @@ def _weighted(graph):
     return [node for node in graph.nodes if getattr(node.operation, "weights", None) and node.kind != "Normalization"]
 
 
-def _made_for(black, one, white):
+def _made_for(black, unit, white):
     """The range of pixels that makes values about as large as nets are trained on."""
-    to_white, to_one = np.abs(white - black).max(), np.abs(one - black).max()
-    if np.allclose(black, 0, atol=1e-3) and np.allclose(to_one, 1, rtol=1e-3):
+    to_white, to_unit = np.abs(white - black).max(), np.abs(unit - black).max()
+    if np.allclose(black, 0, atol=1e-3) and np.allclose(to_unit, 1, rtol=1e-3):
         return None  # unchanged
     is_centred = (black < -LARGEST_SPAN).any() and (white > LARGEST_SPAN).any()  # caffe's way
     if 0.5 < to_white <= LARGEST_SPAN or is_centred:
         return "none"
     with np.errstate(divide="ignore", invalid="ignore"):
-        middle = -black / (one - black)  # the pixel that becomes 0
+        middle = -black / (unit - black)  # the pixel that becomes 0
     is_inside = (middle > 0.05).all() and (middle < 1).all()
-    return "0-1" if is_inside and 1.9 < to_one <= LARGEST_SPAN else None
+    return "0-1" if is_inside and 1.9 < to_unit <= LARGEST_SPAN else None
