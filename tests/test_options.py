@@ -176,3 +176,19 @@ def test_a_call_without_the_model():
 def test_loading_tiles_as_arrays(tmp_path):
     with pytest.raises(ValueError, match=r"`as_arrays` must be True or False. Received: as_arrays='no'"):
         datasets.hmt.load_data(tmp_path, as_arrays="no")
+
+
+@pytest.mark.parametrize("cls", CALLBACKS)
+def test_help_shows_every_option_of_a_callback_with_its_default(cls):
+    parameters = inspect.signature(cls).parameters
+    assert list(parameters) == cls.option_names()
+    assert {"target", "every", "on_error", "log_dir"} <= set(parameters) and "kwargs" not in parameters
+    assert parameters["every"].default == 1
+
+
+def test_help_shows_the_options_of_a_callbacks_evaluators():
+    options = inspect.signature(evaluators.DropIncrease).parameters
+    shown = inspect.signature(callbacks.DropIncrease).parameters
+    assert {name: shown[name].default for name in options} == {name: options[name].default for name in options}
+    shown = inspect.signature(callbacks.DeletionInsertion).parameters
+    assert shown["steps"].default == 50 and shown["replace"].default is ...  # zero for the one, blur for the other

@@ -159,14 +159,26 @@ class ExplanationCallback(keras.callbacks.Callback, abc.ABC):
         self._batches_before = self._batches = 0
         self._warned: set[tuple[str, type]] = set()
 
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        cls.__signature__ = cls._signature()
+
     @classmethod
     def option_names(cls) -> list[str]:
-        """Names of all options of the constructor: its own, and those by name only that it passes on."""
-        signatures = [inspect.signature(vars(one)["__init__"]) for one in cls.__mro__ if "__init__" in vars(one)]
-        own, *inherited = [signature.parameters.values() for signature in signatures]
-        names = [one.name for one in own if one.kind in (one.POSITIONAL_OR_KEYWORD, one.KEYWORD_ONLY)]
-        passed_on = [one.name for several in inherited for one in several if one.kind is one.KEYWORD_ONLY]
-        return list(dict.fromkeys(name for name in [*names, *passed_on] if name != "self"))
+        """Names of all options of the constructor."""
+        return list(inspect.signature(cls).parameters)
+
+    @classmethod
+    def _signature(cls):
+        """The constructor's signature with the options that it hands on: those that ancestors take by name only."""
+        own, *inherited = [vars(ancestor)["__init__"] for ancestor in cls.__mro__ if "__init__" in vars(ancestor)]
+        _, *parameters = inspect.signature(own).parameters.values()
+        options = {option.name: option for option in parameters if option.kind is not option.VAR_KEYWORD}
+        for constructor in inherited:
+            for option in inspect.signature(constructor).parameters.values():
+                if option.kind is option.KEYWORD_ONLY:
+                    options.setdefault(option.name, option)
+        return inspect.Signature(list(options.values()))
 
     @abc.abstractmethod
     def measure(self, samples: scoring.Samples, moment: Moment) -> dict[str, float]:

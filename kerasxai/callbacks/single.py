@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 from typing_extensions import Unpack
@@ -23,21 +24,29 @@ class _Chosen(Evaluate):
     def __init__(
         self, x: Samples | None = None, y: Labels | None = None, explainer: Explainers = "grad_cam", **kwargs: Any
     ) -> None:
-        known = self._options_of_evaluators()
+        known = set(self._options_of_evaluators())
         options = {name: value for name, value in kwargs.items() if name in known}
         # `batch_size` is an option of both.
         others = {name: value for name, value in kwargs.items() if name not in known or name == "batch_size"}
         super().__init__(x, y, explainer, [evaluator(**options) for evaluator in self.chosen], **others)
 
     @classmethod
-    def option_names(cls):
-        without = {"masks", "reference_model"}  # options of `Evaluate` that none of the evaluators needs
-        names = [name for name in super().option_names() if name not in without]
-        return list(dict.fromkeys([*names, *cls._options_of_evaluators()]))
+    def _signature(cls):
+        options = dict(super()._signature().parameters)
+        for name in ("masks", "reference_model"):  # options of `Evaluate` that none of the evaluators needs
+            del options[name]
+        for name, option in cls._options_of_evaluators().items():
+            options.setdefault(name, option.replace(kind=option.KEYWORD_ONLY))
+        return inspect.Signature(list(options.values()))
 
     @classmethod
     def _options_of_evaluators(cls):
-        return [name for evaluator in cls.chosen for name in evaluator.option_names()]
+        options = {}
+        for evaluator in cls.chosen:
+            for name, option in inspect.signature(evaluator).parameters.items():
+                if options.setdefault(name, option).default != option.default:
+                    options[name] = option.replace(default=...)  # each evaluator has its own
+        return options
 
 
 class DropIncreaseOptions(ProbeOptions, EvaluatorOptions, total=False):
