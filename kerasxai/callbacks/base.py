@@ -11,13 +11,14 @@ import inspect
 import os
 import random
 import warnings
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypedDict
+from typing import TYPE_CHECKING, Any, Literal
 
 import keras
 import numpy as np
 from typing_extensions import Self
 
 from kerasxai.callbacks.files import Summaries
+from kerasxai.callbacks.moments import Moment
 from kerasxai.callbacks.probe import Probe
 from kerasxai.evaluators.scoring import ScoredModel
 from kerasxai.explainers.base import Explainer
@@ -31,47 +32,6 @@ if TYPE_CHECKING:
 
 REHEARSAL_SAMPLES = 2  # of the probe, run through everything before the first batch
 BATCH_KEY = "batch"  # of `history`: how many batches the model was trained on
-
-
-class Moment(NamedTuple):
-    """When a callback measures.
-
-    Attributes:
-        kind: `"epoch"`, `"batch"`, `"test"` (in `model.evaluate`), or `"rehearsal"` (before training).
-        index: Index of the epoch from 0, or number of batches trained.
-    """
-
-    kind: str
-    index: int = 0  # type: ignore[assignment]  # a tuple has a method of this name
-
-    def __str__(self):
-        counted = {"epoch": f"epoch {self.index + 1}", "batch": f"batch {self.index}"}
-        return counted.get(self.kind, {"test": "evaluate()"}.get(self.kind, self.kind))
-
-
-class MomentOptions(TypedDict, total=False):
-    """Options of `ExplanationCallback` that every callback hands on."""
-
-    target: TargetLike
-    every: int
-    every_batches: int | None
-    prefix: str
-    name: str | None
-    on_error: Literal["warn", "raise"]
-    verbose: Verbose
-    log_dir: str | os.PathLike[str] | None
-
-
-class ProbeOptions(MomentOptions, total=False):
-    """Options of `ExplanationCallback` where `batch_size` is an option of the evaluators too."""
-
-    max_samples: int | None
-
-
-class CallbackOptions(ProbeOptions, total=False):
-    """Options of `ExplanationCallback`."""
-
-    batch_size: int
 
 
 class ExplanationCallback(keras.callbacks.Callback, abc.ABC):

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 from typing_extensions import Unpack
 
-from kerasxai.callbacks.base import CallbackOptions, ExplanationCallback
+from kerasxai.callbacks.base import ExplanationCallback
 from kerasxai.callbacks.evaluate import mean
+from kerasxai.callbacks.moments import CallbackOptions
 from kerasxai.evaluators.base import Case
 from kerasxai.evaluators.similarity import spearman
 from kerasxai.typing import Explainers, Labels, Samples

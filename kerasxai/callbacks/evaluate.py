@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from typing_extensions import Unpack
 
-from kerasxai.callbacks.base import CallbackOptions, ExplanationCallback
+from kerasxai.callbacks.base import ExplanationCallback
+from kerasxai.callbacks.moments import CallbackOptions
 from kerasxai.evaluators.base import Case
 from kerasxai.evaluators.registry import build as build_evaluator
 from kerasxai.registry import labelled

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from typing_extensions import Unpack
 
-from kerasxai.callbacks.base import ExplanationCallback, Moment, MomentOptions
+from kerasxai.callbacks.base import ExplanationCallback
 from kerasxai.callbacks.files import make_folder
+from kerasxai.callbacks.moments import Moment, MomentOptions
 from kerasxai.evaluators.base import Case
 from kerasxai.heatmap import is_signed
 from kerasxai.options import positive_integer

@@ -8,8 +8,8 @@ from typing import Any
 from typing_extensions import Unpack
 
 from kerasxai import evaluators
-from kerasxai.callbacks.base import ProbeOptions
 from kerasxai.callbacks.evaluate import Evaluate
+from kerasxai.callbacks.moments import ProbeOptions
 from kerasxai.evaluators.base import Evaluator, EvaluatorOptions
 from kerasxai.evaluators.curves import CurveOptions, OrderOptions, Replacement
 from kerasxai.evaluators.drop_increase import Ties
