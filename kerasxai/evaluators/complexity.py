@@ -136,6 +136,7 @@ def highlighted(rows, threshold):
 
 def histogram_entropy(rows):
     """Entropy in nats of the histogram of each row, 256 bins over its own range: `(samples,)`."""
+    # The maximum itself belongs to the last bin.
     bins = np.minimum((_min_max(rows) * HISTOGRAM_BINS).astype(int), HISTOGRAM_BINS - 1)
     counts = np.stack([np.bincount(row, minlength=HISTOGRAM_BINS) for row in bins])
     return entropy(counts / rows.shape[1])
@@ -143,6 +144,7 @@ def histogram_entropy(rows):
 
 def entropy(shares):
     """Entropy in nats of rows that sum to 1; NaN stays."""
+    # 0 ln 0 counts as 0.
     logs = np.log(np.where(shares > 0, shares, 1))
     return -np.sum(shares * logs, axis=1) + 0.0  # no negative zero
 

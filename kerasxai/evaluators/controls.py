@@ -38,6 +38,7 @@ def _smooth(x, seed):
 
 
 def _centre(spatial):
+    # By the side, so that the corners of an image of any shape are alike.
     distances = [np.abs(np.arange(length) - (length - 1) / 2) / max(length, 2) for length in spatial]
     grid = np.meshgrid(*distances, indexing="ij")
     return (1 - np.sqrt(sum(np.square(distance) for distance in grid))).astype(np.float32)

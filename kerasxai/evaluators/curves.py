@@ -97,6 +97,7 @@ class PerturbationCurve(Evaluator):
 
         first, last = (changed_wholly, unchanged) if insert else (unchanged, changed_wholly)
         count = int(place.max()) + 1
+        # Nothing and everything changed need no mixing; their scores are at hand or shared by all maps.
         inner = [k for k in thresholds if 0 < k < count]
         below, above = (samples.x, replaced) if insert else (replaced, samples.x)
         scores = np.empty((len(samples), 0))

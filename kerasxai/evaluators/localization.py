@@ -32,6 +32,7 @@ class Localization(Evaluator):
     def measure(self, case):
         count = len(case.samples)
         rows, masks = case.heatmaps.reshape(count, -1), case.masks.reshape(count, -1)
+        # An empty mask has no evidence to be found.
         known = case.is_finite & masks.any(axis=1)
         if self.ranks_positions:
             known &= ~case.is_constant

@@ -127,6 +127,7 @@ def fresh_values(owned, init, seed):
     """
     values = []
     for index, (layer, variable) in enumerate(owned):
+        # A seed for each variable, or variables of one shape would get the same values.
         number = int(np.random.SeedSequence([*seed, index]).generate_state(1)[0] % (2**31 - 1))
         before = np.asarray(variable.value)
         if variable.name in ("moving_mean", "moving_variance"):

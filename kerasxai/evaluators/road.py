@@ -72,7 +72,9 @@ class ROAD(Evaluator):
 
     def _removed(self, x, ranks, percentage, step, system, is_finite):
         """The samples without their first positions; those whose map is not finite as they are."""
+        # One position must stay, or there is nothing to impute from.
         count = min(round(percentage * system.count / 100), system.count - 1)
+        # Without noise a model could read from smooth patches where something was removed.
         noise = self.noise * np.random.default_rng([self.seed, step]).standard_normal(x.shape[1:])
         changed = x.copy()
         for index in np.flatnonzero(is_finite):

@@ -56,6 +56,7 @@ class Infidelity(Evaluator):
         after, promised = np.moveaxis(samples.run(key, self._engine(samples.scored), arrays), -1, 0)
         change = samples.originals[:, np.newaxis].astype(np.float64) - after  # (samples, draws)
         weight = np.square(promised).sum(axis=1)
+        # A map that promises nothing is scaled by 0.
         scale = (promised * change).sum(axis=1) / np.where(weight > 0, weight, np.inf)
         infidelity = np.square(scale[:, np.newaxis] * promised - change).mean(axis=1)
         return {
@@ -76,6 +77,7 @@ class Infidelity(Evaluator):
                 noise = tf.map_fn(draw, indices, fn_output_signature=tf.TensorSpec(x.shape[1:], x.dtype))
                 noise = noise[:, tf.newaxis] * spread  # (chunk, batch, *spatial, channels)
                 scores = scored.values([merge(x - noise)], target.tile(tf.size(indices)))
+                # Terms of both signs cancel: summed in float64.
                 products = tf.cast(noise, tf.float64) * tf.cast(attributions, tf.float64)
                 promised = tf.reduce_sum(products, axis=list(range(2, products.shape.rank)))
                 pair = tf.stack([tf.cast(split(scores, tf.size(indices)), tf.float64), promised], axis=-1)
@@ -241,6 +243,7 @@ class NoiseRobustness(Robustness):
         return "noise, standard deviation / range" if self.units == "range" else "noise, standard deviation"
 
     def change(self, x, level, place):
+        # One draw for all samples, so that none depends on its batch mates.
         noise = level * np.random.default_rng([self.seed, place]).standard_normal(x.shape[1:])
         unit = value_range(x) if self.units == "range" else 1
         return (x + noise * unit).astype(x.dtype)

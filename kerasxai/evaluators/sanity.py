@@ -76,6 +76,7 @@ class _WeightRandomization(Evaluator):
         values = [variable.numpy() for variable in variables]
         same = case.reduce(self._reweighted(samples.inputs, samples.target, values))
         size = np.abs(case.heatmaps).max(axis=tuple(range(1, same.ndim)), keepdims=True)
+        # Another trace of the same computation may round otherwise.
         differs = np.abs(same - case.heatmaps) > IDENTITY_TOLERANCE * size
         if differs.any():
             raise ValueError(
@@ -213,6 +214,7 @@ class RandomLogit(Evaluator):
                 f"values. {OF_CLASSES}"
             )
         count = samples.class_count
+        # From 1 on, so that it is never the class itself.
         other = (samples.classes + np.random.default_rng(self.seed).integers(1, count)) % count
         other = other.astype(np.int32)
         target = samples.target_of(other)

@@ -124,6 +124,7 @@ class Samples:
         if not np.issubdtype(declared, np.integer):
             return changed
         bounds = np.iinfo(declared)
+        # In the type of real numbers still, which noise and ranges are computed in.
         return np.clip(np.rint(changed), bounds.min, bounds.max).astype(changed.dtype)
 
     @property

@@ -111,6 +111,7 @@ def _absorbing_bias(graph, shift):
             f"{first!r}, whose outputs near the border take in fewer shifted values than the others: a convolution "
             'must not pad (padding="valid"), a transposed one always has such a border.'
         )
+    # The layer is linear, so its change is the same wherever it was measured.
     absorbed = bias.numpy() - change[0].reshape(bias.shape)
     return bias, tf.convert_to_tensor(absorbed, bias.dtype)
 

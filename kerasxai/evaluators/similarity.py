@@ -100,6 +100,7 @@ def architecture_clusters(
             "`similarity` must be a symmetric matrix of finite values for two models or more. "
             f"Received: shape {similarity.shape}."
         )
+    # Rounding may make the matrix uneven, or lift a similarity above 1, whose distance has no root.
     distances = DISTANCES[distance](np.minimum((similarity + similarity.T) / 2, 1))
     np.fill_diagonal(distances, 0)
     condensed = squareform(distances, checks=False)
@@ -166,6 +167,7 @@ def scaled(maps):
     """Maps divided by their largest absolute value each; an all-zero or non-finite map becomes NaN."""
     maps = np.asarray(maps, np.float64)
     highest = np.abs(maps).max(axis=tuple(range(1, maps.ndim)), keepdims=True)
+    # Dividing by NaN marks the map as one that has no value, without a warning.
     return maps / np.where((highest > 0) & np.isfinite(highest), highest, np.nan)
 
 

@@ -220,7 +220,9 @@ class Explainer(Configurable, metaclass=_Remembering):
             outputs, _ = self.scorer.outputs(inputs, target)
             return resolve(self.scorer, outputs, target).classes
 
+        # The pass that predicts runs only where a class is asked for that no index names.
         classes = tf.cond(tf.reduce_any(target.classes < 0), predicted, lambda: target.classes)
+        # `tf.cond` loses the rank, which a gather further on must know.
         return target.of_batch(tf.ensure_shape(classes, [None]))
 
     def differentiate(

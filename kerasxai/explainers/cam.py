@@ -308,6 +308,8 @@ class LayerCAM(ActivationGradientCAM):
     def at_input_size(self, path, maps, inputs):
         if isinstance(self.layer, list):
             peak = tf.reduce_max(maps, axis=list(range(1, maps.shape.rank)), keepdims=True)
+            # Scaled so, maps of layers of different magnitude compare; without a positive value there is nothing to
+            # scale.
             maps = tf.tanh(2.0 * tf.math.divide_no_nan(maps, tf.nn.relu(peak)))
         return super().at_input_size(path, maps, inputs)
 

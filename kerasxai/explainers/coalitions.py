@@ -63,6 +63,7 @@ class FairCoins:
         bits[indices == 0] = True  # the sample itself
         kept = bits[:, np.newaxis] & (np.arange(width) < segments[:, np.newaxis])
         share = kept.sum(axis=2) / segments
+        # Nothing kept has no direction; its distance is set to the largest.
         distance = np.where(share > 0, 1 - np.sqrt(share), 1.0)
         return kept, np.sqrt(np.exp(-np.square(distance / KERNEL_WIDTH)))
 
@@ -137,6 +138,7 @@ def _all_known(coalitions, segments, equations):
     known = {}
     for m in np.unique(segments).tolist():
         count = np.array([m])
+        # Which coalitions there are hangs on the number of segments alone, so one sample stands for all with as many.
         kept, _ = coalitions(np.arange(coalitions.count(count)), count)
         rows = equations(kept[:, 0].astype(np.float64))
         known[m] = rows.shape[0] >= rows.shape[1] and np.linalg.matrix_rank(rows) == rows.shape[1]

@@ -165,6 +165,7 @@ def _through_function(function, start, x, start_out, out, multipliers):
 def _ratio(run, start, x, start_out, out):
     """Difference at the output by difference at the input; the slope where there is none."""
     difference = x - start
+    # Both branches of a `where` are computed: the denominator is made 1 where it is not used.
     nothing = tf.abs(difference) < _NO_DIFFERENCE
     (slope,) = _slope(run, [x], [tf.ones_like(out)])
     return tf.where(nothing, slope, (out - start_out) / tf.where(nothing, tf.ones_like(difference), difference))
@@ -176,6 +177,7 @@ def _through_extreme(extreme, run, starts, xs, start_out, out, multipliers):
     gained = _slope(run, xs, [multipliers[0] * (crossing - start_out)])
     lost = _slope(run, starts, [multipliers[0] * (out - crossing)])
     parts = zip(gained, lost, xs, starts)
+    # Where nothing differs there is nothing to share out.
     return [tf.math.divide_no_nan(gain + loss, x - start) for gain, loss, x, start in parts]
 
 

@@ -62,10 +62,12 @@ def first_component(values, activations):
     rows -= tf.reduce_mean(rows, axis=1, keepdims=True)
     if positions <= channels:  # the smaller of the two Gram matrices has the same leading component
         eigenvalues, vectors = tf.linalg.eigh(tf.matmul(rows, rows, transpose_b=True))
+        # An eigenvalue that is 0 may come out below it by rounding.
         component = vectors[..., -1] * tf.sqrt(tf.nn.relu(eigenvalues[..., -1:]))
     else:
         _, vectors = tf.linalg.eigh(tf.matmul(rows, rows, transpose_a=True))
         component = tf.matmul(rows, vectors[..., -1:])[..., 0]
+    # A singular vector has no sign of its own: it gets that of the positive activations.
     reference = tf.reshape(tf.reduce_mean(tf.nn.relu(activations), axis=-1), [-1, positions])
     reference -= tf.reduce_mean(reference, axis=1, keepdims=True)
     agreement = tf.reduce_sum(component * reference, axis=1, keepdims=True)

@@ -81,6 +81,7 @@ def plus_plus(activations, first, second, third):
     """The Grad-CAM++ map of activations and of the gradient to the powers 1, 2 and 3."""
     axes = spatial.spatial_axes(activations)
     total = tf.reduce_sum(activations, axis=axes, keepdims=True)
+    # A position without gradient has no share: 0 / 0.
     shares = tf.math.divide_no_nan(second, 2.0 * second + total * third)
     weights = tf.reduce_sum(shares * tf.nn.relu(first), axis=axes, keepdims=True)
     return tf.reduce_sum(weights * activations, axis=-1)

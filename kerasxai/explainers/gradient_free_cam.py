@@ -125,6 +125,7 @@ class AblationCAM(CAM):
         activations, scores, ablated = ablation_scores(self, node, inputs, target)
         weights = scores[:, tf.newaxis] - tf.transpose(ablated)  # (batch, channels)
         if self.normalize:
+            # A score of 0 has nothing to fall from.
             weights = tf.math.divide_no_nan(weights, tf.abs(scores)[:, tf.newaxis])
         return _weighted(activations, weights)
 

@@ -113,6 +113,7 @@ class GuidedIG(BaselineExplainer):
         Round by round the values with the smallest gradient go to the limit, in the last round as far as is needed.
         """
         limit = tf.minimum(share + self.max_distance, 1.0)
+        # First what has fallen behind the band around the straight line is brought up to it.
         progress = tf.maximum(progress, share - self.max_distance)
         room = limit - progress
         within_reach = length * room
@@ -121,6 +122,7 @@ class GuidedIG(BaselineExplainer):
         is_counted = (room > _ARRIVED) & (steepness < math.inf)
         steepness = tf.where(is_counted, steepness, tf.constant(math.inf, room.dtype))
         before, last = self._rounds(steepness, within_reach, missing)
+        # Values that take the path no further leave 0 / 0: no part of theirs is needed.
         part = tf.minimum(tf.math.divide_no_nan(missing - before.reached, last.reached - before.reached), 1.0)
         share_of_room = tf.where(steepness <= last.bound, part, tf.zeros_like(part))
         share_of_room = tf.where(steepness <= before.bound, tf.ones_like(part), share_of_room)

@@ -42,6 +42,7 @@ class PathExplainer(GradientExplainer):
             Array `(samples,)`.
         """
         differences, _ = self.run(self._score_difference, x, target, y)
+        # A residual is a small difference of large sums, of which float32 would leave rounding.
         parts = [np.asarray(part, np.float64) for part in keras.tree.flatten(attributions)]
         return differences - sum(part.reshape(len(part), -1).sum(axis=1) for part in parts)
 
@@ -157,6 +158,7 @@ class IntegratedGradients(BaselineExplainer):
         baselines = self.baselines(inputs)
         pairs = len(baselines) * self.steps
         positions = tf.tile(tf.constant(self._positions), [len(baselines)])
+        # All pairs of a baseline and a point are one sequence, so that chunks are as full as the batch size allows.
         weights = tf.tile(tf.constant(self._weights / len(baselines)), [len(baselines)])
         stacked = [tf.stack(of_input) for of_input in zip(*baselines)]  # (baselines, batch, *input)
 

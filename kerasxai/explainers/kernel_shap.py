@@ -64,6 +64,7 @@ class KernelSHAP(SurrogateExplainer):
         exists = tf.sequence_mask(counts, width)
         diagonal = tf.linalg.diag_part(sums.zz)
         scale = tf.reduce_max(diagonal, axis=1, keepdims=True)
+        # A single segment has no coalition, and a diagonal of zeros.
         scale = tf.where(scale > 0, scale, 1.0)
         # Segments that a sample has not, but others of its batch have, get an equation of their own: their value is 0.
         left = tf.linalg.set_diag(sums.zz, tf.where(exists, diagonal + _JITTER * scale, scale))

@@ -54,9 +54,11 @@ class Sums(NamedTuple):
             chosen: bool `(batch, segments)`: the segments that take part; None: all.
         """
         means = self.z / self.w[:, tf.newaxis]
+        # Centred, the intercept drops out of the system and goes without a penalty.
         left = self.zz - means[:, :, tf.newaxis] * self.z[:, tf.newaxis]
         right = self.zy - means * self.y[:, tf.newaxis]
         if chosen is not None:
+            # An equation `penalty * weight = 0` for a segment that takes no part: the size of the system stays.
             right = tf.where(chosen, right, 0.0)
             left = tf.where(chosen[:, :, tf.newaxis] & chosen[:, tf.newaxis], left, tf.cast(0.0, left.dtype))
         weights = solved(tf.linalg.set_diag(left, tf.linalg.diag_part(left) + alpha), right)
@@ -67,6 +69,7 @@ class Sums(NamedTuple):
         with_intercept = self.yy - 2 * intercept * self.y + intercept**2 * self.w
         linear = tf.reduce_sum(weights * (2 * intercept[:, tf.newaxis] * self.z - 2 * self.zy), axis=1)
         square = tf.reduce_sum(weights * tf.linalg.matvec(self.zz, weights), axis=1)
+        # R^2 from the sums: no second pass over the coalitions. It is float64, since its terms cancel.
         total = self.yy - self.y**2 / self.w
         varies = total > self.w * (_ROUNDING * size) ** 2
         return tf.where(varies, 1 - (with_intercept + linear + square) / tf.where(varies, total, 1.0), np.nan)

@@ -78,6 +78,7 @@ class LIME(SurrogateExplainer):
     def doubts(self, quality, segments):
         yield from super().doubts(quality, segments)
         used = np.minimum(segments, self.num_features or segments)
+        # More features than samples leave no degree of freedom; one is then assumed.
         adjusted = 1 - (1 - quality) * (self.n_samples - 1) / np.maximum(self.n_samples - 1 - used, 1)
         poor = self.coalitions.determine(segments) & (adjusted < POOR_FIT)
         if poor.any():

@@ -144,6 +144,7 @@ def _with_noise(x, indices, level, seed, stream):
     spread = tf.reduce_max(x, axes, keepdims=True) - tf.reduce_min(x, axes, keepdims=True)
 
     def draw(index):
+        # Each input has a stream of its own within a draw.
         return tf.random.stateless_normal(x.shape[1:], [seed, index * 16 + stream], dtype=x.dtype)
 
     noise = tf.map_fn(draw, indices, fn_output_signature=tf.TensorSpec(x.shape[1:], x.dtype))

@@ -85,6 +85,7 @@ class Occlusion(PerturbationExplainer):
             scores = self.perturbed_scores(inputs, index, occluded, target)
             return [tf.tensor_scatter_nd_update(state[0], indices[:, tf.newaxis], scores)]
 
+        # Scores are kept by window and spread over positions at the end: no map for each window.
         start = tf.zeros([np.prod(counts), tf.shape(x)[0]], clean.dtype)
         (scores,) = accumulate(int(np.prod(counts)), self.chunk(inputs), step, [start])
         falls = tf.reshape(clean - scores, [*counts, -1])

@@ -110,6 +110,7 @@ def replacement(option, values, x):
     """What an option puts in the place of values of an input `x`, in its type."""
     values = np.asarray(values)
     check_broadcast(values.shape, x.shape[1:], option)
+    # A value that the type lacks is told by the comparison below, not by NumPy's warning.
     with np.errstate(invalid="ignore"):
         held = values.astype(x.dtype.as_numpy_dtype)
     if not x.dtype.is_floating and not (values == held).all():

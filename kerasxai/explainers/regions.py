@@ -56,6 +56,7 @@ def grow(attribution, members):
     counts, sums = np.diff(members.indptr).astype(np.float64), members @ values
     covered, result = np.zeros(values.size, bool), np.empty(values.size)
     while (counts >= least).any():
+        # A segment with next to nothing new left is out of the running.
         means = np.where(counts >= least, sums / np.maximum(counts, 1), -np.inf)
         best = means.argmax()
         places = members.indices[members.indptr[best] : members.indptr[best + 1]]

@@ -127,6 +127,7 @@ class RISE(PerturbationExplainer):
         def add_masks(state, indices):
             masks = tf.cast(self.masks(indices, size), x.dtype)
             masked = in_type_of_input(inputs[index], masks[:, tf.newaxis, ..., tf.newaxis] * x)
+            # Variances below are differences of sums of squares, which cancel in float32.
             scores = tf.cast(self.perturbed_scores(inputs, index, masked, target), tf.float64)
             masks = tf.cast(tf.reshape(masks, [-1, np.prod(size)]), tf.float64)
             sums, squares = state

@@ -97,6 +97,7 @@ class SISE(PerturbationExplainer):
             if self.score == "probability" and target.function is None and self.scorer.is_distribution(target):
                 values = outputs[target.output]
                 others = tf.one_hot(target.classes, values.shape[-1], False, True)
+                # log p - log(1 - p) from the logits, which do not saturate.
                 scores -= tf.reduce_logsumexp(tf.where(others, values, -np.inf), axis=1)
         gradients = self.differentiate(tape, scores, tapped)
         for path, gradient in zip(paths, gradients):
@@ -138,6 +139,7 @@ class SISE(PerturbationExplainer):
             copies[index] = in_type_of_input(x, as_float(copies[index]) * masks[..., tf.newaxis])
             scores, _ = self.scores(copies, target.rows(rows))
             flat = tf.reshape(masks, [-1, np.prod(size)])
+            # An empty mask shows nothing and weighs nothing.
             weights = tf.math.divide_no_nan(tf.cast(scores, flat.dtype), tf.reduce_sum(flat, axis=1))
             of_sample = weights[:, tf.newaxis] * tf.one_hot(rows, batch, dtype=flat.dtype)  # (chunk, batch)
             return [state[0] + tf.matmul(of_sample, flat, transpose_a=True)]
@@ -159,10 +161,12 @@ def otsu(values, counted=None):
     Returns:
         Tensor `(batch,)`; 0 where the values are all equal or none counts.
     """
+    # A bin's edge rounded to float32 might part the values elsewhere.
     wide = tf.cast(values, tf.float64)
     counted = tf.ones_like(wide, tf.bool) if counted is None else counted
     low = tf.reduce_min(tf.where(counted, wide, np.inf), axis=1, keepdims=True)
     high = tf.reduce_max(tf.where(counted, wide, -np.inf), axis=1, keepdims=True)
+    # The maximum itself belongs to the last bin; a range of 0 gives NaN, which no result below is taken from.
     bins = tf.clip_by_value(tf.cast(tf.floor((wide - low) / (high - low) * _BINS), tf.int32), 0, _BINS - 1)
     first = _BINS * tf.range(tf.shape(wide)[0])[:, tf.newaxis]
     places = tf.where(counted, first + bins, -1)  # a negative place is left out

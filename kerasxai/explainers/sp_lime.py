@@ -77,8 +77,10 @@ def sp_lime(lime: LIME, x: Samples, budget: int = 5, target: TargetLike = None, 
     coverage: list[float] = []
     for _ in range(min(budget, len(weights))):
         gains = (importance * (used & ~covered)).sum(axis=1)
+        # Picked ones are out, even where no sample gains anything any more.
         gains[indices] = -1.0
         indices.append(int(gains.argmax()))
         covered |= used[indices[-1]]
+        # Nothing important at all is covered to a share of 0.
         coverage.append(importance[covered].sum() / max(importance.sum(), np.finfo(float).tiny))
     return Pick(np.array(indices), np.array(coverage), importance, weights)

@@ -46,6 +46,7 @@ def merge(tensor):
     """`(chunk, batch, ...)` as one batch `(chunk * batch, ...)`."""
     shape = tf.shape(tensor)
     merged = tf.reshape(tensor, tf.concat([[shape[0] * shape[1]], shape[2:]], axis=0))
+    # The reshape by a dynamic shape has lost the static sizes that layers ask for.
     return tf.ensure_shape(merged, [None, *tensor.shape[2:]])
 
 

@@ -240,6 +240,7 @@ class SurrogateExplainer(PerturbationExplainer):
             scores = self.perturbed_scores(inputs, index, tf.where(is_there, x, filled), target)
             return Sums(*sums).plus(tf.cast(kept, tf.float64), weights, tf.cast(scores, tf.float64) - none)
 
+        # How many coalitions there are is known only with the segments, inside the compiled function.
         rows = numpy_call(lambda counts: np.int32(self.coalitions.count(counts)), [counts], tf.int32)
         sums = accumulate(tf.ensure_shape(rows, []), self.chunk(inputs), step, list(Sums.zeros(counts)))
         sums = Sums(*sums)

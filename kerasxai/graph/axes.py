@@ -256,4 +256,5 @@ def _longest_even(positions):
 
 
 def _fraction(value):
+    # Positions are exact fractions, so that equal places compare equal; a float is one near it.
     return Fraction(float(value)).limit_denominator(1 << 20)

@@ -28,6 +28,7 @@ def scale_and_shift(operation, rank):
         return tf.constant(operation.scale, tf.float32), tf.constant(operation.offset, tf.float32)
     if kind_of(operation) == "Normalization":
         mean, variance = as_float(tf.convert_to_tensor(operation.mean)), tf.convert_to_tensor(operation.variance)
+        # As the layer itself keeps from dividing by 0.
         deviation = tf.maximum(tf.sqrt(as_float(variance)), keras.config.epsilon())
         return (deviation, mean) if operation.invert else (1 / deviation, -mean / deviation)
     scale = tf.math.rsqrt(_value(operation.moving_variance) + operation.epsilon)
@@ -109,6 +110,7 @@ def fold_parts(parts, graph, folds, node, x):
         scale, shift = (
             tf.cast(_through(graph, folds.chains[node], bn, factor), first.kernel.dtype) for factor in factors
         )
+        # What the shift becomes in the layer is the same at every position, so the first stands for all.
         constant = first.run(tf.zeros_like(x[:1]) + shift, first.kernel)
         constant = tf.reshape(constant, [-1, constant.shape[-1]])[0]
         first.bias = constant if first.bias is None else first.bias + constant

@@ -161,6 +161,7 @@ def decoded_positions(coded, sizes):
     zero, scale = coded[0], coded[1] - coded[0]
     if not np.isfinite(scale).all():
         return None
+    # What a 0 and a 1 come out alike from is filled in, not moved.
     shown = np.abs(scale) > 1e-6 * np.abs(scale).max(initial=0)
     if not shown.any():
         return None
@@ -172,9 +173,11 @@ def decoded_positions(coded, sizes):
             if not np.isfinite(value).all():
                 return None
             place = np.clip(np.rint(value), 0, length - 1).astype(np.int32)
+            # A mean of several positions lies between two; what is read is a code, exact but for rounding.
             if (np.abs(value - place) > 0.1)[shown].any():
                 return None
             read = np.argsort(order).astype(np.int32)[place]
+            # Mixed positions may look like one under one order, hardly under several.
             if code and (read != positions[axis])[shown].any():
                 return None
             positions[axis] = read

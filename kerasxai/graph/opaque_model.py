@@ -165,5 +165,6 @@ def looks_like_probabilities(outputs):
     if outputs.shape.rank != 2 or outputs.shape[-1] < 2:
         return False
     rows = tf.cast(outputs, tf.float32)
+    # In half precision a softmax misses 1 by as much.
     sums_to_one = tf.reduce_all(tf.abs(tf.reduce_sum(rows, axis=-1) - 1.0) < 1e-3)
     return bool(sums_to_one) and bool(tf.reduce_all(rows >= 0.0))

@@ -83,6 +83,7 @@ class Placement:
         if self.seen is None or not self.seen.any():
             return self.hide(spatial.min_max(maps))
         axes = list(range(1, maps.shape.rank))
+        # What the layer does not see must not set the range.
         lowest = tf.reduce_min(tf.where(self.seen > 0, maps, maps.dtype.max), axis=axes, keepdims=True)
         return self.hide(spatial.min_max(tf.where(self.seen > 0, maps, lowest)))
 

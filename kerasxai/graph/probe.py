@@ -70,6 +70,7 @@ def _traced_back(activations_of, inputs, index, axes):
     gradients = gradients_of(samples)
     if gradients is None:
         return []
+    # Gradients of either sign look at a pixel alike; summed plainly they would cancel.
     gradients = np.abs(tf.cast(gradients, tf.float64).numpy()).sum(axis=-1)
     gradients = gradients.reshape(len(masks), _SAMPLES, *gradients.shape[1:]).sum(axis=1)
     ends = np.cumsum([len(units[place]) for place, _ in known])[:-1]

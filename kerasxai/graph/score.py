@@ -190,6 +190,7 @@ class Score:
 
 
 def _logarithm(values):
+    # A probability of 0 has a logarithm of -69 here instead of minus infinity, whose gradient is infinite.
     return tf.math.log(tf.maximum(values, tf.constant(1e-30, values.dtype)))
 
 

@@ -73,6 +73,7 @@ class BayesianLRP(NoisePercentiles):
 
         def run(x, *_, **__):
             def draw(index):
+                # Each dropout layer has a stream of its own within a draw.
                 return tf.random.stateless_uniform(shape, [self.seed, index * 1024 + stream])
 
             kept = tf.cast(tf.map_fn(draw, indices, fn_output_signature=tf.float32) >= share, x.dtype)  # (draws, ...)

@@ -27,6 +27,7 @@ class ByDepth:
         """The rule of the linear layer `index` of `count`, None beyond the last bound."""
         for bound, rule in self.bounds:
             place = (index + 1) / count if isinstance(bound, float) else index
+            # A layer at the very bound counts as within, whatever the division rounds to.
             if place <= bound + 1e-9:
                 return rule
         return None

@@ -67,6 +67,7 @@ class LinearCall:
 
     def value(self, term):
         """The output of a term, 0 or a bias where its input is None."""
+        # The forward pass has computed this term already.
         if term.input is self.input and term.kernel is self.kernel and term.bias is self._own_bias:
             return self.output
         made = None if term.input is None else self.run(term.input, term.kernel)
@@ -100,6 +101,7 @@ def hand_on(rule, layer, relevance, copies, ledger=None):
     if not groups:
         return _same_shape(rule, layer, relevance)
     total = None
+    # Terms and denominators are computed once for all copies of the batch, only relevance has copies.
     shares = rule.shares(relevance, repeat(layer.output, copies))
     if ledger is not None:
         ledger.enter("dead", relevance - sum(shares))
@@ -128,6 +130,7 @@ def quotient(rule, relevance, denominator, copies):
 def enter_remainder(ledger, rule, relevance, cotangent, denominator):
     """Enters what a division does not hand on: the stabiliser's share, and that of units without any term."""
     nothing = tf.zeros_like(relevance)
+    # What `quotient` divides by infinity.
     empty = (tf.abs(denominator) < _SMALLEST) & tf.logical_not(rule.keeps_off_zero)
     ledger.enter("dead", tf.where(empty, relevance, nothing))
     ledger.enter("stabiliser", tf.where(empty, nothing, relevance - cotangent * denominator))

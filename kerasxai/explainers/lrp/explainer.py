@@ -247,6 +247,7 @@ def _by_sample(relevance, target):
         return relevance
     copies = _copies(target)
     apart = tf.reshape(relevance, tf.concat([[copies, -1], tf.shape(relevance)[1:]], axis=0))
+    # The reshape by a dynamic shape has lost what is known of it.
     apart = tf.ensure_shape(apart, [copies, None, *relevance.shape[1:]])
     return tf.transpose(apart, [1, 0, *range(2, apart.shape.rank)])
 

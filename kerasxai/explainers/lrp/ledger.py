@@ -69,6 +69,7 @@ class Ledger:
         """What no column accounts for, as a share of the node's sum of absolute relevance, `(samples, nodes)`."""
         lost = sum(self.values[loss] for loss in LOSSES)
         rest = self.values["relevance_in"] - self.values["relevance_out"] - lost
+        # A node that nothing reached has 0 of 0 left over: none.
         return np.abs(rest) / np.maximum(self.values["size"], np.finfo(np.float32).tiny)
 
     def __str__(self):

@@ -118,6 +118,7 @@ class Rule(Configurable, abc.ABC):
     @property
     def keeps_off_zero(self) -> bool:
         """Whether `stabilise` never gives 0, so that nothing else need guard the division."""
+        # What is divided by less is as good as divided by 0, which `quotient` guards then.
         return self.eps >= 1e-12
 
     def stabilise(self, denominator: tf.Tensor) -> tf.Tensor:
@@ -255,6 +256,7 @@ class Gamma(Rule):
 
     def shares(self, relevance, output):
         nothing = tf.zeros_like(relevance)
+        # An output of 0 has no sign to favour, and its relevance nowhere to go: the ledger's `dead`.
         return [tf.where(output > 0, relevance, nothing), tf.where(output < 0, relevance, nothing)]
 
     def _more(self, layer, part):

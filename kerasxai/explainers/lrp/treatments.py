@@ -137,6 +137,7 @@ class Proportional(Treatment):
         # TensorFlow's own backward pass of a sum sums over no axes, which copies.
         slopes = [cotangent] * len(call.inputs) if _only_adds(call) else call.transpose([cotangent])
         if ledger is not None:
+            # What an operation gives for zeros comes from no input.
             constant = call.run([tf.zeros_like(tensor[:1]) for tensor in call.inputs])[0]
             ledger.enter("bias", cotangent * constant)
             enter_remainder(ledger, _SUM, relevance, cotangent, repeat(made, call.copies))
@@ -200,6 +201,7 @@ class ConstantScale(Treatment):
 
     def propagate(self, call, relevances, ledger=None):
         layer, x, made = call.node.operation, call.inputs[0], call.outputs[0]
+        # The deviation is a constant factor here, so nothing of what made it gets relevance.
         factor = _parameter(layer, "gamma", x, 1.0) * tf.math.rsqrt(_moments(layer, x)[1] + layer.epsilon)
         cotangent = quotient(self._rule, relevances[0], made, call.copies)
         weighted = cotangent * repeat(factor, call.copies)
