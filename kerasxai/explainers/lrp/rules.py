@@ -118,7 +118,7 @@ class Rule(Configurable, abc.ABC):
     @property
     def keeps_off_zero(self) -> bool:
         """Whether `stabilise` never gives 0, so that nothing else need guard the division."""
-        # What is divided by less is as good as divided by 0, which `quotient` guards then.
+        # Far enough above what `quotient` takes for 0, whatever a type rounds it to.
         return self.eps >= 1e-12
 
     def stabilise(self, denominator: tf.Tensor) -> tf.Tensor:
