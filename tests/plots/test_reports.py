@@ -62,7 +62,7 @@ def panels(figure):
 
 
 def headings(figure):
-    return [text.get_text() for text in figure.texts]
+    return [text.get_text() for part in (figure, *figure.subfigs) for text in part.texts]
 
 
 def test_numbers_are_those_of_the_model(report):
