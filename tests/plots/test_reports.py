@@ -147,12 +147,7 @@ def test_texts_are_readable(report):
 
 @pytest.mark.parametrize(
     "explainer",
-    [
-        "gradient_x_input",
-        {"method": "gradient_x_input", "score": "probability"},
-        lambda model: kerasxai.explainers.get("gradient_x_input")(model),
-        kerasxai.explainers.GradientXInput,
-    ],
+    [{"method": "gradient_x_input", "score": "probability"}, kerasxai.explainers.GradientXInput],
 )
 def test_any_explainer_is_taken_and_reduced_as_it_wants(explainer):
     model, (x, y) = brightest_third(), labelled()
