@@ -35,9 +35,12 @@ def comparison(results: Comparison, columns: int = 3) -> Figure:
     height = PANEL_ROOM + BAR_HEIGHT * len(results.rows)
     figure, panels = bands.panels(len(metrics), columns, height, PANEL_WIDTH)
     for axes, metric in zip(panels, metrics):
-        summaries = {row: results.summary(row, metric) for row in results.rows}
-        rows = [row for row in results.rows if summaries[row] is not None]
-        means = np.array([summaries[row].mean for row in rows])
+        summaries = {}
+        for row in results.rows:
+            summary = results.summary(row, metric)
+            if summary is not None:
+                summaries[row] = summary
+        rows, means = list(summaries), np.array([summary.mean for summary in summaries.values()])
         sign = -1 if results.directions[metric] == "higher" else 1
         order = np.argsort(np.where(np.isnan(means), np.inf, sign * means), kind="stable")
         rows = [rows[index] for index in order]
