@@ -126,7 +126,8 @@ def select(score, outputs, target):
         )
     if values.shape[-1] > 1:
         classes = resolve(score, outputs, target).classes
-        return tf.gather(values, classes, batch_dims=1)
+        # `tf.gather(values, classes, batch_dims=1)`, whose gradient takes a quarter of the time that a trace takes.
+        return tf.gather_nd(values, tf.stack([tf.range(tf.shape(classes)[0]), classes], axis=1))
     value = values[:, 0]
     if not score.is_binary(target):
         return value

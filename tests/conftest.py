@@ -1,5 +1,6 @@
 """Data and models shared by the tests. Real data is used where it lies beside the checkout, else its tests skip."""
 
+import collections
 import contextlib
 import os
 import signal
@@ -12,6 +13,31 @@ import numpy as np
 import pytest
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Of a test marked `sweep`, the cases that the others can stand for are slow."""
+    sweeps = collections.defaultdict(list)
+    for item in items:
+        if item.get_closest_marker("sweep"):
+            sweeps[item.nodeid.split("[")[0]].append(item)
+    for cases in sweeps.values():
+        for item in set(cases) - set(representatives(cases)):
+            item.add_marker(pytest.mark.slow)
+
+
+def representatives(cases):
+    """As few of a test's cases as show every value of every parameter."""
+
+    def values(item):
+        return {(name, repr(value)) for name, value in item.callspec.params.items()}
+
+    chosen, unseen = [], set().union(*map(values, cases))
+    while unseen:
+        chosen.append(max(cases, key=lambda item: len(values(item) & unseen)))
+        unseen -= values(chosen[-1])
+    return chosen
 
 
 @pytest.fixture(autouse=True)

@@ -47,6 +47,7 @@ def application(request):
     keras.backend.clear_session()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("application", FAMILIES, indirect=True)
 def test_family(application):
     """Whole nets, all methods and all presets on each: under `-m applications`."""

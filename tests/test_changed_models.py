@@ -131,6 +131,7 @@ def maps_or_refusal(explain):
         return None, str(refusal)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::UserWarning")
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("change", ["adapt", "activation", "pop"])
@@ -168,6 +169,7 @@ def test_loaded_statistics_are_seen(tmp_path):
     np.testing.assert_array_equal(explainer(X, target=1), kerasxai.explainers.Gradient(model)(X, target=1))
 
 
+@pytest.mark.slow
 def test_a_subclassed_model_and_a_function_around_a_model_are_seen():
     inner = normalised()
     subclassed = nets.Subclassed(normalised().layers)
@@ -191,6 +193,7 @@ def test_a_subclassed_model_and_a_function_around_a_model_are_seen():
     assert not np.array_equal(after, expected)
 
 
+@pytest.mark.slow
 def test_evaluators_see_the_change():
     model, maps = normalised(), nets.images(3, seed=5)[..., 0]
     kept = Deletion()
@@ -204,6 +207,7 @@ def test_evaluators_see_the_change():
     assert kept.scored_model(model).trace_count == traces
 
 
+@pytest.mark.slow
 def test_randomisation_sees_the_change():
     model = net()
     explainer, kept = nets.quick("gradient", model), Randomization(init="normal")
@@ -222,6 +226,7 @@ STAYING = {"net": net, "norm": normalised, "writes": lambda: net(Scaled(name="sc
 KNOWN = itertools.product(["net", "norm"], ["gradient", "lrp"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind, method", [*KNOWN, ("writes", "gradient")])
 def test_training_and_running_trace_nothing_anew(kind, method):
     model = STAYING[kind]()
@@ -251,6 +256,7 @@ def test_a_layer_that_counts_its_runs_traces_nothing_anew():
     assert explainer.trace_count == 1
 
 
+@pytest.mark.slow
 def test_many_layers_are_looked_at_and_found_unchanged():
     model = keras.applications.MobileNetV2(weights=None, input_shape=(32, 32, 3))
     fingerprint = Fingerprint(model)
@@ -263,6 +269,7 @@ def test_many_layers_are_looked_at_and_found_unchanged():
 # Options
 
 
+@pytest.mark.slow
 def test_an_option_set_on_an_explainer_holds():
     model = net()
     explainer = kerasxai.explainers.IntegratedGradients(model, steps=2)

@@ -68,6 +68,7 @@ def model():
     return nets.build("sequential")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", LONG)
 def test_an_interrupted_method_ends_and_can_be_used_again(method, model):
     x, target = nets.images(2), Passes(interrupt_at=3)
@@ -206,6 +207,7 @@ def test_the_bar_goes_up_to_the_end_and_no_further(method, model, often):
     assert explainer.trace_count <= 2
 
 
+@pytest.mark.slow
 def test_an_evaluation_counts_all_it_does(model, capsys):
     kerasxai.evaluate(model, nets.images(3), ["gradient", "rise"], ["deletion", "complexity"], verbose=1)
     assert "14/14" in capsys.readouterr().out  # two explanations; two metrics of two rows and of four controls

@@ -66,6 +66,7 @@ def test_the_main_entry_points_have_examples():
         assert name in names
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_docstring_example_runs(name, namespace, capsys):
     if "MobileNetV2" in EXAMPLES[name]:
@@ -73,6 +74,7 @@ def test_docstring_example_runs(name, namespace, capsys):
     exec(EXAMPLES[name], namespace)
 
 
+@pytest.mark.slow
 def test_readme_snippets_run_in_order(namespace, monkeypatch):
     namespace["model"].save("HMT.h5")  # the first snippet loads a file of this name, and a folder of tiles
     Path("tiles").mkdir()
@@ -85,6 +87,7 @@ def test_readme_snippets_run_in_order(namespace, monkeypatch):
 PAGES = [*sorted((ROOT / "docs").glob("*.md")), ROOT / "CONTRIBUTING.md", ROOT / "benchmarks" / "README.md"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_page_snippets_run_in_order(page, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
@@ -140,6 +143,7 @@ FAST = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("script", sorted(path.name for path in (ROOT / "examples").glob("*.py")))
 def test_example_script_runs(script, tmp_path):
     import subprocess

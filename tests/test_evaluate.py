@@ -69,6 +69,7 @@ def test_rows_and_columns(comparison):
     assert comparison.directions["deletion"] == "lower" and comparison.directions["neutral"] is None
 
 
+@pytest.mark.slow
 def test_methods_that_watch_the_score_only_on_a_function_in_numpy(model):
     """The same grid as on the model itself."""
     quick = [{"method": method, **nets.QUICK[method]} for method in ("occlusion", "rise", "lime", "kernel_shap")]
@@ -83,6 +84,7 @@ def test_methods_that_watch_the_score_only_on_a_function_in_numpy(model):
         np.testing.assert_allclose(*curves, rtol=1e-3)
 
 
+@pytest.mark.slow
 def test_cells_are_what_the_evaluator_gives_alone(model, comparison):
     x = images(6, SHAPE)
     for row, maps in control_maps(x).items():
@@ -110,6 +112,7 @@ def test_controls_are_left_out_on_request(model):
     assert found.rows == ["gradient"] and found.controls == [] and found.metrics == ["deletion"]
 
 
+@pytest.mark.slow
 def test_names_that_come_again_get_a_number(model):
     methods = ["gradient", {"method": "gradient"}, "grad_cam", Gradient]
     sizes = [AOPC(window=4, steps=2), AOPC(window=2, steps=2), DropIncrease(), DropIncrease(mask="soft")]
@@ -122,6 +125,7 @@ def test_names_that_come_again_get_a_number(model):
     assert found.summary("gradient", "aopc#2: aopc").mean != found.summary("gradient", "aopc").mean
 
 
+@pytest.mark.slow
 def test_metrics_that_two_evaluators_share_are_told_apart(model):
     measures = [Robustness("noise", levels=[0.1]), Randomization(), Deletion(steps=2)]
     found = kerasxai.evaluate(model, images(2, SHAPE), "gradient", measures, controls=False)
@@ -149,6 +153,7 @@ def test_dicts_of_explainers_and_evaluators(model):
     assert found.results["mine"]["deletion"]["curve"].shape == (3, 4)
 
 
+@pytest.mark.slow
 def test_labels_and_datasets(model):
     import tensorflow as tf
 
@@ -223,6 +228,7 @@ def test_nothing_is_computed_twice():
     assert counting.samples / samples == passes + shared + 3 + rows * of_each_row  # 3: AOPC's random order
 
 
+@pytest.mark.slow
 def test_at_most_batch_size_samples_at_once():
     counting, largest = Counting(), []
     counting._count = lambda size: largest.append(int(size))
@@ -332,6 +338,7 @@ def test_plot(comparison):
     assert len(comparison.plot().axes) >= 7
 
 
+@pytest.mark.slow
 def test_curves_of_the_evaluators_that_have_some(model):
     x = images(3, SHAPE)
     measures = {"few steps": Deletion(steps=4), "drop": DropIncrease(), "cascade": Randomization(keep_maps=1)}

@@ -36,6 +36,7 @@ class Counting(layers.Layer):
         return counted(x)
 
 
+@pytest.mark.slow
 def test_explain_with_several_methods_is_each_alone():
     counting = Counting()
     model = nets.randomised(

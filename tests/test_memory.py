@@ -79,6 +79,7 @@ def growth():
     return json.loads(done.stdout.splitlines()[-1])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "what",
     [

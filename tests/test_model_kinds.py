@@ -18,11 +18,13 @@ def test_every_registered_method_has_a_truth_and_a_column():
     assert sorted(TRUTHS) == sorted(method for methods in table.FAMILIES.values() for method in methods)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["softmax_wrapped", "center_crop", "float64_input", "squared_dense"])
 def test_kinds_that_were_wrong_once(kind):
     assert_none_is_bad(cells.row(kind, ["gradient", "deep_lift", "grad_cam", "ablation_cam", "lrp", "occlusion"]))
 
 
+@pytest.mark.slow
 def test_nothing_is_refused_on_a_plain_net():
     row = cells.row("conv1d", ["gradient_x_input", "cam", "score_cam", "full_grad", "lrp", "kernel_shap"])
     assert {cell.status for cell in row} == {"right"}

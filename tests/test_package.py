@@ -24,6 +24,7 @@ print(*set(sys.modules) - before)
 ROOMS = ["kerasxai", *(f"kerasxai.{name}" for name in kerasxai.__all__ if inspect.ismodule(getattr(kerasxai, name)))]
 
 
+@pytest.mark.slow
 def test_importing_loads_nothing_and_using_it_nothing_heavy():
     done = subprocess.run([sys.executable, "-c", IMPORT], capture_output=True, text=True, check=True)
     imported, used = ({name.partition(".")[0] for name in line.split()} for line in done.stdout.splitlines())
@@ -61,6 +62,7 @@ def test_an_unknown_name_is_an_attribute_error():
         _ = kerasxai.explian
 
 
+@pytest.mark.slow
 def test_another_backend_is_refused():
     code = "import keras; keras.backend.backend = lambda: 'torch'; import kerasxai; kerasxai.explain"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)

@@ -41,6 +41,7 @@ def said(model, x, method="gradient"):
     return [str(one.message) for one in caught if "divided by 255" in str(one.message)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("on", ["0-1", "-1-1"])
 @pytest.mark.parametrize("count", [1, 12])
 def test_warned_once_of_pixels_a_net_was_not_trained_on(on, count, digits):

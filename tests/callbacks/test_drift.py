@@ -13,6 +13,7 @@ X, Y = training.data()
 NAMES = [f"val_grad_cam_{kind}_to_{other}" for other in ("previous", "first") for kind in ("spearman", "cosine")]
 
 
+@pytest.mark.slow
 def test_values_by_hand():
     model = training.fresh()
     explainer = kerasxai.explainers.GradCAM(model, relu=False)
@@ -55,6 +56,7 @@ def test_batches_are_compared_with_epochs():
         assert callback.history[name][1] == pytest.approx(history[name][1])
 
 
+@pytest.mark.slow
 def test_a_second_training_begins_anew():
     model = training.fresh()
     callback = ExplanationDrift(X[:4])

@@ -181,6 +181,7 @@ def test_ctrl_c_ends_the_training(kind, tmp_path):
     assert np.isfinite(model.predict(X, verbose=0)).all()
 
 
+@pytest.mark.slow
 def test_a_model_that_diverged_gives_nan_and_trains_on():
     model = training.fresh()
 

@@ -31,6 +31,7 @@ def test_values_are_those_of_the_evaluator_by_hand(target):
         assert history[f"val_grad_cam_{name}"][-1] == found[name].mean == callback.results[f"val_grad_cam_{name}"]
 
 
+@pytest.mark.slow
 def test_all_evaluators_on_all_explainers():
     model = training.fresh()
     callback = Evaluate(
@@ -46,6 +47,7 @@ def test_all_evaluators_on_all_explainers():
         assert f"val_{name}_drop_rate" in history
 
 
+@pytest.mark.slow
 def test_the_callbacks_write_their_metrics():
     history = training.fit(
         DropIncrease(X[:4], explainer="lrp", mask="soft"),
@@ -58,6 +60,7 @@ def test_the_callbacks_write_their_metrics():
     assert names == drop | {"aopc", "abpc", "aopc_above_random", "deletion", "insertion"}
 
 
+@pytest.mark.slow
 def test_names_and_prefix():
     history = training.fit(
         DropIncrease(X[:4], name="few", prefix=""),
@@ -76,6 +79,7 @@ def test_names_and_prefix():
     }
 
 
+@pytest.mark.slow
 def test_methods_that_perturb_the_input():
     names = ["occlusion", "rise", "sise", "lime", "kernel_shap"]
     quick = [{"method": name, **nets.QUICK.get(name, {})} for name in names]
@@ -97,6 +101,7 @@ def test_same_name_twice_is_told_and_the_first_stays():
     assert len(history["val_grad_cam_drop_rate"]) == 1
 
 
+@pytest.mark.slow
 def test_every_writes_the_first_epoch_and_then_every_third():
     callback = DropIncrease(X[:4], every=3)
     seen = []
@@ -148,6 +153,7 @@ def test_early_stopping_is_not_hurried_by_skipped_epochs():
     assert len(history.epoch) == 7  # measured at 0, 3 and 6
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("mode", "best"), [("min", np.argmin), ("max", np.argmax)])
 def test_model_checkpoint_keeps_the_best(tmp_path, mode, best):
     path = tmp_path / "best.keras"
@@ -166,6 +172,7 @@ def test_reduce_lr_on_plateau_reduces():
     np.testing.assert_allclose(rates, [0.01, 0.01, 0.01, 0.005, 0.005], rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_the_three_lines_of_the_design():
     model = training.fresh()
     history = model.fit(

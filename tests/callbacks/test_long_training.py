@@ -11,6 +11,7 @@ def runs(tmp_path_factory):
     return {kind: training.run_script("long_training", kind, folder) for kind in ("with", "without")}
 
 
+@pytest.mark.slow
 def test_weights_optimizer_and_losses_are_bit_identical(runs):
     assert runs["with"]["weights"] == runs["without"]["weights"]
     assert runs["with"]["losses"] == runs["without"]["losses"]

@@ -74,6 +74,7 @@ def test_verbose_prints_every_epoch(capsys):
     assert [line.split(":")[0] for line in capsys.readouterr().out.splitlines()] == ["epoch 1", "epoch 2"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "dataset",
     [
@@ -96,6 +97,7 @@ def test_datasets_give_what_arrays_give(dataset, max_samples):
     np.testing.assert_allclose(history[DROP], history["val_array_drop_rate"], rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_a_dataset_is_read_once():
     data = Sequence()
     callback = DropIncrease(data)
@@ -105,6 +107,7 @@ def test_a_dataset_is_read_once():
     assert data.reads == 4
 
 
+@pytest.mark.slow
 def test_max_samples_cuts_targets_too():
     target = np.arange(12) % 3
     expected = DropIncrease(X[:5], target=target[:5], name="one")
@@ -121,6 +124,7 @@ def test_training_on_tf_data_with_several_steps_per_execution():
     assert callback.history["batch"] == [3, 6, 11, 14, 16]  # an epoch has 8, its last execution 2
 
 
+@pytest.mark.slow
 def test_every_batches_goes_to_history_and_tensorboard(tmp_path):
     callback = AOPC(X[:4], explainer="lrp", window=6, every_batches=3, log_dir=tmp_path)
     history = training.fit(callback, batch_size=4).history
@@ -131,6 +135,7 @@ def test_every_batches_goes_to_history_and_tensorboard(tmp_path):
     np.testing.assert_allclose([tf.make_ndarray(one.tensor) for _, one in written], callback.history["val_lrp_aopc"])
 
 
+@pytest.mark.slow
 def test_a_subclassed_model_not_yet_built():
     model = training.compiled(training.Subclassed())
     callback = Evaluate(X[:4], explainers=[{"method": "grad_cam", "layer": "conv"}, "gradient"])
@@ -139,6 +144,7 @@ def test_a_subclassed_model_not_yet_built():
     assert np.isfinite(history["val_gradient_spearman_to_previous"]).all()
 
 
+@pytest.mark.slow
 def test_a_sequential_model_not_yet_built():
     layers = [type(layer).from_config(layer.get_config()) for layer in training.network().layers]
     model = training.compiled(keras.Sequential(layers))
@@ -164,6 +170,7 @@ def test_evaluate_of_an_unbuilt_model():
     assert "val_gradient_drop_rate" in callback.results
 
 
+@pytest.mark.slow
 def test_mixed_precision():
     with nets.dtype_policy("mixed_float16"):
         model = training.compiled(training.network())
@@ -182,6 +189,7 @@ def test_a_model_of_several_inputs_is_refused(callback):
         )
 
 
+@pytest.mark.slow
 def test_a_callback_used_on_another_model_is_built_anew():
     callback = DropIncrease(X[:4])
     for _ in range(2):
@@ -190,6 +198,7 @@ def test_a_callback_used_on_another_model_is_built_anew():
         assert callback.explainers["grad_cam"].model is model
 
 
+@pytest.mark.slow
 def test_state_of_the_model_is_left_alone():
     model = training.fresh()
     training.fit(model=model, epochs=1)
@@ -206,6 +215,7 @@ def test_state_of_the_model_is_left_alone():
             np.testing.assert_array_equal(variable.numpy(), value)
 
 
+@pytest.mark.slow
 def test_mirrored_strategy():
     found = training.run_script("mirrored")
     assert found["replicas"] == 2 and found["batches"] == [2, 4] and all(found["loss"])

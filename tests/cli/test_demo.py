@@ -1,11 +1,13 @@
 import json
 
+import pytest
 from PIL import Image
 
 from kerasxai import cli
 from kerasxai.cli import demo
 
 
+@pytest.mark.slow
 def test_demo_trains_explains_and_shows(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     assert cli.main(["demo"]) == 0

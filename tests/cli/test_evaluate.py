@@ -40,6 +40,7 @@ def records(folder):
         return list(csv.DictReader(file))
 
 
+@pytest.mark.slow
 def test_table_is_that_of_python(model, tmp_path, capsys):
     chosen = ["--method", "gradient_x_input", "--method", "lrp", "--metric", "deletion", "--metric", "drop_increase"]
     assert evaluate(tmp_path, *chosen, "--rules", "epsilon", "--metric-option", "fraction=0.5") == 0
@@ -56,6 +57,7 @@ def test_table_is_that_of_python(model, tmp_path, capsys):
     assert "9 samples" in shown
 
 
+@pytest.mark.slow
 def test_folder_holds_table_figures_and_page(model, tmp_path):
     assert evaluate(tmp_path, "--samples", "4") == 0
     names = {path.name for path in (tmp_path / "out").iterdir()}
@@ -66,6 +68,7 @@ def test_folder_holds_table_figures_and_page(model, tmp_path):
     assert all(f'src="{name}"' in page for name in names if name.endswith(".png"))
 
 
+@pytest.mark.slow
 def test_curves_of_every_kind_are_on_the_page(model, tmp_path):
     metrics = ["aopc", "road", "robustness", "randomization", "complexity"]
     given = [part for name in metrics for part in ("--metric", name)]

@@ -88,6 +88,7 @@ def test_folder_of_images(tmp_path, image_model, pictures, capsys):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["images", "net.keras", "out"]
 
 
+@pytest.mark.slow
 def test_options_of_surrogates_and_masks(tmp_path, image_model, pictures):
     """Options go to the methods that have them."""
     options = ["--option", "n_samples=20", "--option", "segmentation=3", "--option", "n_masks=12"]
@@ -167,6 +168,7 @@ def test_signals(kind, tmp_path, signal_model):
     assert len(list((out / "pictures").glob("*.png"))) == 3
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:The model ends in 2 linear units")
 def test_the_class_predicted_by_linear_units_is_explained_as_one(tmp_path, signal_model):
     """Nothing declares them to be logits; what is predicted is a class, and a number on the command line a unit."""
@@ -362,6 +364,7 @@ def any_size(tmp_path):
     return model
 
 
+@pytest.mark.slow
 def test_images_of_several_sizes(tmp_path, any_size, pictures):
     """A model for images of any size explains each at its own; those too small for it are left out."""
     large = np.random.default_rng(1).integers(0, 256, size=(30, 24, 3), dtype="uint8")

@@ -42,6 +42,7 @@ def expected(model, folder, **options):
     return kerasxai.explainers.LRP(model, batch_size=8, **options)(np.load(folder / "signals.npy"))
 
 
+@pytest.mark.slow
 def test_preset_and_input_range(saved, tmp_path):
     assert explain(tmp_path, "--rules", "epsilon_gamma_box", "--input-range", "-2", "3") == 0
     wanted = expected(saved, tmp_path, rules="epsilon_gamma_box", input_range=(-2, 3))

@@ -93,6 +93,7 @@ def test_answers_without_tensorflow(folder):
     assert dict(zip(ANSWERED, told)) == {line: [str(status), "False"] for line, status in ANSWERED.items()}
 
 
+@pytest.mark.slow
 def test_nothing_of_tensorflow_is_shown(folder):
     done = run(["-m", "kerasxai"], folder, "", "explain", "net.keras", "x.npy", "--out", "out", "--method", "gradient")
     assert done.returncode == 0, done.stderr

@@ -209,6 +209,7 @@ def test_bad_options(tiles, options):
     assert repr(value) in str(error.value)
 
 
+@pytest.mark.slow
 def test_real_tiles_and_the_pretrained_net(hmt_model):
     """The published accuracy depends on decoding and resizing: 414 of 496."""
     dataset = hmt.load_data(SHARED_DATA / "hmt", "test")

@@ -171,6 +171,7 @@ def test_regression_scores_its_value_and_refuses_percentages():
     np.testing.assert_array_equal(asked["drop_rate"], 0)
 
 
+@pytest.mark.slow
 def test_mixed_precision_scores_in_float32():
     model = nets.build("mixed_float16")
     x = nets.images(5)
@@ -182,6 +183,7 @@ def test_mixed_precision_scores_in_float32():
             assert np.isfinite(values).all()
 
 
+@pytest.mark.slow
 def test_subclassed_model_gives_what_its_functional_twin_gives():
     subclassed = BUILDERS["subclassed"]()
     x, maps = nets.images(5), random_maps(5, (8, 8))
@@ -209,6 +211,7 @@ def test_channels_are_reduced_as_the_explainer_declares(model):
     np.testing.assert_allclose(alone["largest"], summed["largest"])
 
 
+@pytest.mark.slow
 def test_explainer_in_place_of_maps(model):
     x = images(3, SHAPE)
     explainer = kerasxai.explainers.GradCAM(model)
@@ -281,6 +284,7 @@ def test_options_are_checked_at_the_door():
 # Independence
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=6)
 @given(data=st.data(), name=st.sampled_from(list(PRESETS)))
 def test_results_depend_on_neither_batch_mates_nor_order(model, data, name):
@@ -299,6 +303,7 @@ def test_results_depend_on_neither_batch_mates_nor_order(model, data, name):
     np.testing.assert_array_equal(np.isnan(whole[whole.per_sample[0]]), np.arange(samples) == 3)
 
 
+@pytest.mark.slow
 def test_trace_count_does_not_grow(model):
     def weighted(outputs, weights):
         return tf.reduce_sum(outputs * weights, axis=-1)
@@ -313,6 +318,7 @@ def test_trace_count_does_not_grow(model):
         assert len(set(counts)) == 1
 
 
+@pytest.mark.slow
 def test_compiled_functions_do_not_keep_the_samples_alive(model):
     import gc
     import weakref
@@ -335,6 +341,7 @@ def test_updated_weights_are_used():
     np.testing.assert_array_equal(evaluator(model, x, maps)["curve"], Deletion(steps=2)(model, x, maps)["curve"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["functional", "subclassed"])
 def test_evaluating_leaves_the_model_as_it_was(kind):
     model = fitted(BUILDERS[kind])

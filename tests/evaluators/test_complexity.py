@@ -58,6 +58,7 @@ def test_a_map_that_is_not_finite_is_nan_and_its_neighbours_are_not(metric, wron
     assert np.isfinite(found[0]) and np.isnan(found[1])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("metric", METRICS)
 @settings(deadline=None, max_examples=10)
 @given(maps=arrays(np.float32, (3, 6), elements=st.floats(-(2.0**99), 2.0**99, width=32, allow_subnormal=False)))

@@ -88,6 +88,7 @@ def pixels(size):
     return patches(size, 1)
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("size", [(6, 7), (23,)], ids=["2d", "1d"])
 @pytest.mark.parametrize(
     "cls, order, how",
@@ -106,6 +107,7 @@ def test_deletion_and_insertion(cls, order, how, size):
     np.testing.assert_allclose(found["fraction"], np.array(counts) / n)
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("size", [(6, 7), (23,)], ids=["2d", "1d"])
 @pytest.mark.parametrize("order", ["morf", "lerf", "random"])
 @pytest.mark.parametrize("how, draws", [("uniform_noise", 2), ("zero", 1)])
@@ -189,6 +191,7 @@ def test_the_best_and_the_worst_ranking_are_the_extremes(sign):
     np.testing.assert_allclose(aopc["abpc"][0], np.ptp(aopc["aopc"]), rtol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("value", [0.0, 2.5, -1.3])
 def test_constant_map_has_no_preference(value):
     model, x = softmax_net((6, 7)), images(2, (6, 7, 3))
@@ -223,6 +226,7 @@ def test_positions_are_ranked_not_channels():
     assert found.shape == (2, 43)
 
 
+@pytest.mark.slow
 def test_draws_are_seeded_and_averaged():
     model, x = softmax_net((6, 7)), images(2, (6, 7, 3))
     maps = np.random.default_rng(1).random((2, 6, 7))
@@ -254,6 +258,7 @@ def test_map_that_is_not_finite_is_nan_and_counted(evaluator):
 # What is computed
 
 
+@pytest.mark.slow
 def test_first_and_last_steps_are_scored_once():
     counting = Counting()
     layers = [keras.Input((4, 5, 1)), counting, keras.layers.Flatten(), keras.layers.Dense(3, activation="softmax")]
@@ -287,6 +292,7 @@ def test_never_more_than_the_batch_size_at_once():
         assert at_most <= batch_size and counting.runs <= np.ceil(samples / batch_size) * 11
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=10)
 @given(steps=st.integers(1, 9), order=st.sampled_from(["morf", "lerf", "random"]))
 def test_ranges(steps, order):

@@ -91,6 +91,7 @@ def test_strict_ties_drop_the_threshold():
     ]
 
 
+@pytest.mark.slow
 def test_first_and_random_ties_keep_exactly_k():
     rows = [[5, 4, 3, 2, 1], [1, 4, 4, 5, 4], [0, 0, 0, 0, 0]]
     assert shown(rows, fraction=0.4, ties="first") == [[0, 1], [1, 3], [0, 1]]

@@ -56,6 +56,7 @@ def results_of(evaluator, models, rows=slice(None)):
     return evaluator(model, X[rows], target=1, masks=MASKS[rows], reference_model=twin, **options)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", evaluators.names())
 def test_config_seed_batch_mates_and_the_model(name, models):
     evaluator = evaluators.get(name)(**OPTIONS.get(name, {}), seed=5)

@@ -61,6 +61,7 @@ def test_summary_counts_what_has_no_value():
     assert (summary.mean, summary.count, summary.nan, summary.constant) == (1, 1, 1, 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("metric", METRICS)
 @settings(deadline=None, max_examples=10)
 @given(

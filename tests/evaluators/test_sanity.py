@@ -237,6 +237,7 @@ def test_random_logit_of_one_sigmoid_unit_is_the_negative():
     np.testing.assert_allclose(found["spearman_absolute"], 1, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_label_randomization_compares_with_the_twin():
     model, twin, x = conv_net(), conv_net(seed=7), images(3, (8, 10, 3))
     labels = twin(x).numpy().argmax(axis=1)

@@ -251,6 +251,7 @@ def x():
     return images(3, (8, 10, 3))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tail", SUFFIXES)
 def test_equals_the_naive_loop(tail, x):
     model = model_with(tail)
@@ -296,6 +297,7 @@ def with_head(tail, head):
     return lambda features: layers.Activation(head)(tail(features))
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("tail", [pooled_dense, flat_chain, convolutions_and_pooling])
 @pytest.mark.parametrize("score", ["logit", "probability"])
 def test_softmax_head(tail, score, x):
@@ -306,6 +308,7 @@ def test_softmax_head(tail, score, x):
     assert_same(maps, naive_map(explained, x, CLASSES), rtol=1e-3, atol=1e-4)
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize(
     "before",
     [layers.GlobalMaxPooling2D(), layers.GlobalAveragePooling2D(), layers.Flatten()],

@@ -40,12 +40,14 @@ def explainer(request, shared):
 # Batches
 
 
+@pytest.mark.slow
 def test_one_trace_whatever_is_explained(explainer):
     for samples, target in ((1, 0), (3, 1), (8, None), (3, [0, 1, 2]), (2, np.int64(2)), (33, "predicted")):
         explainer(nets.images(samples), target=target)
     assert explainer.trace_count == 1
 
 
+@pytest.mark.slow
 def test_weights_are_read_by_reference(explainer, model):
     x, before = nets.images(), model.get_weights()
     first = explainer(x, target=1)
@@ -61,6 +63,7 @@ def test_weights_are_read_by_reference(explainer, model):
     assert explainer.trace_count == 1
 
 
+@pytest.mark.slow
 def test_a_batch_is_its_samples_one_by_one(explainer):
     x = nets.images(5)
     together = explainer(x, target=[0, 1, 2, 0, 1])
@@ -74,6 +77,7 @@ def test_batch_mates_do_not_matter(explainer):
     assert_same(explainer(x, target=1)[0], explainer(strange, target=1)[0], rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_earlier_calls_do_not_matter(explainer):
     x = nets.images(3)
     first = explainer(x)
@@ -81,6 +85,7 @@ def test_earlier_calls_do_not_matter(explainer):
     np.testing.assert_array_equal(explainer(x), first)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("method", "batch_size"),
     [(name, 2) for name in DIFFERENT] + [(name, 1) for name in ("ablation_cam", "integrated_gradients", "var_grad")],
@@ -129,6 +134,7 @@ def signal_model():
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", DIFFERENT)
 def test_one_dimensional_signals(method, signal_model):
     x = nets.inputs_for(signal_model, 3)
@@ -183,6 +189,7 @@ def test_every_kind_of_model(kind):
         assert np.isfinite(gradient).all() and gradient.any()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", [name for name in DIFFERENT if not explainers.get(name).needs_graph])
 def test_a_subclassed_model_is_explained_like_its_functional_twin(method, model, shared):
     twin = nets.Subclassed(model.layers)
@@ -260,6 +267,7 @@ def test_integer_inputs_get_zeros():
 # Targets
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("explainer", DIFFERENT, indirect=True)
 def test_the_predicted_class_is_the_default(explainer, model):
     x = nets.images(6)
@@ -274,6 +282,7 @@ def classes_of(model, x):
     return np.argmax(model(x), axis=1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("explainer", DIFFERENT, indirect=True)
 def test_top2_is_an_axis_of_classes(explainer, model):
     x = nets.images(3)
@@ -284,6 +293,7 @@ def test_top2_is_an_axis_of_classes(explainer, model):
         np.testing.assert_array_equal(maps[:, rank], explainer(x, target=ranked[:, rank]))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", sorted(set(DIFFERENT) - {*CLASSES_ONLY}))
 def test_a_callable_that_picks_a_class_is_that_class(method, model, shared):
     x = nets.images(5)

@@ -64,6 +64,7 @@ def test_defaults(tanh_model, x):
     assert_same(BlurIG(tanh_model)(x, target=CLASSES), naive_blur_ig(tanh_model, x, CLASSES, 50.0, 50))
 
 
+@pytest.mark.slow
 def test_is_the_integral_of_gradient_times_change_of_the_blur(tanh_model, x):
     """The trapezoid rule over sigma, with a central difference for dL/dsigma; nothing here knows of steps."""
     sigmas = np.geomspace(0.1, 20.0, 250)
@@ -83,6 +84,7 @@ def test_linear_model_is_exact_with_any_number_of_steps(steps, linear_model, x):
     assert_same(maps, weights * (x - blurred(x, 9.0)))
 
 
+@pytest.mark.slow
 def test_completeness(tanh_model, x):
     """What is missing falls with the square of the number of steps, and the residual tells it."""
     start = np.float32(blurred(x, 50.0))
@@ -141,6 +143,7 @@ def test_widths_that_are_no_blur_are_refused(max_sigma, model):
         BlurIG(model, max_sigma=max_sigma)
 
 
+@pytest.mark.slow
 def test_mixed_float16():
     half = nets.build("mixed_float16")
     single = keras.models.clone_model(half, clone_function=as_float32)
@@ -160,6 +163,7 @@ def as_float32(layer):
     return type(layer).from_config({**config, "dtype": "float32"})
 
 
+@pytest.mark.slow
 def test_a_subclassed_model_has_the_same_attributions(model, x):
     class Subclassed(keras.Model):
         def __init__(self, inner):

@@ -28,6 +28,7 @@ def assert_complete(model, x, target=1, tolerance=1e-4, **options):
 # Summation to delta
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", sorted(set(nets.KINDS) - {"masked_words", "mixed_float16"}))
 def test_summation_to_delta(kind):
     model = nets.build(kind)
@@ -93,6 +94,7 @@ def pooled(x):
     return layers.GlobalAveragePooling2D(keepdims=True)(x)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("step", STEPS)
 def test_summation_to_delta_through(step):
     inputs = Input(nets.IMAGE)
@@ -116,6 +118,7 @@ def test_probabilities(kind):
     assert_same(maps.sum(axis=(1, 2, 3)), difference, rtol=1e-3, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_one_sigmoid_unit():
     model = nets.randomised(
         Sequential([Input(nets.IMAGE), nets.conv("conv"), layers.Flatten(), layers.Dense(1, "sigmoid")])
@@ -135,6 +138,7 @@ def test_a_function_of_several_outputs():
 # Equal to
 
 
+@pytest.mark.slow
 def test_on_a_linear_model_it_is_integrated_gradients():
     steps = [
         layers.Conv2D(4, 3),
@@ -160,6 +164,7 @@ def test_without_a_crossing_of_any_kink_it_is_integrated_gradients():
     assert np.abs(maps - expected).max() < 0.02 * np.abs(expected).max()
 
 
+@pytest.mark.slow
 def test_several_baselines_are_averaged():
     model = nets.build("sequential")
     given = [0.0, "blur", np.array([1.0, -1.0])]
@@ -167,6 +172,7 @@ def test_several_baselines_are_averaged():
     assert_same(DeepLift(model, baseline=given)(X, target=0), np.mean(each, axis=0))
 
 
+@pytest.mark.slow
 def test_several_inputs():
     model = nets.build("two_inputs")
     image, numbers = nets.inputs_for(model, 3)
@@ -187,6 +193,7 @@ def relu_ratio(z, reference):
     return np.divide(gained, difference, out=(z > 0).astype(float), where=np.abs(difference) >= 1e-10)
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("written", ["fused", "layer"])
 @pytest.mark.parametrize("baseline", [0.0, 0.3])
 def test_rescale_rule_on_two_layers(written, baseline):

@@ -45,6 +45,7 @@ def least(explainer, x, targets):
     return attributions.min(), heatmaps.min()
 
 
+@pytest.mark.sweep
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize(("method", "options"), OF_THE_DEFAULTS + OF_OPTIONS, ids=str)
 def test_a_method_is_signed_exactly_if_it_can_be_negative(method, options, classifier):

@@ -64,6 +64,7 @@ SELECTIONS = {
 }
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("mu", SELECTIONS)
 @pytest.mark.parametrize("rank", [1, 2])
 def test_the_definition(rank, mu, models):
@@ -168,6 +169,7 @@ def test_heads_of_one_unit(activation):
             assert_same(maps[row], scaled(expected), atol=1e-4)
 
 
+@pytest.mark.slow
 def test_a_target_that_is_a_function(models):
     x = samples(2)
     by_function = SISE(models[2])(x, target=lambda outputs: outputs[:, 2])
@@ -188,6 +190,7 @@ def test_several_outputs_and_a_target_the_blocks_do_not_reach():
         SISE(model)(x, target=("raw", None))
 
 
+@pytest.mark.slow
 def test_one_axis_is_two_with_a_height_of_one(models):
     signal = models[1]
     layers = [
@@ -230,6 +233,7 @@ def test_a_model_that_is_no_graph_is_refused():
         SISE(lambda x: x)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("given, own", [("float64", "float32"), ("float32", "float64"), ("float16", "float32")])
 def test_an_input_of_another_precision_than_the_layers(given, own):
     def net(input_type, layer_type):
@@ -277,6 +281,7 @@ def test_mnist1d(mnist1d):
         assert maps.shape == (4, 40) and np.isfinite(maps).all() and (maps.max(axis=1) > 0).all()
 
 
+@pytest.mark.slow
 def test_hmt(hmt_model, hmt_images):
     x = hmt_images(1)[:2]
     maps = SISE(hmt_model, mu="otsu")(x)

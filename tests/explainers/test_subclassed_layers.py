@@ -237,6 +237,7 @@ def test_full_grad_says_whose_biases_it_leaves_out(kind):
         kerasxai.explainers.FullGrad(model(kind))
 
 
+@pytest.mark.sweep
 @ALL
 @pytest.mark.parametrize("method", ["guided_backprop", "deconvnet"])
 def test_rectified_gradients_are_made_by_hand_or_refused(kind, method):

@@ -117,6 +117,7 @@ def test_kernel_shap_is_brute_force_on_a_net_filled_with_means(model):
         np.testing.assert_allclose(found, shapley_values(values.get, 7), atol=1e-6)
 
 
+@pytest.mark.slow
 def test_drawn_coalitions_come_near_the_exact_values_and_always_sum_up(model):
     exact = KernelSHAP(model, segmentation=10).fit(SIGNALS, target=1)
     errors = []
@@ -170,6 +171,7 @@ def test_lime_is_scikit_learns_ridge_on_the_same_samples(num_features, model):
 # Seeds, batches, kinds of models
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cls", [LIME, KernelSHAP])
 def test_the_same_seed_gives_the_same_map_whatever_the_batch(cls):
     model = conv_net(head="softmax")
@@ -187,6 +189,7 @@ def test_the_same_seed_gives_the_same_map_whatever_the_batch(cls):
     assert np.abs(other - maps)[2].max() > 1e-4  # 16 segments are drawn
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("method", ["lime", "kernel_shap"])
 @pytest.mark.parametrize("kind", ["sequential", "two_inputs", "mixed_float16", "functional_in_sequential"])
 def test_kinds_of_models(method, kind):
@@ -272,6 +275,7 @@ def test_a_sample_of_one_segment_does_not_disturb_its_mates(model):
     np.testing.assert_allclose(maps[1], whole - none, atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", [LIME, KernelSHAP])
 def test_several_classes_have_weights_each(model, make):
     explainer = make(model, segmentation=4, n_samples=60)
@@ -291,6 +295,7 @@ def test_several_classes_have_weights_each(model, make):
             sp_lime(LIME(model, segmentation=4, n_samples=60, num_features=2), SIGNALS, target="top2")
 
 
+@pytest.mark.slow
 def test_labels_of_a_signal_survive_the_config(model):
     lime = LIME(model, segmentation=np.arange(24) // 6, n_samples=40)
     twin = LIME.from_config(lime.get_config(), model)
@@ -322,6 +327,7 @@ def test_a_constant_score_has_no_quality_and_no_warning(recwarn):
     assert np.isnan(rounding.fit(SIGNALS).quality).all()
 
 
+@pytest.mark.slow
 def test_stability_is_that_of_fits_under_other_seeds(model):
     lime = LIME(model, segmentation=6, n_samples=30, seed=2)
     found = lime.stability(SIGNALS, target=1, seeds=3)

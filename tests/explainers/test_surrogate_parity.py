@@ -113,6 +113,7 @@ class HandedOut(np.random.RandomState):
         return self._bits.astype(int).ravel() if size == self._bits.size else super().randint(low, high, size, dtype)
 
 
+@pytest.mark.slow
 def test_lime_image_finds_the_same_weights(model, image):
     labels = grid(4, 5)
     ours = LIME(model, segmentation=labels, n_samples=DRAWS)
@@ -145,6 +146,7 @@ def test_kernel_shap_is_exact_for_few_segments(model, image):
     np.testing.assert_allclose(fit.weights[0], expected, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_kernel_shap_agrees_within_sampling_error_for_many_segments(model, image):
     labels = grid(4, 5)
     theirs = np.stack([shap_values(model, image, labels, samples=2048, seed=seed) for seed in range(4)])

@@ -130,6 +130,7 @@ def test_small_and_long_samples_are_covered(shape):
 # The whole -----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_maps_are_integrated_gradients_collected_by_segments(model, x, maps):
     low, high = x.min(axis=(1, 2, 3)), x.max(axis=(1, 2, 3))
     assert maps.shape == (3, *SHAPE[:2]) and maps.dtype == np.float32
@@ -144,6 +145,7 @@ def test_maps_are_integrated_gradients_collected_by_segments(model, x, maps):
         np.testing.assert_allclose(maps[row].sum(), attribution.sum(), rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_completeness(model, x):
     """A map sums to what integrated gradients sum to."""
     explainer = XRAI(model, baseline=[0.0, 1.0], steps=40)
@@ -157,6 +159,7 @@ def test_completeness(model, x):
     )
 
 
+@pytest.mark.slow
 def test_samples_do_not_know_of_one_another(model, x, maps):
     explainer = XRAI(model, steps=5)
     alone = [explainer(x[[row]], target=target)[0] for row, target in enumerate((0, 3, 1))]
@@ -174,6 +177,7 @@ def test_a_signal_is_an_image_of_height_one():
     assert_same(XRAI(image, steps=5)(x[:, None], target=[1, 2])[:, 0], maps, rtol=1e-3)
 
 
+@pytest.mark.slow
 def test_several_inputs_have_a_map_each():
     scan, age = keras.Input((6, 9, 2), name="scan"), keras.Input((3,), name="age")
     left, right = layers.Dense(4, activation="tanh")(layers.Flatten()(scan)), layers.Dense(4, activation="tanh")(age)

@@ -117,6 +117,7 @@ def test_every_kind_of_model(kind):
     assert ends(nets.build(kind)) == KNOWN[kind]
 
 
+@pytest.mark.slow
 def test_nets_of_the_literature():
     assert ends(kerasxai.models.hmt_cnn()) == ["block1_conv2", "block2_conv2"]
     assert ends(kerasxai.models.mnist1d_cnn()) == ["conv3"]

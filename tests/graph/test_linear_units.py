@@ -73,6 +73,7 @@ def quietly(function, *arguments):
         return function(*arguments)
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("loss", ["mse", keras.losses.Huber()])
 def test_a_loss_of_quantities_makes_them_values(kind, loss):
@@ -135,6 +136,7 @@ def test_a_binary_loss_from_logits_makes_one_unit_two_classes(kind):
     assert_same(gradient(X, target=1), tape_gradient(model, lambda outputs: outputs[:, 0]))
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("target", [None, "true", ONE_HOT], ids=str)
 def test_without_a_loss_a_target_of_classes_means_a_softmax_said_once(kind, target):

@@ -73,6 +73,7 @@ def data(samples=2):
     return np.random.default_rng(0).uniform(0, 1, (samples, *SIZE)).astype("float32")
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("move", MOVES)
 @pytest.mark.parametrize("build", [functional, subclassed])
 def test_a_move_that_no_graph_shows_is_refused(build, move):
@@ -84,6 +85,7 @@ def test_a_move_that_no_graph_shows_is_refused(build, move):
     assert maps.shape[0] == 2
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("move", STILL)
 @pytest.mark.parametrize("build", [functional, subclassed])
 def test_what_moves_nothing_is_stretched_as_ever(build, move):
@@ -101,6 +103,7 @@ DEEP = {
 }
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("steps", DEEP)
 @pytest.mark.parametrize("build", [functional, subclassed])
 def test_ordinary_layers_pass(build, steps):

@@ -37,6 +37,7 @@ def twin_of_in_numpy():
     return twin
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("batch_size", [2, 32])
 def test_a_numpy_function_is_explained_like_its_keras_twin(method, batch_size):
@@ -58,6 +59,7 @@ def test_a_numpy_function_is_explained_like_its_keras_twin(method, batch_size):
     assert explainer(X[:1]).shape == (1, 8, 8)
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize(
     "form",
     [

@@ -40,6 +40,7 @@ def shapes(model, names):
 
 
 # Of the ImageNet nets: `num_params` of torchvision's weights. Of the others: the papers and the course project.
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "build, options, parameters, statistics",
     [
@@ -61,12 +62,14 @@ def test_parameters_are_the_published_ones(without_values, build, options, param
     assert model.count_params() - parameters == statistics
 
 
+@pytest.mark.slow
 def test_alexnet_maps(without_values):
     model = models.alexnet(width=1 / 64)
     names = "conv1 pool1 conv2 pool2 conv3 conv4 conv5 pool5"
     assert [shape[:2] for shape in shapes(model, names)] == [(n, n) for n in (55, 27, 27, 13, 13, 13, 13, 6)]
 
 
+@pytest.mark.slow
 def test_alexnet_64_is_the_published_list(without_values):
     model = models.alexnet_64()
     names = "conv1 pool1 conv2 pool2 conv3 conv4 conv5 pool5 avgpool_repeat"
@@ -122,6 +125,7 @@ def test_squeezenet_maps():
     assert shapes(models.squeezenet(), "fire2_concat fire9_concat") == [(54, 54, 128), (13, 13, 512)]
 
 
+@pytest.mark.slow
 def test_densenet_maps():
     model = models.densenet161(width=1 / 24)  # growth 2 and a stem of 4 instead of 48 and 96
     names = "relu0 pool0 transition1_pool transition2_pool transition3_pool relu5"
@@ -161,6 +165,7 @@ LAST_FEATURES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.*all zero")  # an untrained SqueezeNet has dead classes
 @pytest.mark.parametrize("build", SMALL)
 def test_explained_and_saved(build, tmp_path, shallow):

@@ -153,6 +153,7 @@ def test_a_subclassed_model_is_asked_about():
         find_pixel_scaling("auto", Mine())
 
 
+@pytest.mark.slow
 def test_applications_are_found():
     base = keras.applications.MobileNetV2(weights=None, input_shape=(96, 96, 3))
     assert find_pixel_scaling("auto", base).name == "mobilenet_v2"

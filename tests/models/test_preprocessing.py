@@ -93,6 +93,7 @@ def check_every_form(constructor, module):
     keras.backend.clear_session()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("constructor, module", QUICK.items())
 def test_found_by_layers(constructor, module):
     check_every_form(constructor, module)

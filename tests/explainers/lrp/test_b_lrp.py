@@ -88,6 +88,7 @@ def test_whole_channels_are_dropped(layer):
     assert_same(b_lrp(model)(X, target=1), of_draws(model, masks), rtol=1e-3)
 
 
+@pytest.mark.slow
 def test_a_rate_of_nothing_draws_the_same_again_and_again():
     model = net(layers.Dropout(1e-9))
     maps = b_lrp(model, rules="epsilon_plus")(X)
@@ -95,6 +96,7 @@ def test_a_rate_of_nothing_draws_the_same_again_and_again():
         assert_same(maps[:, percentile], LRP(model)(X))
 
 
+@pytest.mark.slow
 def test_noise_where_there_is_no_dropout():
     for model in (net(), net(layers.Dropout(0.0))):
         explainer = LRP(model, rules="epsilon")
@@ -103,6 +105,7 @@ def test_noise_where_there_is_no_dropout():
         assert_same(b_lrp(model, rules="epsilon", noise_level=0.2)(X, target=1), expected, rtol=1e-3)
 
 
+@pytest.mark.slow
 def test_seeds_and_batches():
     model = net(layers.Dropout(0.4))
     explainer = b_lrp(model)
@@ -122,6 +125,7 @@ def test_the_class_is_predicted_without_dropout():
     assert_same(explainer(X), explainer(X, target=model(X, training=False).numpy().argmax(axis=1)))
 
 
+@pytest.mark.slow
 def test_targets_and_configs():
     model = net(layers.Dropout(0.4))
     explainer = b_lrp(model, rules="epsilon_plus")

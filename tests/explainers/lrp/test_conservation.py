@@ -103,23 +103,27 @@ FIRST = (lrp.WSquare(), lrp.Flat(), lrp.ZBox(-1.0, 1.5))
 LINEAR_IN_A_ROW = ("densenet", "mobilenet")
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("rule", EVERYWHERE, ids=repr)
 @pytest.mark.parametrize("style", STYLES)
 def test_input_sums_to_the_logit(style, rule):
     check_sum(style, rule, dead=style in LINEAR_IN_A_ROW and rule == lrp.ZPlus())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("style", LINEAR_IN_A_ROW)
 def test_alpha_beta_loses_what_is_left_of_units_with_terms_of_one_sign(style):
     check_sum(style, lrp.AlphaBeta(), dead=True)
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("rule", FIRST, ids=repr)
 @pytest.mark.parametrize("style", STYLES)
 def test_input_sums_to_the_logit_by_rules_of_the_first_layer(style, rule):
     check_sum(style, {"first": rule, "*": lrp.Epsilon()})
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("rule", [lrp.WSquare(), lrp.Flat(), lrp.ZBox()], ids=repr)
 @pytest.mark.parametrize("style", ["series", "vgg"])
 def test_input_sums_to_the_logit_by_such_rules_everywhere(style, rule):
@@ -149,6 +153,7 @@ def check_sum(style, rules, dead=False):
 SOME = ("epsilon_alpha2_beta1_flat", "epsilon_gamma_box")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("style", "preset"),
     [(style, preset) for style in STYLES for preset in lrp.preset_names() if style == "mobilenet" or preset in SOME],
@@ -157,12 +162,14 @@ def test_ledger_closes(style, preset):
     check_ledger(style, rules=preset)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("batch_norm", ["epsilon", "abs_z", "pass"])
 @pytest.mark.parametrize("style", ["densenet"])
 def test_ledger_closes_with_normalisation_unfolded(style, batch_norm):
     check_ledger(style, rules="epsilon_plus", batch_norm=batch_norm)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("style", ["vgg", "resnet"])
 def test_ledger_closes_with_average_pooling(style):
     check_ledger(style, rules="gamma_epsilon_zero", max_pool="average", input_range=(-1, 2))
@@ -176,6 +183,7 @@ def check_ledger(style, **options):
     return explainer, ledger
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("style", ["resnet", "mobilenet"])
 def test_logit_is_what_reaches_the_input_and_all_that_is_lost(style):
     explainer, ledger = check_ledger(style, rules="epsilon_plus")

@@ -38,6 +38,7 @@ def test_a_relu_is_a_relu_however_it_is_written(rules):
         assert_same(other, maps[0])
 
 
+@pytest.mark.slow
 def test_a_depthwise_convolution_is_a_convolution_of_many_zeros():
     depthwise = Sequential([Input(nets.IMAGE), layers.DepthwiseConv2D(3), layers.Flatten(), layers.Dense(3)])
     full = Sequential([Input(nets.IMAGE), layers.Conv2D(2, 3), layers.Flatten(), layers.Dense(3)])

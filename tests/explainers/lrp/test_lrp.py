@@ -215,6 +215,7 @@ OPTIONS = {"multi_output_layer": {"halves": "gradient"}}
 TARGETS = {"two_outputs": ("kind", None), "dict_outputs": ("zebra", 1)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", sorted(nets.KINDS.keys() - NOT_EXPLAINED))
 def test_every_kind_of_model(kind):
     """On nets of ReLU and maxima, with biases and normalisations, LRP-0 is gradient x input: `R_k / z_k` is the slope.
@@ -247,6 +248,7 @@ def test_zero_is_gradient_times_input_in_float64(float64):
     assert_same(relevance, gradient * X, rtol=1e-7, atol=1e-7)
 
 
+@pytest.mark.slow
 def test_nested_is_flat():
     nested = nets.build("three_levels")
     x = inputs = Input(nets.IMAGE)
@@ -276,6 +278,7 @@ def test_inputs_come_back_as_they_are_given():
     assert explainer([image, numbers], target="top2")[1].shape == (3, 2, 4)
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("ending", [".h5", ".keras"])
 @pytest.mark.parametrize("kind", ["sequential", "trained", "three_levels"])
 def test_saved_models(kind, ending, tmp_path):
@@ -304,6 +307,7 @@ def test_batches_do_not_matter(rules, model):
     assert_same(LRP(model, rules=rules)(x, target=1)[0], together[0])
 
 
+@pytest.mark.slow
 def test_weights_are_read_by_reference():
     """Those of normalisations that are folded, too."""
     model = nets.build("trained")
@@ -323,6 +327,7 @@ def positive_part_of(model, x, rules):
     return LRP(model, rules={"head": lrp.Zero(), "*": rules})(x, target=1)
 
 
+@pytest.mark.slow
 def test_alpha1_beta0_is_z_plus():
     for kind in ("residual", "three_levels", "shared_layer"):
         model = nets.build(kind)
@@ -336,6 +341,7 @@ def test_large_gamma_is_z_plus_for_values_that_are_not_negative(model):
     assert np.abs(positive_part_of(model, x, lrp.Gamma(0.25)) - z_plus).max() > 0.05 * np.abs(z_plus).max()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rules", ["epsilon_plus", "epsilon_gamma_box", "epsilon"])
 def test_folding_a_normalisation_that_changes_nothing_changes_nothing(rules):
     model = nets.build("trained")

@@ -45,6 +45,7 @@ def scale_and_shift(layer):
     return scale, np.float64(layer.beta) - scale * np.float64(layer.moving_mean)
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("treatment", ["fold", "epsilon", "abs_z", "pass"])
 @pytest.mark.parametrize("by_rules", [False, True])
 def test_batch_normalisation_that_cannot_be_folded(treatment, by_rules):
@@ -78,6 +79,7 @@ def test_scaling_at_the_input(name):
     check(lambda R: slope * xs[0] * R / (made + np.where(made >= 0, 1e-6, -1e-6)))
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("rule", [lrp.ZBox(-4, 4), lrp.Flat(), lrp.WSquare()])
 @pytest.mark.parametrize("name", SCALINGS)
 def test_scaling_before_a_rule_that_does_not_look_at_the_input_is_passed(name, rule):

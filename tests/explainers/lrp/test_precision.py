@@ -47,6 +47,7 @@ def explained(model, method):
     return kerasxai.explainers.get(name)(model, **options)(x, target=np.array([0, 2, 1]))
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("types", TYPES, ids="-".join)
 @pytest.mark.parametrize("method", METHODS)
 def test_types_change_nothing_but_rounding(method, types):
@@ -63,6 +64,7 @@ def test_ledger_closes(types):
     assert ledger.residual.max() <= 1e-5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", METHODS)
 def test_half_precision_whole(method):
     """A model wholly in float16 holds its weights in it too: the walk back computes in float32 all the same.
@@ -75,6 +77,7 @@ def test_half_precision_whole(method):
     assert np.corrcoef(maps.ravel(), expected.ravel())[0, 1] > 0.98
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
 @pytest.mark.parametrize("method", ["epsilon", "box", "abs_z", "deep_lift", "relevance_cam"])
 def test_walks_back_divide_by_no_rounded_value(method, policy):
@@ -84,6 +87,7 @@ def test_walks_back_divide_by_no_rounded_value(method, policy):
     assert np.abs(maps - expected).max() <= 1e-5 * np.abs(expected).max()
 
 
+@pytest.mark.slow
 def test_the_class_is_the_one_the_model_predicts():
     """Of two classes a rounding apart the model's own first one is explained, not that of the walk in float32."""
     inputs = keras.Input((4, 4, 1))

@@ -25,6 +25,7 @@ def by_formula(model, layer, target, contrast="others", rules="alpha1_beta0"):
     return (weights * activations(model, layer, X)).sum(axis=-1)
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("layer", LAYERS)
 @pytest.mark.parametrize("rules", ["epsilon_plus", "epsilon_gamma_box"])
 def test_formula(layer, rules, model):

@@ -198,6 +198,7 @@ FEW = ("z_plus", "gamma", "z_box_per_channel", "flat")
 BY_SIGN = ("z_plus", "alpha2_beta1", "alpha1_beta0", "gamma", "gamma_large")
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize(
     ("kind", "name"), [(kind, name) for kind in LAYERS for name in RULES if "groups" not in kind or name in FEW]
 )
@@ -213,6 +214,7 @@ def test_rule_on_layer(kind, name):
 SOME = ("dense", "conv2d_same_strided", "separable2d", "transpose2d")
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("bias", ["ignored", "none"])
 @pytest.mark.parametrize("name", RULES)
 @pytest.mark.parametrize("kind", SOME)
@@ -258,6 +260,7 @@ IN_MODELS = {
 }
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("rectified", [False, True], ids=["signed", "behind_relu"])
 @pytest.mark.parametrize("kind", IN_MODELS)
 def test_rule_in_a_model(kind, rectified):
@@ -329,6 +332,7 @@ def test_unit_without_anything_to_divide_is_dead(rule):
     assert np.isfinite(relevance).all() and relevance.any()
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("scale", [0.0, 1e-45, 1e-39, 1e-29])
 @pytest.mark.parametrize("of", ["input", "weights", "both"])
 @pytest.mark.parametrize("name", [name for name in RULES if name != "z_box_per_channel"])

@@ -26,6 +26,7 @@ def model():
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "rules",
     [

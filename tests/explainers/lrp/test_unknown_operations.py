@@ -113,6 +113,7 @@ def test_a_treatment_by_path(name):
     check(lambda R: backward(part, xs, R)[0])
 
 
+@pytest.mark.slow
 def test_register_operation():
     kerasxai.register_operation(Mirror, "move")
     kerasxai.register_operation(OwnReLU, "sum")
