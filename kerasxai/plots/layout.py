@@ -189,9 +189,9 @@ def new_figure(width, height):
     return figure
 
 
-def set_title(axes, text, size=TITLE_SIZE, **place):
+def set_title(axes, text):
     """Writes a title above axes."""
-    axes.set_title(text, fontsize=size, pad=72 * TITLE_GAP, parse_math=False, **place)
+    axes.set_title(text, fontsize=TITLE_SIZE, pad=72 * TITLE_GAP, parse_math=False)
 
 
 def gap(axes, other):

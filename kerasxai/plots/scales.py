@@ -53,6 +53,7 @@ def draw_scale_below(sheet, axes, drawn, limits, offset=0.0, sharing=None):
         if limits.signed and _width_side_by_side(limits) > width:
             scale.set_ticks([0], labels=[_text_of_both_ends(limits)], fontsize=LABEL_SIZE)
             scale.ax.tick_params(length=0, pad=3)
+            scale.ax.get_xticklabels()[0].set_horizontalalignment("center")
             return
         scale.set_ticks(sorted(set(limits[:2])), labels=_texts_of_ends(limits), fontsize=LABEL_SIZE)
         for label, side in zip(scale.ax.get_xticklabels(), ("left", "right")):
