@@ -102,7 +102,8 @@ def draw_class_bars(sheet, axes, names, support, measures):
         axes.bar(places, measures[measure], thickness, color=colour, label=measure.replace("f1", "F1"))
     axes.set(xlim=(-0.5, len(support) - 0.5), ylim=(0, 1))
     axes.set_yticks(**HALVES)
-    axes.set_xlabel("class (samples)" if names.are_shown else "class", fontsize=LABEL_SIZE, labelpad=1)
+    label = "class (samples)" if names.are_shown else "class"
+    axes.set_xlabel(label, fontsize=LABEL_SIZE, labelpad=1)
     axes.spines[["top", "right"]].set_visible(False)
     place = {"loc": "lower center", "bbox_to_anchor": (0.5, 1.0), "borderaxespad": 0.2, "frameon": False}
     axes.legend(ncols=len(MEASURES), fontsize=LABEL_SIZE, **place)

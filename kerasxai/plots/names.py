@@ -29,8 +29,8 @@ class AxisNames:
             lines = max(name.count("\n") + 1 for name in self._wrapped)
             self.least_length = len(names) * lines * texts.line_height(LABEL_SIZE)
 
-    def mark(self, axis, length=None, places=None):
-        """Writes the names to a vertical axis, or to a horizontal one of this length, at `places` or at 0, 1, ..."""
+    def mark(self, axis, length=None):
+        """Writes the names to a vertical axis, or to a horizontal one of this length, at 0, 1, ..."""
         from matplotlib.ticker import MaxNLocator
 
         axis.set_tick_params(labelsize=LABEL_SIZE)
@@ -44,5 +44,5 @@ class AxisNames:
                 rotation = 90
             else:
                 names = [texts.wrapped(name, room, LABEL_SIZE) for name in self._names]
-        axis.set_ticks(range(len(names)) if places is None else places, names, parse_math=False)
+        axis.set_ticks(range(len(names)), names, parse_math=False)
         axis.set_tick_params(labelrotation=rotation)
