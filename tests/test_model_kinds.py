@@ -3,7 +3,6 @@
 import pytest
 
 from benchmarks.model_kinds import cells, table
-from benchmarks.model_kinds.kind import KINDS
 from benchmarks.model_kinds.truths import TRUTHS
 from kerasxai import explainers
 
@@ -38,9 +37,3 @@ def test_a_wrong_answer_is_told():
     assert cells.run(kind, "gradient").status == "WRONG"
     kind.model = lambda x: 1 / 0
     assert cells.run(kind, "occlusion").status == "LEAK"
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("kind", KINDS)
-def test_kind(kind):
-    assert_none_is_bad(cells.row(kind, list(TRUTHS)))

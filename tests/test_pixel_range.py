@@ -51,6 +51,7 @@ def test_warned_once_of_pixels_a_net_was_not_trained_on(on, count, digits):
     assert said(model, digits[0][:count].astype("uint8")) == []  # said before
 
 
+@pytest.mark.slow
 def test_bytes_and_one_sigmoid_unit(digits):
     model = trained(digits, "0-1", units=1, activation="sigmoid", epochs=8)
     assert len(said(model, digits[0][:8].astype("uint8"), "occlusion")) == 1
@@ -65,16 +66,19 @@ QUIET = {
 }
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("count", [1, 12])
 @pytest.mark.parametrize("kind", QUIET)
 def test_nothing_is_said_without_evidence(kind, count, digits):
     assert said(QUIET[kind](digits), digits[0][:count]) == []
 
 
+@pytest.mark.slow
 def test_several_methods_warn_once(digits):
     assert len(said(trained(digits, "0-1"), digits[0][:12], ["grad_cam", "layer_cam", "gradient"])) == 1
 
 
+@pytest.mark.slow
 def test_nothing_is_said_of_other_values(digits):
     model = trained(digits, "0-1")
     pixels = digits[0][:12]
@@ -88,6 +92,7 @@ def test_nothing_is_said_of_signals():
     assert said(model, np.random.default_rng(0).integers(0, 256, size=(4, 12, 1)).astype("float32")) == []
 
 
+@pytest.mark.slow
 def test_a_real_net(hmt_model, hmt_images):
     keras.backend.clear_session()
     images = hmt_images(1)

@@ -163,6 +163,7 @@ def _renamed(head):
     return nets.randomised(keras.Model(inputs, head(layers.GlobalAveragePooling2D()(nets.conv("conv")(inputs)))))
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("kind", [*nets.KINDS, *OTHERS])
 @pytest.mark.parametrize("score", ["logit", "probability"])
 def test_a_function_gets_what_the_model_returns(kind, score):
@@ -209,6 +210,7 @@ def test_a_sigmoid_autoencoder_is_explained_by_its_own_pixels(score):
     np.testing.assert_allclose(samples.originals, expected, rtol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("head", ["softmax", "sigmoid", None])
 def test_logits_are_asked_for_by_name(head):
     x, rows = nets.images(3), np.eye(3, dtype="float32")[[2, 0, 1]]

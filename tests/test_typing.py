@@ -176,6 +176,7 @@ def errors_in(code, path, *options):
     return {int(rest.partition(":")[0]): rest for _, _, rest in errors}
 
 
+@pytest.mark.slow
 def test_right_and_wrong_calls(tmp_path, monkeypatch):
     monkeypatch.chdir(ROOT)
     wrong = {number for number, line in enumerate(CALLS.splitlines(), 1) if line.endswith("# wrong")}
@@ -183,6 +184,7 @@ def test_right_and_wrong_calls(tmp_path, monkeypatch):
     assert set(found) == wrong, found
 
 
+@pytest.mark.slow
 def test_documented_calls_are_right(tmp_path, monkeypatch):
     """Each example of the README, the pages and the docstrings, in a function of its own."""
     monkeypatch.chdir(ROOT)

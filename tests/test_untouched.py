@@ -121,6 +121,7 @@ def explainable(method, kind):
     return kind != "subclassed" or not explainers.get(method).needs_graph
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "method"),
     [("functional", method) for method in METHODS]
@@ -140,6 +141,7 @@ SEVERAL = ["grad_cam", "hires_cam", "ablation_cam", "gradient", "integrated_grad
 SEVERAL += ["lrp", "relevance_cam", "deep_lift"]
 
 
+@pytest.mark.slow
 def test_explain_with_several_methods_leaves_the_model_as_it_was(model):
     before = state_before(model)
     methods = [method for method in SEVERAL if explainable(method, model.name)]
@@ -148,6 +150,7 @@ def test_explain_with_several_methods_leaves_the_model_as_it_was(model):
     assert_untouched(model, before)
 
 
+@pytest.mark.slow
 def test_a_grid_of_evaluators_leaves_the_model_as_it_was(model):
     """Each evaluator by itself: tests/evaluators/test_every_evaluator.py."""
     before = state_before(model)
@@ -217,6 +220,7 @@ def test_a_layer_that_fails_leaves_no_wrapper_behind(models):
     assert_untouched(model, before)
 
 
+@pytest.mark.slow
 def test_a_trained_model_can_be_explained_and_trained_on(model):
     explainer = explainers.GradCAM(model, relu=False)
     before = explainer(nets.images(3), target=1)
@@ -232,6 +236,7 @@ def test_a_trained_model_can_be_explained_and_trained_on(model):
 EXPLAINING = ["grad_cam", "hires_cam", "smooth_grad", "guided_backprop", "full_grad", "lrp", "b_lrp", "deep_lift"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("builder", [functional, Subclassed], ids=["functional", "subclassed"])
 def test_training_is_bit_identical_with_and_without_explanations(builder):
     def run(explains):

@@ -65,6 +65,7 @@ def test_graph_runs_on_real_numbers_and_gives_what_the_model_gives(first):
     np.testing.assert_array_equal(outputs, model(X, training=False))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in explainers.names() if name != "cam"])
 def test_every_explainer_gives_what_it_gives_for_the_same_net_of_real_numbers(name, twins):
     drawn = {"background": X} if name == "expected_gradients" else {}
@@ -73,6 +74,7 @@ def test_every_explainer_gives_what_it_gives_for_the_same_net_of_real_numbers(na
     assert np.ptp(maps[0]) > 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [*sorted(set(evaluators.names()) - {"input_shift_invariance"}), "soft"])
 def test_every_evaluator_gives_what_it_gives_for_the_same_net_of_real_numbers(name, twins):
     options = {"soft": {"mask": "soft"}}.get(name, FEW_STEPS.get(name, {}))

@@ -262,6 +262,7 @@ def test_a_product_is_the_mean_of_both_operands():
     np.testing.assert_allclose(np.ravel(DeepLift(model, baseline=1.0)(x)), [2, 3], rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_shared_layer_has_the_multipliers_of_both_its_calls():
     shared = nets.build("shared_layer")
     assert_same(DeepLift(shared)(X, target=1), DeepLift(nets.unrolled(shared))(X, target=1))
@@ -272,6 +273,7 @@ def test_a_sample_that_is_the_baseline_gets_nothing():
     assert not DeepLift(model, baseline=X[0])(X[:1]).any()
 
 
+@pytest.mark.slow
 def test_the_model_is_explained_by_reference_and_not_touched():
     model = nets.build("trained")
     explainer, twin = DeepLift(model), clone(model)
@@ -283,6 +285,7 @@ def test_the_model_is_explained_by_reference_and_not_touched():
     assert explainer.trace_count == 1
 
 
+@pytest.mark.slow
 def test_a_sum_that_misses_is_told():
     """x / |x| jumps at 0, between the points that its slope is averaged over."""
     model = randomise(

@@ -81,6 +81,7 @@ CASES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES)
 def test_equals_the_published_algorithm(case, model, x):
     baseline, steps, fraction, max_distance = CASES[case]
@@ -105,6 +106,7 @@ def crossing_model():
     return keras.Model(inputs, flat[:, :1] * flat[:, 1:] + flat[:, :1])
 
 
+@pytest.mark.slow
 def test_by_hand():
     """From (0, 0) the gradient is (1, 0), so b goes first, for nothing; then it is (2, 0), and b has arrived."""
     x = np.ones((1, 2, 1), "float32")
@@ -132,6 +134,7 @@ def test_linear_model_is_exact_with_any_number_of_steps(steps):
     assert_same(maps, weights * (x - 0.3))
 
 
+@pytest.mark.slow
 def test_completeness(model, x):
     """What is missing falls with the number of steps, and the residual tells it."""
     difference = truth.scores(model, x, CLASSES) - truth.scores(model, np.zeros_like(x), CLASSES)
@@ -146,6 +149,7 @@ def test_completeness(model, x):
     assert missing[200] < 0.02 * np.abs(difference).max()
 
 
+@pytest.mark.slow
 def test_several_baselines_are_averaged(model, x):
     options = {"steps": 5, "fraction": 0.3, "max_distance": 0.2}
     single = [GuidedIG(model, baseline=one, **options)(x, target=CLASSES) for one in (0.0, 0.7)]
@@ -160,6 +164,7 @@ def test_batches(model, x):
     assert_same(GuidedIG(model, steps=6, max_distance=0.2, batch_size=2)(x, target=CLASSES), alone, rtol=1e-9)
 
 
+@pytest.mark.slow
 def test_values_that_equal_the_baseline_get_nothing(model, x):
     baseline = np.where(np.arange(5)[:, None] < 2, x[0], 0.0)
     maps = GuidedIG(model, baseline=baseline, steps=5)(x[:1], target=0)
@@ -168,6 +173,7 @@ def test_values_that_equal_the_baseline_get_nothing(model, x):
     np.testing.assert_array_equal(GuidedIG(model, baseline=x[0], steps=5)(x[:1], target=0), 0)
 
 
+@pytest.mark.slow
 def test_a_signal_is_an_image_of_height_one():
     signal = [keras.Input((12, 2)), layers.Conv1D(3, 5, activation="tanh"), layers.Flatten(), layers.Dense(3)]
     image = [keras.Input((1, 12, 2)), layers.Conv2D(3, (1, 5), activation="tanh"), layers.Flatten(), layers.Dense(3)]

@@ -101,6 +101,7 @@ def explained(method, model, **options):
         return explainer, explainer(X, target=1)
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("head", HEADS)
 def test_every_method_explains_the_same_score_or_refuses(head, method):

@@ -93,11 +93,13 @@ def test_integrated_gradients_equal_the_naive_sum(quadrature, model, x):
     assert_same(kerasxai.explain(model, x, "integrated_gradients", target=CLASSES, **options), expected)
 
 
+@pytest.mark.slow
 def test_defaults_are_fifty_gauss_legendre_steps_from_zero(model, x):
     expected = naive_integrated_gradients(model, x, CLASSES, 0.0, "gauss_legendre", 50)
     assert_same(kerasxai.explain(model, x, "integrated_gradients", target=CLASSES), expected)
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("net", ["linear_model", "tanh_model"])
 @pytest.mark.parametrize(("quadrature", "steps"), [("gauss_legendre", 50), ("trapezoid", 400)])
 def test_completeness(net, quadrature, steps, x, request):
@@ -194,6 +196,7 @@ def test_options_that_make_no_path_are_refused(options, model):
 # Expected gradients ---------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("batch_size", [2, 32])
 def test_expected_gradients_equal_the_naive_mean_over_the_same_draws(batch_size, model, x):
     background = images(4, SHAPE, seed=9)
@@ -211,6 +214,7 @@ def test_expected_gradients_equal_the_naive_mean_over_the_same_draws(batch_size,
 # Several inputs -------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_integrated_gradients_of_several_inputs():
     """A dict gives each input its baseline, 0 where it names none."""
     model, inputs = truth.two_input_net(), [images(2, (6, 6, 2)), images(2, (3,), seed=1)]
@@ -262,6 +266,7 @@ def hmt_samples(hmt_images):
     return hmt_images(1)[[0, 1, 5, 6]]
 
 
+@pytest.mark.slow
 def test_hmt_is_complete_to_five_percent(hmt_model, hmt_samples):
     """ReLU kinks and pooling ties let the residual shrink slowly; these two samples are the hard ones of the four."""
     few, many = (relative_residuals(hmt_model, hmt_samples[[0, 3]], steps) for steps in (8, 50))

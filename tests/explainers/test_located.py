@@ -120,6 +120,7 @@ def explain(model, x, method):
     return maps
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", POSITIONWISE + CHANNELWISE)
 def test_one_pixel_of_an_image_is_located(method, image_model):
     x = samples(SHAPE, (ROW, COLUMN), lit=method in LIT)
@@ -128,6 +129,7 @@ def test_one_pixel_of_an_image_is_located(method, image_model):
     assert places(maps) == [(ROW, COLUMN)] * 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", POSITIONWISE + CHANNELWISE)
 def test_one_step_of_a_signal_is_located(method, signal_model):
     x = samples(SIGNAL_SHAPE, (STEP,), lit=method in LIT)
@@ -145,6 +147,7 @@ def test_nothing_else_is_marked(method, image_model):
     np.testing.assert_allclose(maps, 0, atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", REGIONWISE)
 def test_the_best_region_holds_the_position(method, image_model, signal_model):
     for model, shape, position in ((image_model, SHAPE, (ROW, COLUMN)), (signal_model, SIGNAL_SHAPE, (STEP,))):

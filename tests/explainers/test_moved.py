@@ -73,6 +73,7 @@ MOVES = {
 }
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("move", MOVES)
 @pytest.mark.parametrize("where", ["before", "between", "after"])
 def test_a_bright_pixel_is_shown_where_it_is(move, where):
@@ -83,6 +84,7 @@ def test_a_bright_pixel_is_shown_where_it_is(move, where):
         assert peak(explainer(bright(IMAGE, *position))) == position
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", METHODS)
 def test_every_method_locates_a_pixel_behind_several_moves(method):
     inner = keras.Sequential([keras.Input((18, 18, 2)), layers.Cropping2D(((2, 0), (0, 1))), copies()])
@@ -136,6 +138,7 @@ BEHIND = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("move", BEHIND)
 @pytest.mark.parametrize("method", [*(name for name in CAMS if name != "cam"), "sise"])
 def test_a_net_behind_a_move_is_explained_as_the_net_alone(method, move):

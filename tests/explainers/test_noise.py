@@ -42,6 +42,7 @@ STATISTICS = {
 }
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("method", STATISTICS)
 @pytest.mark.parametrize("batch_size", [6, 32])
 def test_statistic_over_the_draws(method, batch_size, model, x, gradients):
@@ -73,6 +74,7 @@ def test_noise_has_the_asked_share_of_each_samples_range():
     np.testing.assert_allclose(deviation, [0.15, 1.5, 0.3], rtol=0.03)
 
 
+@pytest.mark.slow
 def test_without_noise_smooth_grad_is_the_gradient(model, x):
     maps = kerasxai.explain(model, x, "smooth_grad", target=CLASSES, n_samples=3, noise_level=0)
     assert_same(maps, truth.input_gradients(model, x, CLASSES))
@@ -93,6 +95,7 @@ def test_variance_of_large_equal_gradients_keeps_its_digits():
     assert_same(maps, draws.var(axis=0), rtol=0.02)
 
 
+@pytest.mark.slow
 def test_seeds_draw_different_noise(model, x):
     maps = [kerasxai.explain(model, x, "smooth_grad", target=1, n_samples=2, seed=seed) for seed in (0, 1, 0)]
     assert np.abs(maps[0] - maps[1]).max() > 1e-3
@@ -108,6 +111,7 @@ def test_the_class_predicted_for_the_clean_sample_is_explained(model, x):
     assert_same(maps, expected)
 
 
+@pytest.mark.slow
 def test_around_integrated_gradients(model, x):
     """Each draw is explained with its own path, from the baseline to the noisy input."""
     positions, weights = np.polynomial.legendre.leggauss(3)
@@ -131,6 +135,7 @@ def cam_of(model, x):
     return truth.resized(np.maximum(cam, 0), SHAPE[:2])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["smooth_grad", "var_grad", "noise_percentiles"])
 def test_around_a_cam(method, model, x):
     """Each map is rectified and resized before the statistic."""
@@ -168,6 +173,7 @@ def test_around_guided_backprop(x):
     assert_same(maps, np.mean(draws, axis=0))
 
 
+@pytest.mark.slow
 def test_noise_around_noise(model, x):
     """A smoothed explainer may be smoothed again; both draw from their own seed."""
     inner = kerasxai.explainers.SmoothGrad(model, n_samples=2, noise_level=0.1, seed=1)

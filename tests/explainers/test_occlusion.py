@@ -46,6 +46,7 @@ def naive_occlusion(model, x, window, stride, fill):
     return total / count
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("rank", "window", "stride", "full"),
     [
@@ -77,6 +78,7 @@ def baselines(x, rank):
     }
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("rank", [1, 2])
 @pytest.mark.parametrize("kind", ["number", "per channel", "array", "mean", "blur"])
 def test_occlusion_baseline(kind, rank, models):

@@ -74,6 +74,7 @@ def theirs(method, model, x, layer, **options):
     return np.asarray(explainer(score, x, penultimate_layer=layer, seek_penultimate_conv_layer=False, **options))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("layer", ["first", "last"])
 @pytest.mark.parametrize(("method", "peer"), [("grad_cam", Gradcam), ("layer_cam", Layercam)])
 def test_cam(method, peer, layer, model, x):

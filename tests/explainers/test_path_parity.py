@@ -25,6 +25,7 @@ def image():
     return 0.6 * blobs + 0.4 * np.linspace(0, 1, SIZE[1])[:, np.newaxis]
 
 
+@pytest.mark.slow
 def test_the_segments_are_those_of_the_authors(image):
     theirs = xrai._get_segments_felzenszwalb(image)
     ours = segments(image)
@@ -33,6 +34,7 @@ def test_the_segments_are_those_of_the_authors(image):
         assert np.array_equal(np.sort(ours[index].indices), np.flatnonzero(mask))
 
 
+@pytest.mark.slow
 def test_regions_come_in_the_order_of_the_authors(image):
     attribution = gaussian_filter(np.random.default_rng(1).normal(size=SIZE), 4)
     theirs, _ = xrai.XRAI._xrai(attribution, xrai._get_segments_felzenszwalb(image), area_perc_th=1.01)
@@ -40,6 +42,7 @@ def test_regions_come_in_the_order_of_the_authors(image):
     np.testing.assert_allclose(grow(attribution, segments(image)), theirs, rtol=1e-9)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("fraction", "max_distance"), [(0.25, 0.02), (0.1, 0.3), (0.5, 1.0)])
 def test_guided_paths_are_those_of_the_authors(fraction, max_distance, monkeypatch):
     quantile = np.quantile  # saliency 0.2.1 calls it by an argument that NumPy 2.4 has renamed

@@ -17,6 +17,7 @@ def models():
     return nets_of_both_ranks()
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize(("position", "shape"), [((4, 25), (12, 40, 3)), ((17,), (30, 2))], ids=["pixel", "time step"])
 @pytest.mark.parametrize(
     ("method", "options"),
@@ -53,6 +54,7 @@ def test_one_axis_is_two_with_a_height_of_one(method, models):
     assert_same(build(method, image)(x[:, None])[:, 0], build(method, signal)(x), rtol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", OPTIONS)
 def test_each_input_with_positions_has_a_map_of_its_own(method):
     model = nets.build("two_inputs")
@@ -71,6 +73,7 @@ def test_each_input_with_positions_has_a_map_of_its_own(method):
     np.testing.assert_array_equal(by_name["image"], maps)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", OPTIONS)
 def test_two_images_are_changed_one_at_a_time(method):
     model = nets.build("nested_called_twice")
@@ -83,6 +86,7 @@ def test_two_images_are_changed_one_at_a_time(method):
     assert not np.allclose(*maps)
 
 
+@pytest.mark.slow
 def test_error_of_two_inputs_comes_as_the_maps_do():
     model = nets.build("nested_called_twice")
     left, right = nets.inputs_for(model, 2)
@@ -91,6 +95,7 @@ def test_error_of_two_inputs_comes_as_the_maps_do():
     assert [one.shape for one in error] == [one.shape for one in n_masks] == [(2,)] * 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", OPTIONS)
 def test_integer_images(method):
     inputs = keras.Input((6, 5, 1), dtype="int32")
@@ -103,6 +108,7 @@ def test_integer_images(method):
     np.testing.assert_allclose(maps, build(method, real)(x), atol=0.02 * np.ptp(maps))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", OPTIONS)
 def test_open_image_size(method):
     explainer = build(method, nets.build("free_size"))
@@ -111,6 +117,7 @@ def test_open_image_size(method):
     assert explainer.trace_count == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", OPTIONS)
 def test_half_precision_is_close(method):
     model = nets.build("mixed_float16")
@@ -147,6 +154,7 @@ def test_windows_that_cannot_be_are_refused(models):
         Occlusion(lambda x: tf.reduce_sum(x, axis=[1, 2]), window=(3, 3))(samples(1))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", sorted(set(nets.KINDS) - {"masked_words"}))
 def test_every_kind_of_model(kind):
     model = nets.build(kind)

@@ -39,6 +39,7 @@ def test_integrated_gradients_are_complete_in_float64(float64):
     assert np.abs(residual).max() < 1e-12
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", [*DIFFERENT, "eigen_grad_cam", "grad_cam_plus_plus", "xgrad_cam"])
 def test_float64_models_are_explained_in_float64(method, float64):
     model = nets.build("sequential")
@@ -49,6 +50,7 @@ def test_float64_models_are_explained_in_float64(method, float64):
     assert (maps != maps.astype("float32")).any(), "a float32 on the way"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", sorted({*DIFFERENT, "eigen_cam"} - {*STREAMING, "cam", "guided_backprop"}))
 def test_mixed_float16_is_close_to_float32(method):
     model = nets.build("mixed_float16")
@@ -59,6 +61,7 @@ def test_mixed_float16_is_close_to_float32(method):
     assert np.linalg.norm(maps - expected) < 0.03 * np.linalg.norm(expected)
 
 
+@pytest.mark.slow
 def test_mixed_float16_gradients_do_not_underflow():
     """A score whose gradient float16 cannot hold: below 6e-8."""
     model = nets.build("mixed_float16")
@@ -81,6 +84,7 @@ def two_types(body, head):
     return nets.randomised(Sequential([Input((8, 10, 3)), *stack]))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("types", [("float32", "float64"), ("float64", "float32")], ids="-".join)
 @pytest.mark.parametrize("method", explainers.names())
 def test_features_and_classes_of_different_types(method, types):

@@ -46,6 +46,7 @@ def matrix(layer):
     return np.concatenate([layer(row[np.newaxis]) for row in rows]) - layer.bias.numpy()
 
 
+@pytest.mark.slow
 def test_cam_weighs_channels_by_the_weights_that_are_used(quantised):
     model = quantised()
     features = model.get_layer("features")(X).numpy()
@@ -55,6 +56,7 @@ def test_cam_weighs_channels_by_the_weights_that_are_used(quantised):
     assert_same(found, expected, atol=2e-3 if model.layers[-1].quantization_mode == "float8" else 1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("between", [(), ("relu",)], ids=["last", "hidden"])
 def test_ablation_cam_is_the_loop_over_channels(quantised, between):
     model = quantised(between=[layers.Dense(4, activation=one) for one in between])
@@ -72,6 +74,7 @@ def test_ablation_cam_is_the_loop_over_channels(quantised, between):
     assert_same(found, expected)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["gradient", "gradient_x_input", "grad_cam", "guided_backprop", "deconvnet"])
 def test_gradients_are_those_of_the_same_weights_unquantised(quantised, method):
     model = quantised()
@@ -81,6 +84,7 @@ def test_gradients_are_those_of_the_same_weights_unquantised(quantised, method):
     np.testing.assert_allclose(found, expected, atol=5e-3 * np.abs(expected).max())
 
 
+@pytest.mark.slow
 def test_the_logit_of_a_quantised_softmax_is_what_it_is_given(quantised):
     model = quantised()
     with_softmax = quantised()
@@ -89,6 +93,7 @@ def test_the_logit_of_a_quantised_softmax_is_what_it_is_given(quantised):
     assert_same(found, expected)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["deep_lift", "integrated_gradients", "full_grad"])
 def test_what_adds_up_adds_up_to_the_rounding_of_the_net(quantised, method):
     model = quantised(between=[layers.Dense(4, activation="relu")])
@@ -101,18 +106,21 @@ def test_what_adds_up_adds_up_to_the_rounding_of_the_net(quantised, method):
     assert np.abs(residual).max() < 0.05 * np.abs(outputs).max()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["lrp", "b_lrp", "relevance_cam"])
 def test_relevance_is_refused_before_any_work(quantised, method):
     with pytest.raises(ValueError, match=r"Layer classes holds .* weights, whose products are not linear"):
         kerasxai.explainers.get(method)(quantised())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("init", ["layer", "normal"])
 def test_quantised_weights_are_not_randomised(quantised, init):
     with pytest.raises(ValueError, match="quantised ones in classes"):
         kerasxai.evaluators.Randomization(init=init)(quantised(), X, explainer="gradient")
 
 
+@pytest.mark.slow
 def test_a_shift_is_absorbed_before_quantised_layers(quantised):
     found = kerasxai.evaluators.InputShiftInvariance(0.5)(quantised(), X, explainer="gradient")
     assert np.abs(found["input_shift_invariance"]).max() < 1e-3

@@ -107,6 +107,7 @@ def plain_gradient(x):
     return truth.input_gradients(written(WAYS["fused"]), x, CLASSES)
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("way", WAYS)
 def test_every_way_to_write_a_relu(way, method, x, plain_gradient):
@@ -119,6 +120,7 @@ def test_every_way_to_write_a_relu(way, method, x, plain_gradient):
     assert_same(maps, expected)
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("way", CAPPED_WAYS)
 def test_every_way_to_write_a_relu_with_a_cap(way, method, x):
@@ -174,6 +176,7 @@ RECTIFIED_LAYERS = {
 }
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("kind", RECTIFIED_LAYERS)
 def test_linear_layers_of_every_kind(kind, method, x):
@@ -258,6 +261,7 @@ def test_softmax_head_is_left_out(method, x):
 # What is no ReLU -----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize(("method", "fused"), [("guided_backprop", True), ("deconvnet", False)])
 @pytest.mark.parametrize(
     "activation",

@@ -61,6 +61,7 @@ def test_mean_of_the_masks_is_the_probability(probability):
     assert np.abs(masks.mean(axis=0) - probability).max() <= 5 * 0.5 / np.sqrt(6000) * (probability < 1) + 1e-6
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rank", [1, 2])
 @pytest.mark.parametrize("options", [{}, {"grid": 3, "probability": 0.3, "seed": 5}])
 def test_rise_is_the_loop_over_masks(rank, options, models):
@@ -108,6 +109,7 @@ def linear_errors():
     return found, np.std(expected)
 
 
+@pytest.mark.slow
 def test_rise_converges_to_the_expectation_as_one_over_the_root_of_masks(linear_errors):
     found, spread = linear_errors
     counts, errors = np.array(list(found)), np.array([true for true, _ in found.values()])
@@ -121,6 +123,7 @@ def test_the_error_told_is_the_true_one(linear_errors):
         assert abs(told / true - 1) < 0.35
 
 
+@pytest.mark.slow
 def test_error_told_in_numbers(models):
     x, count = samples(2), 40
     explainer = RISE(models[2], n_masks=count, probability=0.3)
@@ -136,6 +139,7 @@ def test_error_told_in_numbers(models):
     np.testing.assert_array_equal(explainer(x, target=CLASSES), maps)
 
 
+@pytest.mark.slow
 def test_scores_whose_squares_float32_cannot_hold_are_not_taken_for_exact():
     model, weights = linear_model((16, 1))
     tiny = keras.Sequential([keras.Input((16, 1)), keras.layers.Flatten(), keras.layers.Dense(1, use_bias=False)])
@@ -147,6 +151,7 @@ def test_scores_whose_squares_float32_cannot_hold_are_not_taken_for_exact():
     assert np.isnan(RISE(model, n_masks=1).explain_with_error(x).error).all()
 
 
+@pytest.mark.slow
 def test_rise_stops_early_sample_by_sample():
     """Of two samples one converges at once; neither's result depends on the other, nor on the batch size."""
     model, weights = linear_model((16, 1))
@@ -179,6 +184,7 @@ def test_rise_stops_running_the_model_once_all_samples_are_done():
     assert counting.samples == 2 * 128
 
 
+@pytest.mark.slow
 def test_seeds(models):
     x = samples(2)
     one, same, other = (RISE(models[2], n_masks=20, seed=seed)(x) for seed in (1, 1, 2))
@@ -186,6 +192,7 @@ def test_seeds(models):
     assert np.abs(one - other).max() > 0.1 * np.ptp(one)
 
 
+@pytest.mark.slow
 def test_the_logit_is_an_option(models):
     x, model = samples(2), models[2]
     explainer = RISE(model, n_masks=12, score="logit")
@@ -196,6 +203,7 @@ def test_the_logit_is_an_option(models):
     assert_same(explainer(x, target=CLASSES), expected / 6)
 
 
+@pytest.mark.slow
 def test_maps_of_noise_are_told(models, recwarn):
     x = samples(2)
     with pytest.warns(UserWarning, match=r"[1-3] of 3 rise maps may be noise") as told:

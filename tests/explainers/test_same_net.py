@@ -45,6 +45,7 @@ def test_twin_nets_agree(signal_models):
     assert_same(truth.predictions(signal, x), truth.predictions(image, x[:, np.newaxis]))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ALL_CAMS + GRADIENT_FAMILY)
 def test_one_dimension_equals_two_of_height_one(method, signal_models):
     signal, image = signal_models

@@ -45,6 +45,7 @@ def least(explainer, x, targets):
     return attributions.min(), heatmaps.min()
 
 
+@pytest.mark.slow
 @pytest.mark.sweep
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize(("method", "options"), OF_THE_DEFAULTS + OF_OPTIONS, ids=str)
