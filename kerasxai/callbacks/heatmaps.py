@@ -16,7 +16,7 @@ from kerasxai.evaluators.base import Case
 from kerasxai.heatmap import is_signed
 from kerasxai.options import positive_integer
 from kerasxai.plots.checks import names_of_classes, sample_batch
-from kerasxai.plots.layout import probability_text
+from kerasxai.plots.texts import probability_text
 from kerasxai.typing import Explainers, Labels, Samples, Texts
 from kerasxai.whole_files import whole_file
 

@@ -5,7 +5,7 @@ import html
 
 def colour_key(key):
     """The bar of a `kerasxai.plots.colours.Key`, with its numbers; a line above it shows which values occur."""
-    from kerasxai.plots.drawing import scale_text
+    from kerasxai.plots.scales import scale_text
 
     low, high, _, least, greatest = limits = key.limits
     width = high - low or 1.0

@@ -8,13 +8,14 @@ from typing import Any
 import keras
 from keras import layers
 
-from kerasxai.models.blocks import RELU_START, average_to, check_options, scaled
+from kerasxai.models.blocks import RELU_START, average_to, check_options, classified, documented, scaled
 
 SMALLEST = 63  # pixels
 POOLED_SIDE = 6
 DROPOUT = 0.5
 
 
+@documented(sides=SMALLEST)
 def alexnet(
     input_shape: Sequence[int | None] = (224, 224, 3),
     classes: int = 1000,
@@ -28,18 +29,7 @@ def alexnet(
     positions before the dense layers, so that these stay the same. `layer="conv5"` is its last convolution, the
     default of the CAMs.
 
-    Args:
-        input_shape: `(height, width, channels)`, sides of at least 63.
-        classes: Number of classes.
-        width: Factor of the numbers of channels and units.
-        classifier_activation: Activation of the last layer; None returns the logits.
-        name: Name of the model.
-
-    Returns:
-        An untrained `keras.Model`.
-
-    Raises:
-        ValueError: An option is out of range.
+    {options}
 
     Example:
 
@@ -54,6 +44,7 @@ def alexnet(
     return _build(channels, units, input_shape, classes, width, classifier_activation, name)
 
 
+@documented(sides=SMALLEST)
 def alexnet_64(
     input_shape: Sequence[int | None] = (64, 64, 3),
     classes: int = 10,
@@ -66,18 +57,7 @@ def alexnet_64(
     More channels and units than `alexnet`, else the same. At 64 x 64 the last pooling leaves one position, repeated
     6 x 6 times before the dense layers. The study's other net is `vgg11(input_shape=(64, 64, 3), classes=10)`.
 
-    Args:
-        input_shape: `(height, width, channels)`, sides of at least 63.
-        classes: Number of classes.
-        width: Factor of the numbers of channels and units.
-        classifier_activation: Activation of the last layer; None returns the logits.
-        name: Name of the model.
-
-    Returns:
-        An untrained `keras.Model`.
-
-    Raises:
-        ValueError: An option is out of range.
+    {options}
 
     Example:
 
@@ -110,5 +90,4 @@ def _build(channels, units, input_shape, classes, width, classifier_activation, 
     for index, count in enumerate(units, start=6):
         x = layers.Dropout(DROPOUT, name=f"dropout{index}")(x)
         x = layers.Dense(scaled(count, width), name=f"fc{index}", **RELU_START)(x)
-    outputs = layers.Dense(classes, activation=classifier_activation, name="predictions")(x)
-    return keras.Model(inputs, outputs, name=name)
+    return classified(inputs, x, classes, classifier_activation, name)

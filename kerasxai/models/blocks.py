@@ -1,12 +1,49 @@
-"""What the builders share: checked options, scaled widths, average pooling to a given size. The nets are beside it."""
+"""What the builders share: documented and checked options, scaled widths, average pooling to a given size, the end.
+The nets are beside it."""
 
+import inspect
 import math
 import numbers
+from collections.abc import Callable
+from typing import Any, TypeVar
 
+import keras
 from keras import layers
+
+Builder = TypeVar("Builder", bound=Callable[..., Any])
 
 # Parameters whose starting values keep the size of the signal through ReLU layers.
 RELU_START = {"activation": "relu", "kernel_initializer": "he_normal"}
+# PyTorch's, whose momentum is 1 - Keras's.
+BATCH_NORMALISATION = {"epsilon": 1e-5, "momentum": 0.9}
+
+OPTIONS = {
+    "input_shape": "`(height, width, channels)`, sides of at least {sides}.",
+    "classes": "Number of classes.",
+    "width": "Factor of the numbers of channels and units.",
+    "classifier_activation": "Activation of the last layer; None returns the logits.",
+    "name": "Name of the model.",
+}
+
+
+def documented(sides: object = None, **own: str) -> Callable[[Builder], Builder]:
+    """Completes the docstring of a builder by that of its options, in place of `{options}`.
+
+    Args:
+        sides: The smallest sides of images.
+        own: What this builder says of an option, where it differs from `OPTIONS` or is not among them.
+    """
+
+    def complete(build: Builder) -> Builder:
+        lines = ["Args:"]
+        for option in inspect.signature(build).parameters:
+            lines.append(f"    {option}: {({**OPTIONS, **own})[option].format(sides=sides)}")
+        lines += ["", "Returns:", "    An untrained `keras.Model`.", "", "Raises:"]
+        lines.append("    ValueError: An option is out of range.")
+        build.__doc__ = inspect.cleandoc(build.__doc__ or "").replace("{options}", "\n".join(lines))
+        return build
+
+    return complete
 
 
 def check_options(input_shape, classes, width, smallest=1, spatial_rank=2):
@@ -57,6 +94,12 @@ def average_to(x, size, name):
     if averaged != (1, 1):
         x = layers.AveragePooling2D(averaged, name=name)(x)
     return x
+
+
+def classified(inputs, x, classes, activation, name):
+    """The model that ends in a dense layer of classes."""
+    outputs = layers.Dense(classes, activation=activation, name="predictions")(x)
+    return keras.Model(inputs, outputs, name=name)
 
 
 def _is_positive_int(value):

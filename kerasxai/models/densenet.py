@@ -8,17 +8,16 @@ from typing import Any
 import keras
 from keras import layers
 
-from kerasxai.models.blocks import check_options, scaled
+from kerasxai.models.blocks import BATCH_NORMALISATION, check_options, classified, documented, scaled
 
 DEPTHS = (6, 12, 36, 24)
 GROWTH = 48
 STEM_CHANNELS = 96
 BOTTLENECK = 4  # times the growth
 SMALLEST = 29  # pixels
-# PyTorch's, whose momentum is 1 - Keras's.
-BATCH_NORMALISATION = {"epsilon": 1e-5, "momentum": 0.9}
 
 
+@documented(sides=SMALLEST, width="Factor of the growth and of the stem's channels.")
 def densenet161(
     input_shape: Sequence[int | None] = (224, 224, 3),
     classes: int = 1000,
@@ -31,18 +30,7 @@ def densenet161(
     As `torchvision.models.densenet161`; 219,936 moving statistics come on top. `relu5` is the last feature layer, the
     default of the CAMs.
 
-    Args:
-        input_shape: `(height, width, channels)`, sides of at least 29.
-        classes: Number of classes.
-        width: Factor of the growth and of the stem's channels.
-        classifier_activation: Activation of the last layer; None returns the logits.
-        name: Name of the model.
-
-    Returns:
-        An untrained `keras.Model`.
-
-    Raises:
-        ValueError: An option is out of range.
+    {options}
 
     Example:
 
@@ -68,8 +56,7 @@ def densenet161(
             x = _transition(x, f"transition{block}")
     x = _normalised_relu(x, "norm5", "relu5")
     x = layers.GlobalAveragePooling2D(name="avgpool")(x)
-    outputs = layers.Dense(classes, activation=classifier_activation, name="predictions")(x)
-    return keras.Model(inputs, outputs, name=name)
+    return classified(inputs, x, classes, classifier_activation, name)
 
 
 def _dense_layer(x, growth, prefix):

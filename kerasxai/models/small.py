@@ -8,13 +8,14 @@ from typing import Any
 import keras
 from keras import layers
 
-from kerasxai.models.blocks import check_options, scaled
+from kerasxai.models.blocks import check_options, documented, scaled
 
 # The two nets of the University of Toronto's ECE1512 course project, as their saved files have it.
 WEIGHT_DECAY = 5e-4
 CLASSIFIER_DEVIATION = 0.5
 
 
+@documented(input_shape="`(steps, channels)`.", width="Factor of the number of channels.")
 def mnist1d_cnn(
     input_shape: Sequence[int | None] = (40, 1),
     classes: int = 10,
@@ -24,18 +25,9 @@ def mnist1d_cnn(
 ) -> keras.Model:
     """The Conv1D net for MNIST-1D: three convolutions of 25 channels, no pooling; 13,960 parameters.
 
-    Args:
-        input_shape: `(steps, channels)`.
-        classes: Number of classes.
-        width: Factor of the number of channels.
-        classifier_activation: Activation of the last layer; None returns the logits.
-        name: Name of the model.
+    Its kernels carry an L2 penalty of 5e-4.
 
-    Returns:
-        An untrained `keras.Model`; its kernels carry an L2 penalty of 5e-4.
-
-    Raises:
-        ValueError: An option is out of range.
+    {options}
 
     Example:
 
@@ -62,6 +54,7 @@ def mnist1d_cnn(
     )
 
 
+@documented(sides="4; images in 0..1", width="Factor of the numbers of channels.")
 def hmt_cnn(
     input_shape: Sequence[int | None] = (224, 224, 3),
     classes: int = 8,
@@ -72,19 +65,9 @@ def hmt_cnn(
     """The Conv2D net for the colorectal histology tiles: two blocks of two convolutions; 66,088 parameters.
 
     The layers are those of the course project's `HMT.h5`, whose weights fit: `net.set_weights(loaded.get_weights())`.
+    Its kernels carry an L2 penalty of 5e-4.
 
-    Args:
-        input_shape: `(height, width, channels)`, sides of at least 4; images in 0..1.
-        classes: Number of classes.
-        width: Factor of the numbers of channels.
-        classifier_activation: Activation of the last layer; None returns the logits.
-        name: Name of the model.
-
-    Returns:
-        An untrained `keras.Model`; its kernels carry an L2 penalty of 5e-4.
-
-    Raises:
-        ValueError: An option is out of range.
+    {options}
 
     Example:
 
@@ -112,6 +95,11 @@ def hmt_cnn(
     )
 
 
+@documented(
+    sides=16,
+    activation="Activation of the hidden layers. `'tanh'` is the paper's; rules of LRP and guided methods are made\n"
+    "        for `'relu'`.",
+)
 def lenet5(
     input_shape: Sequence[int | None] = (32, 32, 1),
     classes: int = 10,
@@ -125,20 +113,7 @@ def lenet5(
     As it is taught today: every channel of the second convolution sees all of the first, pooling has no weights, and
     the classifier is a softmax. The 28 x 28 digits of MNIST are padded to 32 x 32.
 
-    Args:
-        input_shape: `(height, width, channels)`, sides of at least 16.
-        classes: Number of classes.
-        width: Factor of the numbers of channels and units.
-        activation: Activation of the hidden layers. `"tanh"` is the paper's; rules of LRP and guided methods are made
-            for `"relu"`.
-        classifier_activation: Activation of the last layer; None returns the logits.
-        name: Name of the model.
-
-    Returns:
-        An untrained `keras.Model`.
-
-    Raises:
-        ValueError: An option is out of range.
+    {options}
 
     Example:
 

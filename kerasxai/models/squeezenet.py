@@ -8,7 +8,7 @@ from typing import Any, Literal
 import keras
 from keras import layers
 
-from kerasxai.models.blocks import RELU_START, check_options, scaled
+from kerasxai.models.blocks import RELU_START, check_options, documented, scaled
 
 # Version -> the first convolution (channels, size), the fire modules after which a pooling stands.
 VERSIONS = {"1.0": ((96, 7), (4, 8)), "1.1": ((64, 3), (3, 5))}
@@ -18,6 +18,11 @@ FIRES = ((16, 64), (16, 64), (32, 128), (32, 128), (48, 192), (48, 192), (64, 25
 DROPOUT = 0.5
 
 
+@documented(
+    sides="21 (1.0) or 17 (1.1)",
+    width="Factor of the numbers of channels, not of the classes.",
+    version='`"1.0"` or `"1.1"`.',
+)
 def squeezenet(
     input_shape: Sequence[int | None] = (224, 224, 3),
     classes: int = 1000,
@@ -33,19 +38,7 @@ def squeezenet(
     layer: the classes are the channels of `conv10`, after a ReLU, averaged over all positions. The CAMs therefore read
     `conv10`, the class's own map; `layer="fire9_concat"` is the last feature layer.
 
-    Args:
-        input_shape: `(height, width, channels)`, sides of at least 21 (1.0) or 17 (1.1).
-        classes: Number of classes.
-        width: Factor of the numbers of channels, not of the classes.
-        version: `"1.0"` or `"1.1"`.
-        classifier_activation: Activation of the last layer; None returns the logits.
-        name: Name of the model.
-
-    Returns:
-        An untrained `keras.Model`.
-
-    Raises:
-        ValueError: An option is out of range.
+    {options}
 
     Example:
 

@@ -8,17 +8,24 @@ from typing import Any
 import keras
 from keras import layers
 
-from kerasxai.models.blocks import RELU_START, average_to, check_options, scaled
+from kerasxai.models.blocks import (
+    BATCH_NORMALISATION,
+    RELU_START,
+    average_to,
+    check_options,
+    classified,
+    documented,
+    scaled,
+)
 
 CHANNELS = (64, 128, 256, 512, 512)  # of the blocks; each ends in a pooling
 UNITS = 4096
 SMALLEST = 32  # pixels
 POOLED_SIDE = 7
 DROPOUT = 0.5
-# PyTorch's, whose momentum is 1 - Keras's.
-BATCH_NORMALISATION = {"epsilon": 1e-5, "momentum": 0.9}
 
 
+@documented(sides=SMALLEST)
 def vgg11(
     input_shape: Sequence[int | None] = (224, 224, 3),
     classes: int = 1000,
@@ -31,18 +38,7 @@ def vgg11(
     As `torchvision.models.vgg11`: an input of another size is averaged to 7 x 7 positions before the dense layers, so
     that these stay the same. The last convolution is `block5_conv2`, the default of the CAMs.
 
-    Args:
-        input_shape: `(height, width, channels)`, sides of at least 32.
-        classes: Number of classes.
-        width: Factor of the numbers of channels and units.
-        classifier_activation: Activation of the last layer; None returns the logits.
-        name: Name of the model.
-
-    Returns:
-        An untrained `keras.Model`.
-
-    Raises:
-        ValueError: An option is out of range.
+    {options}
 
     Example:
 
@@ -56,6 +52,7 @@ def vgg11(
     return _build((1, 1, 2, 2, 2), False, input_shape, classes, width, classifier_activation, name)
 
 
+@documented(sides=SMALLEST)
 def vgg13(
     input_shape: Sequence[int | None] = (224, 224, 3),
     classes: int = 1000,
@@ -67,18 +64,7 @@ def vgg13(
 
     As `torchvision.models.vgg13`; see `vgg11`.
 
-    Args:
-        input_shape: `(height, width, channels)`, sides of at least 32.
-        classes: Number of classes.
-        width: Factor of the numbers of channels and units.
-        classifier_activation: Activation of the last layer; None returns the logits.
-        name: Name of the model.
-
-    Returns:
-        An untrained `keras.Model`.
-
-    Raises:
-        ValueError: An option is out of range.
+    {options}
 
     Example:
 
@@ -92,6 +78,7 @@ def vgg13(
     return _build((2, 2, 2, 2, 2), False, input_shape, classes, width, classifier_activation, name)
 
 
+@documented(sides=SMALLEST)
 def vgg16_bn(
     input_shape: Sequence[int | None] = (224, 224, 3),
     classes: int = 1000,
@@ -105,18 +92,7 @@ def vgg16_bn(
     layers of their own: `block5_conv3`, `block5_bn3`, `block5_relu3`; the last is the default of the CAMs.
     VGG-16 without is `keras.applications.VGG16`.
 
-    Args:
-        input_shape: `(height, width, channels)`, sides of at least 32.
-        classes: Number of classes.
-        width: Factor of the numbers of channels and units.
-        classifier_activation: Activation of the last layer; None returns the logits.
-        name: Name of the model.
-
-    Returns:
-        An untrained `keras.Model`.
-
-    Raises:
-        ValueError: An option is out of range.
+    {options}
 
     Example:
 
@@ -144,8 +120,7 @@ def _build(depths, is_normalised, input_shape, classes, width, classifier_activa
     for index in (1, 2):
         x = layers.Dense(scaled(UNITS, width), name=f"fc{index}", **RELU_START)(x)
         x = layers.Dropout(DROPOUT, name=f"dropout{index}")(x)
-    outputs = layers.Dense(classes, activation=classifier_activation, name="predictions")(x)
-    return keras.Model(inputs, outputs, name=name)
+    return classified(inputs, x, classes, classifier_activation, name)
 
 
 def _convolution(x, channels, block, index):

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from kerasxai.plots import checks, colours, layout
+from kerasxai.plots import checks, colours, layout, texts
+from kerasxai.plots.texts import LABEL_SIZE
 
 LINE_STYLES = ("-", "--", ":")
 CONTROL_STYLES = ("--", ":", "-.", "-")
@@ -23,16 +24,22 @@ def named(results, key, evaluator):
         key: A result that they hold.
         evaluator: Name of what gives it, for the refusal.
     """
-    is_mapping = isinstance(results, Mapping)
-    if is_mapping and key in results:
-        return {"": results}
-    if not is_mapping or not results or not all(isinstance(one, Mapping) and key in one for one in results.values()):
-        received = ", ".join(map(str, results)) or "an empty dict" if is_mapping else type(results).__name__
-        raise ValueError(
-            f"`results` must be those of `kerasxai.evaluators.{evaluator}`, or a dict name -> such results. "
-            f"Received: {received}, without `{key}`."
-        )
-    return {str(name): one for name, one in results.items()}
+    received = type(results).__name__
+    if isinstance(results, Mapping):
+        if key in results:
+            return {"": results}
+        if results and all(isinstance(values, Mapping) and key in values for values in results.values()):
+            return {str(name): values for name, values in results.items()}
+        received = ", ".join(map(str, results)) or "an empty dict"
+    raise ValueError(
+        f"`results` must be those of `kerasxai.evaluators.{evaluator}`, or a dict name -> such results. "
+        f"Received: {received}, without `{key}`."
+    )
+
+
+def measured(results, names):
+    """Those of some measures of which named results hold a curve that has a value somewhere."""
+    return [name for name in names if any(not np.isnan(values[name + "_curve"]).all() for values in results.values())]
 
 
 def option(results, name, default):
@@ -53,14 +60,14 @@ def band(values, seed=0):
     from kerasxai.evaluators.base import bootstrap_interval
 
     values = np.asarray(values, np.float64)
-    found = np.full((3, values.shape[1]), np.nan)
+    bounds = np.full((3, values.shape[1]), np.nan)
     patterns, of_step = np.unique(~np.isnan(values), axis=1, return_inverse=True)
     for number, known in enumerate(patterns.T):
         steps = np.flatnonzero(of_step.ravel() == number)
         if known.any():
             kept = values[known][:, steps]
-            found[:, steps] = kept.mean(axis=0), *bootstrap_interval(kept, seed)
-    return found
+            bounds[:, steps] = kept.mean(axis=0), *bootstrap_interval(kept, seed)
+    return bounds
 
 
 def draw(axes, places, values, seed=0, **look):
@@ -86,24 +93,26 @@ def looks(names, controls=(), markers=True):
         controls: Those of them that are controls.
         markers: Whether points are marked; lines with the same colour have other markers, or else other styles.
     """
-    found, others = {}, 0
+    looks, others = {}, 0
     for name in names:
         if name in controls:
             number = list(controls).index(name)
-            look = {
-                "color": colours.PLAIN,
-                "zorder": BEHIND,
-                "linestyle": "--" if markers else CONTROL_STYLES[number % 4],
-            }
-            marker = MARKERS[number % len(MARKERS)]
+            look = {"color": colours.PLAIN, "zorder": BEHIND, "linestyle": CONTROL_STYLES[number % 4]}
+            if markers:
+                look |= {"linestyle": "--", "marker": MARKERS[number % len(MARKERS)]}
         else:
             turn, colour = divmod(others, len(colours.LINE_COLOURS))
-            colour = colours.LINE_COLOURS[(colour + 1) % len(colours.LINE_COLOURS)]
-            look = {"color": colour, "linestyle": "-" if markers else LINE_STYLES[turn % len(LINE_STYLES)]}
-            marker = MARKERS[turn % len(MARKERS)]
+            look = {"color": colours.LINE_COLOURS[(colour + 1) % len(colours.LINE_COLOURS)]}
+            if markers:
+                look |= {"linestyle": "-", "marker": MARKERS[turn % len(MARKERS)]}
+            else:
+                look["linestyle"] = LINE_STYLES[turn % len(LINE_STYLES)]
             others += 1
-        found[name] = {**look, "marker": marker, "label": name or "_only"} if markers else {**look, "label": name}
-    return found
+        look["label"] = name
+        if markers and not name:
+            look["label"] = "_only"
+        looks[name] = look
+    return looks
 
 
 def panels(count, columns, height, width, **sharing):
@@ -111,7 +120,7 @@ def panels(count, columns, height, width, **sharing):
     checks.check_count(columns, "columns")
     columns = min(columns, count)
     rows = -(-count // columns)
-    figure = layout.new_figure(width * columns, height * rows, layout="constrained")
+    figure = layout.new_figure(width * columns, height * rows)
     added = figure.subplots(rows, columns, squeeze=False, **sharing).ravel()
     for axes in added[count:]:
         axes.set_axis_off()
@@ -121,7 +130,7 @@ def panels(count, columns, height, width, **sharing):
 def clean(axes):
     """Takes away the lines above and at the right, and makes the numbers small; says so of an empty panel."""
     axes.spines[["top", "right"]].set_visible(False)
-    axes.tick_params(labelsize=layout.LABEL_SIZE)
+    axes.tick_params(labelsize=LABEL_SIZE)
     if not axes.lines and not axes.patches:
         note_no_value(axes)
 
@@ -129,26 +138,35 @@ def clean(axes):
 def note_no_value(axes):
     """Says of a panel that it has nothing to show."""
     middle = {"ha": "center", "va": "center", "transform": axes.transAxes}
-    axes.text(0.5, 0.5, NO_VALUE, fontsize=layout.LABEL_SIZE, **middle)
-
-
-def entries_in_a_row(names, width):
-    """How many entries of a legend stand side by side in so many inches."""
-    return max(1, int(width / (layout.widest(names, layout.LABEL_SIZE) + LEGEND_ENTRY)))
+    axes.text(0.5, 0.5, NO_VALUE, fontsize=LABEL_SIZE, **middle)
 
 
 def legend_below(figure, axes, entries=()):
     """Names all lines of several axes, and further entries, once, below the panels."""
-    handles = {line.get_label(): line for one in axes for line in one.lines if not line.get_label().startswith("_")}
+    handles = _handles(axes)
     handles.update({entry.get_label(): entry for entry in entries})
+    _legend(figure, handles, figure.get_figwidth(), loc="outside lower center")
+
+
+def legend_above(axes):
+    """Names all lines of several axes once, above the first, which lies in a figure as wide as the page."""
+    place = {"loc": "lower center", "bbox_to_anchor": (0.5, 1.0), "borderaxespad": 0.2}
+    handles = _handles(axes)
+    if list(handles) != [""]:
+        _legend(axes[0], handles, layout.PAGE_WIDTH, **place)
+
+
+def _handles(axes):
+    """Dict label -> line of what several axes show."""
+    handles = {}
+    for panel in axes:
+        handles.update({line.get_label(): line for line in panel.lines if not line.get_label().startswith("_")})
+    return handles
+
+
+def _legend(owner, handles, width, **place):
+    """Adds a legend to a figure or to axes, with as many entries side by side as so many inches hold."""
     if handles:
-        columns = min(entries_in_a_row(handles, figure.get_figwidth()), len(handles))
-        legend = figure.legend(
-            handles=list(handles.values()),
-            loc="outside lower center",
-            ncols=columns,
-            fontsize=layout.LABEL_SIZE,
-            frameon=False,
-        )
-        for text in legend.get_texts():
-            text.set_parse_math(False)
+        columns = max(1, int(width / (texts.widest(handles, LABEL_SIZE) + LEGEND_ENTRY)))
+        look = {"ncols": min(columns, len(handles)), "fontsize": LABEL_SIZE, "frameon": False}
+        texts.write_plainly(owner.legend(handles=list(handles.values()), **look, **place))

@@ -90,17 +90,18 @@ def probability_rows(probabilities):
     return of_every_class(rows)
 
 
-def texts(given, count, name, each, default=""):
-    """A list of `count` texts: the given ones, or `default` for all if None is given."""
-    if given is None:
-        return [default] * count
-    given = [given] if isinstance(given, str) else [str(text) for text in given]
-    if len(given) != count:
+def texts(values, count, name, each):
+    """A list of `count` texts, empty ones for None."""
+    if values is None:
+        return [""] * count
+    if isinstance(values, str):
+        values = [values]
+    if len(values := list(map(str, values))) != count:
         raise ValueError(
-            f"`{name}` must give one text for each {each}, {count} in all. Received: {len(given)}. "
+            f"`{name}` must give one text for each {each}, {count} in all. Received: {len(values)}. "
             "Pass a list of this length, or None."
         )
-    return given
+    return values
 
 
 def names_of_classes(class_names, classes):

@@ -80,7 +80,8 @@ def limits(values, signed, percentile=100.0):
         return Limits(0.0, 0.0, signed, 0.0, 0.0)
     reach = float(np.percentile(np.abs(finite[finite != 0]), percentile, method="higher"))
     reach = min(reach, LARGEST)
-    return Limits(-reach if signed else 0.0, reach, signed, float(finite.min()), float(finite.max()))
+    low = -reach if signed else 0.0
+    return Limits(low, reach, signed, float(finite.min()), float(finite.max()))
 
 
 def colours(limits, colormap, sequential, opacity):
@@ -93,7 +94,9 @@ def colours(limits, colormap, sequential, opacity):
     steps = matplotlib.colormaps.get_cmap(colormap)(np.linspace(0, 1, COLORMAP_STEPS))
     steps[:, 3] = opacity
     grey = (*NOT_FINITE_GREY, np.max(opacity))
-    low, high = limits[:2] if limits.high else (-1.0 if limits.signed else 0.0, 1.0)  # 0 keeps its place
+    low, high = limits[:2]
+    if not high:  # 0 keeps its place
+        low, high = -float(limits.signed), 1.0
     return {"cmap": ListedColormap(steps).with_extremes(bad=grey), "norm": Normalize(low, high)}
 
 

@@ -9,8 +9,8 @@ import numpy as np
 
 from kerasxai.heatmap import REDUCTIONS, Reduction
 from kerasxai.options import check_one_of
-from kerasxai.plots import checks, colours, drawing
-from kerasxai.plots.layout import ROW_GAP, SMALLEST_WIDTH, Table, probability_text
+from kerasxai.plots import checks, colours, drawing, layout, scales
+from kerasxai.plots.texts import probability_text
 from kerasxai.typing import Array, Texts
 
 if TYPE_CHECKING:
@@ -77,43 +77,36 @@ def grid(
     ```
     """
     check_one_of("scale", scale, SCALES)
-    panels = drawing.panels(samples, alpha)
-    heatmaps = _heatmaps(maps, panels.batch)
+    batch = drawing.panels(samples, alpha)
+    heatmaps = _heatmaps(maps, batch.batch)
     explainers, count = heatmaps.shape[:2]
     row_titles = checks.texts(row_titles, count, "row_titles", "sample")
     if column_titles is None:
         column_titles = [str(name).replace("_", " ") for name in maps]
     column_titles = checks.texts(column_titles, explainers, "column_titles", "explainer")
 
-    signs = [colours.is_signed(one, signed, name) for name, one in zip(maps, heatmaps)]
-    limits = _shared_limits(panels, heatmaps, signs, scale)
-    table = Table(
-        [SAMPLE_TITLE, *column_titles] + [""] * (explainers + 1) * (count - 1),
-        explainers + 1,
-        panels.height,
-        row_titles=row_titles,
-        left=panels.ticks_width,
-        right=drawing.scale_width(row[-1] for row in limits) if scale == "row" else 0.0,
-        above=panels.above,
-        below=panels.below + (drawing.scale_height() if scale == "column" else 0.0),
-        least_width=drawing.least_width_above_scales(limits[0]) if scale == "column" else SMALLEST_WIDTH,
-        row_gap=2 * ROW_GAP if scale == "row" else ROW_GAP,  # a scale's numbers stand out above and below it
-    )
-    figure = table.figure()
-    axes = np.reshape(table.axes(figure), (count, explainers + 1))
+    signs = [colours.is_signed(values, signed, name) for name, values in zip(maps, heatmaps)]
+    limits = _shared_limits(batch, heatmaps, signs, scale)
+    least_width = layout.SMALLEST_WIDTH
+    if scale == "column":
+        least_width = scales.least_width(limits[0])
+    titles = [SAMPLE_TITLE, *column_titles] + [""] * (explainers + 1) * (count - 1)
+    sheet = layout.panels(titles, explainers + 1, batch.height, least_width=least_width)
+    axes = np.reshape(sheet.axes, (count, explainers + 1))
+    sheet.add_row_titles(axes[:, 0], row_titles)
     for row in range(count):
-        panels.draw(axes[row, 0], row)
-        for column in range(explainers):
-            panel, values, ends = axes[row, column + 1], heatmaps[column, row], limits[row][column]
-            drawn = panels.draw_map(panel, row, values, ends, colormap)
+        batch.draw(axes[row, 0], row)
+        for column, panel in enumerate(axes[row, 1:]):
+            values, ends = heatmaps[column, row], limits[row][column]
+            drawn = batch.draw_map(panel, row, values, ends, colormap)
             panel.tick_params(left=False, labelleft=False)
             drawing.draw_note(panel, values)
             if scale == "row" and column == explainers - 1:
-                drawing.draw_scale(panel, drawn, ends)
+                scales.draw_scale(sheet, panel, drawn, ends)
             if scale == "column" and row == count - 1:
-                drawing.draw_scale_below(panel, drawn, ends, panels.below, axes[:, column + 1])
-    panels.finish(table, axes.ravel())
-    return figure
+                scales.draw_scale_below(sheet, panel, drawn, ends, batch.below, list(axes[:, column + 1]))
+    batch.finish(sheet, sheet.axes, explainers + 1)
+    return layout.fit(sheet)
 
 
 def top_classes(
@@ -167,33 +160,24 @@ def top_classes(
         )
     sample = np.asarray(sample)
     count = max(len(np.atleast_1d(maps)), 1)
-    panels = drawing.panels(np.broadcast_to(sample, (count, *sample.shape)), alpha)
-    heatmaps = checks.map_batch(maps, panels.batch, "sample", reduce=reduce)
+    batch = drawing.panels(np.broadcast_to(sample, (count, *sample.shape)), alpha)
+    heatmaps = checks.map_batch(maps, batch.batch, "sample", reduce=reduce)
     titles = _class_titles(count, probabilities, class_names, titles)
     titles = [f"{title} {colours.note(values)}".strip() for title, values in zip(titles, heatmaps)]
 
-    limits = panels.limits(heatmaps, colours.is_signed(heatmaps, signed))
+    limits = batch.limits(heatmaps, colours.is_signed(heatmaps, signed))
     columns = min(count + 1, CLASS_COLUMNS)
-    table = Table(
-        [SAMPLE_TITLE, *titles],
-        columns,
-        panels.height,
-        left=panels.ticks_width,
-        right=drawing.scale_width([limits]),
-        above=panels.above,
-        below=panels.below,
-    )
-    figure = table.figure()
-    bare, *others = axes = table.axes(figure)
-    panels.draw(bare, 0)
+    sheet = layout.panels([SAMPLE_TITLE, *titles], columns, batch.height)
+    bare, *others = sheet.axes
+    batch.draw(bare, 0)
     for index, panel in enumerate(others):
-        drawn = panels.draw_map(panel, index, heatmaps[index], limits, colormap)
+        drawn = batch.draw_map(panel, index, heatmaps[index], limits, colormap)
         starts_row = (index + 1) % columns == 0
         panel.tick_params(left=starts_row, labelleft=starts_row)
         if index == columns - 2:  # the last panel of the first row
-            drawing.draw_scale(panel, drawn, limits)
-    panels.finish(table, axes)
-    return figure
+            scales.draw_scale(sheet, panel, drawn, limits)
+    batch.finish(sheet, sheet.axes, columns)
+    return layout.fit(sheet)
 
 
 def _heatmaps(maps, batch):
@@ -203,29 +187,31 @@ def _heatmaps(maps, batch):
             f"`maps` must be a dict explainer name -> maps, not empty. Received: {type(maps).__name__}. "
             'Of one explainer pass {"grad_cam": maps}.'
         )
-    return np.stack(
-        [
-            checks.map_batch(values, batch, reduce=_reduction(name), name=f"maps[{name!r}]")
-            for name, values in maps.items()
-        ]
-    )
+    heatmaps = [
+        checks.map_batch(values, batch, reduce=_reduction(name), name=f"maps[{name!r}]")
+        for name, values in maps.items()
+    ]
+    return np.stack(heatmaps)
 
 
 def _reduction(name):
     """How the explainer of this name wants its channels reduced."""
     from kerasxai import explainers
 
-    return (name in explainers.names() and explainers.get(name).reduce) or "sum"
+    own = None
+    if name in explainers.names():
+        own = explainers.get(name).reduce
+    return own or "sum"
 
 
-def _shared_limits(panels, heatmaps, signs, scale):
+def _shared_limits(batch, heatmaps, signs, scale):
     """The `Limits` of each panel, `[sample][explainer]`; heatmaps (explainers, N, *spatial), signs (explainers,)."""
     explainers, count = heatmaps.shape[:2]
     if scale == "row":
-        return [[panels.limits(heatmaps[:, row], any(signs))] * explainers for row in range(count)]
+        return [[batch.limits(heatmaps[:, row], any(signs))] * explainers for row in range(count)]
     if scale == "column":
-        return [[panels.limits(one, signed) for one, signed in zip(heatmaps, signs)]] * count
-    return [[panels.limits(one[row], signed) for one, signed in zip(heatmaps, signs)] for row in range(count)]
+        return [list(map(batch.limits, heatmaps, signs))] * count
+    return [list(map(batch.limits, heatmaps[:, row], signs)) for row in range(count)]
 
 
 def _class_titles(count, probabilities, class_names, titles):

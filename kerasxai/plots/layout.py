@@ -1,216 +1,200 @@
-"""Figures planned in inches before anything is drawn: texts measured and wrapped, panels in rows and columns.
-What a panel shows is elsewhere."""
+"""Panels of one size in rows and columns: Matplotlib's constrained layout finds the room for what stands around them,
+and the figure gets the size at which they have their shape. What a panel shows is elsewhere."""
 
-import functools
-import re
+from kerasxai.plots.texts import TITLE_SIZE, line_height, widest, words, wrapped
 
-FIGURE_WIDTH = 7.0  # of a full row: the text width of a journal page
+PAGE_WIDTH = 7.0  # inches of a full row: the text width of a journal page
 SMALLEST_WIDTH = 0.67  # of one panel, so that the words of method names fit
-MARGIN = 0.07
-COLUMN_GAP, GROUP_GAP, ROW_GAP = 0.07, 0.03, 0.08
-TITLE_GAP, ROW_TITLE_GAP = 0.05, 0.06
+EDGE = 0.04  # around all of a figure, beside half a gap
+COLUMN_GAP, ROW_GAP = 0.07, 0.08
+GROUP_GAP = 0.06  # of a panel's width, beside the gap of columns
+TITLE_GAP, ROW_TITLE_GAP = 0.05, 0.03
 WIDEST_ROW_TITLE = 1.2  # beside panels that are too flat for upright ones
-TICK = 0.1  # a tick and the gap to its label
 DOTS_PER_INCH = 200
-TITLE_SIZE, LABEL_SIZE = "small", "x-small"  # relative to the reader's `font.size`
-LINE_SPACING = 1.2  # of the font's size, as Matplotlib sets lines
-SAFETY = 1.04  # letters on whole pixels are a little wider than measured
+MOST_PASSES = 6  # a text that is wrapped anew changes the room that there is for it
 
 
-class Table:
-    """Panels of one size in rows and columns, with titles above and row titles at the left.
+class Sheet:
+    """A figure, or a part of one, with a grid of cells.
 
     Args:
-        titles: One for each group of panels, row by row, wrapped to the group's width. Rows without titles give them
-            no room.
-        columns: Groups in a row.
-        height: Function from the width of a panel to its height.
-        group: Panels side by side that share a title.
-        row_titles: One for each row, or empty.
-        left, right, above, below: Room around all panels, for ticks, scales and legends.
-        before, beside: Room at the left and right of each panel.
-        row_gap: Room between rows.
+        widths: Of the columns, in panels.
+        heights: Function from the width of a panel to the inches of each row.
+        parent: SubFigure to lie in; None: a new Figure.
         least_width: Of a panel; the figure grows beyond the page where it would be less.
+        page: Inches of the figure.
 
     Attributes:
-        width, height: Of the whole table.
-        panel_width, panel_height: Of one panel.
-        first_column, column_step: Where the first panel begins, and how far from it the next of another group does.
+        figure: The Figure or SubFigure.
+        axes: What was added to the cells.
+        panel_width: Inches.
     """
 
-    def __init__(
-        self,
-        titles,
-        columns,
-        height,
-        *,
-        group=1,
-        row_titles=(),
-        left=0.0,
-        right=0.0,
-        above=0.0,
-        below=0.0,
-        before=0.0,
-        beside=0.0,
-        row_gap=ROW_GAP,
-        least_width=SMALLEST_WIDTH,
-    ):
-        self.group = group
-        self._row_titles = []
-        self._gap = COLUMN_GAP if group == 1 else 2 * COLUMN_GAP
-        room, needed = -1.0, 0.0
-        while needed > room:  # row titles narrow the panels, to whose height they are wrapped
-            room = needed
-            free = (FIGURE_WIDTH - 2 * MARGIN - left - room - right + self._gap) / columns - self._gap
-            width = (free - (group - 1) * GROUP_GAP) / group - before - beside
-            self.panel_width = max(width, least_width)
-            self.panel_height = height(self.panel_width)
-            needed, row_height = self._wrap_row_titles(row_titles)
-        row_gap = max(row_gap, row_height - self.panel_height + COLUMN_GAP)
+    def __init__(self, widths, heights, *, parent=None, least_width=SMALLEST_WIDTH, page=PAGE_WIDTH):
+        rows = heights(least_width)
+        # Too large at first: only the room around the panels is read from it, which does not depend on the size.
+        self.figure = parent or new_figure(page + 2 * len(widths), 4 + 2 * sum(rows) + 2 * len(rows))
+        self._grid = self.figure.add_gridspec(len(rows), len(widths), width_ratios=widths, height_ratios=rows)
+        self.axes = []
+        self._widths, self._heights = widths, heights
+        self._least_width, self._page = least_width, page - 2 * EDGE
+        self._writers = []
+        self._group = 1
+        self.panel_width = 0.0
 
-        self.columns = min(columns, len(titles)) * group
-        self.first_column = MARGIN + left + room + before
-        self._step = before + self.panel_width + beside + GROUP_GAP
-        self.column_step = group * self._step - GROUP_GAP + self._gap
-        self._group_width = self.panel_width + (group - 1) * self._step
-        self._titles = [wrapped(title, self._group_width, TITLE_SIZE) for title in titles]
-        self._tops, top = [], MARGIN + above
-        for start in range(0, len(titles), self.columns // group):
-            lines = max(_lines(title) for title in self._titles[start : start + self.columns // group])
-            top += lines * line_height(TITLE_SIZE) + (TITLE_GAP if lines else 0.0)
-            self._tops.append(top)
-            top += self.panel_height + row_gap
-        self.width = self.first_column - before + self.columns // group * self.column_step - self._gap + right + MARGIN
-        self.height = top - row_gap + max(below, (row_height - self.panel_height) / 2) + MARGIN
+    def add(self, row, column):
+        """Adds axes to a cell, or to all columns for `slice(None)`. Those added last must lie in one cell."""
+        self._row, self._column = row, column
+        self.axes.append(self.figure.add_subplot(self._grid[row, column]))
+        return self.axes[-1]
 
-    def figure(self):
-        """A new Figure that the table fills."""
-        return new_figure(self.width, self.height)
+    def when_sized(self, write):
+        """Has `write(width, height)` called for the inches of the panel added last, to write what has to fit."""
+        self._writers.append(write)
 
-    def axes(self, parent, top=0.0):
-        """Adds the panels to a figure, `top` inches from its upper edge: a list of Axes, row by row."""
-        added = []
-        for index in range(len(self._titles) * self.group):
-            row, column = divmod(index, self.columns)
-            left = self.first_column + column // self.group * self.column_step + column % self.group * self._step
-            axes = add_axes(parent, left, top + self._tops[row], self.panel_width, self.panel_height)
-            title = "" if index % self.group else self._titles[index // self.group]
-            middle = self._group_width / 2 / self.panel_width
-            axes.set_title(title, x=middle, fontsize=TITLE_SIZE, pad=72 * TITLE_GAP, parse_math=False)
-            if column == 0 and self._row_titles:
-                self._draw_row_title(axes, self._row_titles[row])
-            added.append(axes)
-        return added
+    def add_titles(self, titles, group=1):
+        """Writes a title above each so many panels, wrapped to their width."""
 
-    def is_lowest(self, index):
-        """Whether no panel stands below this one."""
-        return index + self.columns >= len(self._titles) * self.group
+        def write(width, height):
+            for index, title in enumerate(titles):
+                panels = self.axes[index * group : (index + 1) * group]
+                room = group * width + sum(map(gap, panels, panels[1:]))
+                set_title(panels[0], wrapped(title, room, TITLE_SIZE))
 
-    def _wrap_row_titles(self, row_titles):
-        """Turns row titles upright if their words fit so; inches that they take from the width and from the height."""
-        if not any(row_titles):
-            return 0.0, 0.0
-        longest = widest([word for title in row_titles for word in words(title)], TITLE_SIZE)
-        self._upright = longest <= self.panel_height
-        limit = self.panel_height if self._upright else WIDEST_ROW_TITLE
-        self._row_titles = [wrapped(title, limit, TITLE_SIZE) for title in row_titles]
-        across = widest(self._row_titles, TITLE_SIZE)
-        deep = max(map(_lines, self._row_titles)) * line_height(TITLE_SIZE)
-        return (deep + ROW_TITLE_GAP, across) if self._upright else (across + ROW_TITLE_GAP, deep)
+        self.when_sized(write)
+        self._group = group
 
-    def _draw_row_title(self, axes, title):
-        style = {} if self._upright else {"rotation": 0, "ha": "right", "va": "center"}
-        axes.set_ylabel(title, fontsize=TITLE_SIZE, labelpad=72 * ROW_TITLE_GAP / 2, parse_math=False, **style)
+    def add_row_titles(self, axes, titles):
+        """Writes titles at the left of axes, upright if their words fit so."""
+        if not any(titles):
+            return
+        longest = widest(words("\n".join(titles)), TITLE_SIZE)
+
+        def write(width, height):
+            is_upright = longest <= height
+            limit = height if is_upright else WIDEST_ROW_TITLE
+            look = {} if is_upright else {"rotation": 0, "ha": "right", "va": "center"}
+            texts = [wrapped(title, limit, TITLE_SIZE) for title in titles]
+            for panel, text in zip(axes, texts):
+                panel.set_ylabel(text, fontsize=TITLE_SIZE, labelpad=72 * ROW_TITLE_GAP, parse_math=False, **look)
+            if not is_upright:  # the layout does not ask how high a label at the side is
+                lines = max(text.count("\n") + 1 for text in texts)
+                row_gap = max(ROW_GAP, lines * line_height(TITLE_SIZE) - height + COLUMN_GAP)
+                self.figure.get_layout_engine().set(h_pad=row_gap / 2)
+
+        self.when_sized(write)
+
+    def wanted_width(self):
+        """Inches within the figure's edge at which the panels fill the page, or at least have their least width."""
+        around = self._around()[0]
+        return around + max(self._page - around, sum(self._widths) * self._least_width)
+
+    def adapt(self, figure_width):
+        """Gives the rows their heights in a figure of this width, and writes what has to fit; returns its height."""
+        around = self._around()
+        self.panel_width = (figure_width - around[0]) / sum(self._widths)
+        heights = self._heights(self.panel_width)
+        self._grid.set_height_ratios(heights)
+        for write in self._writers:
+            write(self.panel_width * self._widths[self._column], heights[self._row])
+        return around[1] + sum(heights)
+
+    def centre_titles(self):
+        """Moves titles to the middle of their groups; while laid out there, they would push the panels apart."""
+        for first, last in zip(self.axes[:: self._group], self.axes[self._group - 1 :: self._group]):
+            left, right = first.get_position(original=True), last.get_position(original=True)
+            first.title.set_x((right.x1 - left.x0) / 2 / left.width)
+
+    def _around(self):
+        """Inches across and along that are not panels, as it is laid out now."""
+        panel = self.axes[-1].get_position(original=True)
+        heights = self._grid.get_height_ratios()
+        across = 1 - panel.width * sum(self._widths) / self._widths[self._column]
+        along = 1 - panel.height * sum(heights) / heights[self._row]
+        size = self.figure.bbox.size / self.figure.dpi
+        return across * size[0], along * size[1]
 
 
-def new_figure(width, height, **options):
+def panels(titles, columns, height, *, parent=None, group=1, least_width=SMALLEST_WIDTH):
+    """A `Sheet` of panels of one size in rows, as many as there are titles, or groups of so many that share one.
+
+    Args:
+        titles: Above the panels; rows without titles give them no room.
+        columns: Panels, or groups, in a full row.
+        height: Function from the width of a panel to its height.
+        parent, least_width: As those of a `Sheet`.
+        group: Panels side by side that share a title.
+    """
+    rows = -(-len(titles) // columns)
+    page = PAGE_WIDTH
+    if parent is None and len(titles) < columns:
+        page, columns = PAGE_WIDTH * len(titles) / columns, len(titles)
+    widths = [1.0] * columns
+    if group > 1:
+        widths = ([1.0] * group + [GROUP_GAP]) * columns
+        del widths[-1]
+    places = [place for place, width in enumerate(widths) if width == 1.0]
+    sheet = Sheet(widths, lambda width: [height(width)] * rows, parent=parent, least_width=least_width, page=page)
+    for index in range(len(titles) * group):
+        row, column = divmod(index, len(places))
+        sheet.add(row, places[column])
+    sheet.add_titles(titles, group)
+    return sheet
+
+
+def fit(*sheets, parts=None):
+    """Gives the figure of one sheet, or of several one below the other, the size that they want, and lays it out.
+
+    Args:
+        sheets: The sheets.
+        parts: The `GridSpec` that the SubFigures of several sheets lie in.
+
+    Returns:
+        The Figure. Its layout stays as it is: a later one would ask for the time again.
+    """
+    figure = sheets[0].figure.figure
+    engine = figure.get_layout_engine()
+    pictures = [axes for axes in figure.axes if axes.get_aspect() == 1]
+    for axes in pictures:  # what stands around them is measured from the cell, which they must fill
+        axes.set_aspect("auto")
+    for _ in range(MOST_PASSES):
+        engine.execute(figure)
+        beside = figure.get_figheight() - sum(sheet.figure.bbox.height for sheet in sheets) / figure.dpi
+        width = max(sheet.wanted_width() for sheet in sheets)
+        panel_widths = [sheet.panel_width for sheet in sheets]
+        heights = [sheet.adapt(width) for sheet in sheets]
+        changes = [abs(sheet.panel_width - before) for sheet, before in zip(sheets, panel_widths)]
+        if max(changes) < 0.5 / figure.dpi:  # so no text was wrapped anew
+            break
+    figure.set_size_inches(width + 2 * EDGE, beside + sum(heights) + 2 * EDGE)
+    edge = EDGE / figure.get_size_inches()
+    engine.set(rect=(*edge, *(1 - 2 * edge)))
+    if parts is not None:
+        parts.set_height_ratios(heights)
+    engine.execute(figure)
+    figure.set_layout_engine("none")
+    for axes in pictures:
+        axes.set_aspect("equal")
+    for sheet in sheets:
+        sheet.centre_titles()
+    return figure
+
+
+def new_figure(width, height):
     """An empty Figure of this size in inches, in no global list and without a display."""
     from kerasxai.plots.figures import Picture
 
-    return Picture(figsize=(width, height), dpi=DOTS_PER_INCH, **options)
+    figure = Picture(figsize=(width, height), dpi=DOTS_PER_INCH, layout="constrained")
+    figure.get_layout_engine().set(w_pad=COLUMN_GAP / 2, h_pad=ROW_GAP / 2, wspace=0, hspace=0)
+    return figure
 
 
-def add_axes(figure, left, top, width, height):
-    """Axes at a place given in inches from the figure's upper left corner."""
-    full_width, full_height = figure.get_size_inches()
-    return figure.add_axes(
-        (left / full_width, 1 - (top + height) / full_height, width / full_width, height / full_height)
-    )
+def set_title(axes, text):
+    """Writes a title above axes."""
+    axes.set_title(text, fontsize=TITLE_SIZE, pad=72 * TITLE_GAP, parse_math=False)
 
 
-def add_text(figure, left, top, text, size=TITLE_SIZE, **style):
-    """Writes a text whose upper left corner is given in inches from the figure's."""
-    full_width, full_height = figure.get_size_inches()
-    place = left / full_width, 1 - top / full_height
-    return figure.text(*place, text, fontsize=size, va="top", parse_math=False, **style)
-
-
-def line_height(size):
-    """Inches of a line of text."""
-    return LINE_SPACING * _font(size).get_size_in_points() / 72
-
-
-@functools.lru_cache(maxsize=4096)
-def text_width(text, size, weight="normal"):
-    """Inches that one line of text takes."""
-    from matplotlib.textpath import text_to_path
-
-    return SAFETY * text_to_path.get_text_width_height_descent(text, _font(size, weight), ismath=False)[0] / 72
-
-
-def widest(texts, size, weight="normal"):
-    """Inches of the widest line of several texts; 0 for none."""
-    return max((text_width(line, size, weight) for text in texts for line in text.split("\n")), default=0.0)
-
-
-def wrapped(text, width, size):
-    """A text in lines of at most `width` inches, broken at spaces and after underscores; a longer word is cut."""
-    lines = []
-    for paragraph in text.split("\n"):
-        line = ""
-        for piece in re.findall(r" ?[^ _]*_*", " ".join(paragraph.split())):
-            if line and text_width(line + piece, size) > width:
-                lines.append(line)
-                line, piece = "", piece.lstrip()
-            line += piece
-            while len(line) > 1 and text_width(line, size) > width:
-                fitting = next(
-                    end for end in range(len(line) - 1, 0, -1) if end == 1 or text_width(line[:end], size) <= width
-                )
-                lines.append(line[:fitting])
-                line = line[fitting:]
-        lines.append(line)
-    return "\n".join(lines)
-
-
-def words(text):
-    """The parts of a text that a line break leaves whole."""
-    return re.findall(r"[^ _\n]+_*|_+", text)
-
-
-def number_text(value):
-    """A number with two digits, as short as it goes: "0.5", "120", "1.2e9"; with a real minus sign."""
-    rounded = float(f"{value:.2g}")
-    if rounded == 0 or 1e-3 <= abs(rounded) < 1e5:
-        text = f"{rounded:g}"
-    else:
-        mantissa, exponent = f"{rounded:.1e}".split("e")
-        text = f"{mantissa.removesuffix('.0')}e{int(exponent)}"
-    return text.replace("-", "\N{MINUS SIGN}")
-
-
-def probability_text(value):
-    """A probability with two digits that says 0 or 1 only of what is 0 or 1."""
-    if 0 < value < 0.005:
-        return "<0.01"
-    return ">0.99" if 0.995 <= value < 1 else f"{value:.2f}"
-
-
-def _lines(text):
-    return len(text.split("\n")) if text else 0
-
-
-def _font(size, weight="normal"):
-    from matplotlib.font_manager import FontProperties
-
-    return FontProperties(size=size, weight=weight)
+def gap(axes, other):
+    """Inches between axes and others at their right, as they are laid out now."""
+    between = other.get_position(original=True).x0 - axes.get_position(original=True).x1
+    return between * axes.figure.bbox.width / axes.figure.dpi

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kerasxai.plots import bands, layout
+from kerasxai.plots import bands, layout, texts
+from kerasxai.plots.texts import LABEL_SIZE, TITLE_SIZE
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -60,10 +62,10 @@ def curves(
         raise ValueError(f"`results` must be named each. Received: {len(several)} results, {len(names)} names.")
     figure, (axes,) = bands.panels(1, 1, CURVES_HEIGHT, CURVES_WIDTH)
     looks = bands.looks(names, controls, markers=False)
-    for name, one in zip(names, several):
-        if "curve" not in one:
-            raise ValueError(f"`results` must hold a curve. Received: {', '.join(one)} for {name}.")
-        bands.draw(axes, one["fraction"], one["curve"], bands.option(one, "seed", 0), **looks[name])
+    for name, values in zip(names, several):
+        if "curve" not in values:
+            raise ValueError(f"`results` must hold a curve. Received: {', '.join(values)} for {name}.")
+        bands.draw(axes, values["fraction"], values["curve"], bands.option(values, "seed", 0), **looks[name])
     axes.set_xlabel("share of positions changed", fontsize="small")
     axes.set_ylabel("score", fontsize="small")
     if title:
@@ -101,20 +103,22 @@ def road_curves(
     ```
     """
     results = bands.named(results, "morf", "ROAD")
-    has_classes = any(not np.isnan(one["morf_accuracy"]).all() for one in results.values())
-    rows = {"": "probability of the target", "_accuracy": "share still predicted"} if has_classes else {"": "score"}
-    figure, panels = bands.panels(2 * len(rows), 2, PANEL_HEIGHT, layout.FIGURE_WIDTH / 2, sharex=True, sharey="row")
+    rows = {"": "score"}
+    if any(not np.isnan(values["morf_accuracy"]).all() for values in results.values()):
+        rows = {"": "probability of the target", "_accuracy": "share still predicted"}
+    figure, panels = bands.panels(2 * len(rows), 2, PANEL_HEIGHT, layout.PAGE_WIDTH / 2, sharex=True, sharey="row")
     looks = bands.looks(results, controls)
-    for axes, (suffix, order) in zip(panels, [(suffix, order) for suffix in rows for order in ROAD_ORDERS]):
-        for name, one in results.items():
-            bands.draw(axes, one["percentage"], one[order + suffix], bands.option(one, "seed", 0), **looks[name])
+    for axes, (suffix, order) in zip(panels, itertools.product(rows, ROAD_ORDERS)):
+        for name, values in results.items():
+            seed = bands.option(values, "seed", 0)
+            bands.draw(axes, values["percentage"], values[order + suffix], seed, **looks[name])
         if not suffix:
-            axes.set_title(ROAD_ORDERS[order], fontsize=layout.TITLE_SIZE)
+            axes.set_title(ROAD_ORDERS[order], fontsize=TITLE_SIZE)
         if order == "morf":
-            axes.set_ylabel(rows[suffix], fontsize=layout.LABEL_SIZE)
+            axes.set_ylabel(rows[suffix], fontsize=LABEL_SIZE)
         bands.clean(axes)
     for axes in panels[-2:]:
-        axes.set_xlabel("positions removed, %", fontsize=layout.LABEL_SIZE)
+        axes.set_xlabel("positions removed, %", fontsize=LABEL_SIZE)
     _finish(figure, panels, title)
     return figure
 
@@ -146,65 +150,65 @@ def robustness(results: Results | dict[str, Results], title: str | None = None) 
     """
     results = bands.named(results, "rmse_curve", "Robustness")
     unit = _unit(results)
-    shown = [
-        metric
-        for metric in ROBUSTNESS_METRICS
-        if any(not np.isnan(one[metric + "_curve"]).all() for one in results.values())
-    ] or list(ROBUSTNESS_METRICS)
-    has_classes = any(not np.isnan(one["class_held"]).all() for one in results.values())
+    shown = bands.measured(results, ROBUSTNESS_METRICS) or list(ROBUSTNESS_METRICS)
+    has_classes = any(not np.isnan(values["class_held"]).all() for values in results.values())
     count = len(shown) + has_classes
     columns = 2 if count in (2, 4) else 3
-    figure, panels = bands.panels(count, columns, PANEL_HEIGHT, layout.FIGURE_WIDTH / columns)
+    figure, panels = bands.panels(count, columns, PANEL_HEIGHT, layout.PAGE_WIDTH / columns)
     looks = bands.looks(results)
     for axes, metric in zip(panels, shown):
-        for name, one in results.items():
-            _draw_levels(axes, one, one[metric + "_curve"], **looks[name])
-            held = np.where(np.asarray(one["class_held"]) == 1, one[metric + "_curve"], np.nan)
-            _draw_levels(axes, one, held, **{**looks[name], **HELD, "label": "_held"})
-        axes.set_ylabel(ROBUSTNESS_METRICS[metric], fontsize=layout.LABEL_SIZE)
+        for name, values in results.items():
+            curve = values[metric + "_curve"]
+            _draw_levels(axes, values, curve, **looks[name])
+            held = np.where(np.asarray(values["class_held"]) == 1, curve, np.nan)
+            _draw_levels(axes, values, held, **{**looks[name], **HELD, "label": "_held"})
+        axes.set_ylabel(ROBUSTNESS_METRICS[metric], fontsize=LABEL_SIZE)
+    styles = ()
     if has_classes:
         _draw_held(panels[-1], results, looks)
-    levels = sorted({float(level) for one in results.values() for level in one["levels"]})
+        styles = _styles()
+    levels = np.unique(np.concatenate([np.ravel(values["levels"]) for values in results.values()]))
     for axes in panels:
-        _mark_levels(axes, levels, 0.7 * layout.FIGURE_WIDTH / columns)
-        axes.set_xlabel(unit, fontsize=layout.LABEL_SIZE)
+        _mark_levels(axes, levels, 0.7 * layout.PAGE_WIDTH / columns)
+        axes.set_xlabel(unit, fontsize=LABEL_SIZE)
         bands.clean(axes)
-    _finish(figure, panels, title, _styles() if has_classes else ())
+    _finish(figure, panels, title, styles)
     return figure
 
 
 def _draw_held(axes, results, looks):
     """Shares of samples whose class held; one line where they are the same for all, as of one model they are."""
     first = next(iter(results))
-    same = all(np.array_equal(one["class_held"], results[first]["class_held"]) for one in results.values())
-    for name in [first] if same else results:
-        own = {"color": ALL_GREY, "label": "_all"} if same else {}
-        _draw_levels(axes, results[name], results[name]["class_held"], **{**looks[name], **own})
-    axes.set_ylabel("share, class held", fontsize=layout.LABEL_SIZE)
+    if all(np.array_equal(values["class_held"], results[first]["class_held"]) for values in results.values()):
+        results, looks = {first: results[first]}, {first: {**looks[first], "color": ALL_GREY, "label": "_all"}}
+    for name, values in results.items():
+        _draw_levels(axes, values, values["class_held"], **looks[name])
+    axes.set_ylabel("share, class held", fontsize=LABEL_SIZE)
     axes.set_ylim(-0.05, 1.05)
 
 
 def _mark_levels(axes, levels, width):
     """Writes the levels, but for those whose number would touch the one before, to an axis of so many inches."""
-    step = (max(levels) - min(levels)) / width
-    marked = levels[:1]
-    for level in levels[1:]:
-        pair = [layout.number_text(one) for one in (marked[-1], level)]
-        if level - marked[-1] > step * sum(layout.text_width(f"{text} ", layout.LABEL_SIZE) for text in pair) / 2:
-            marked.append(level)
-    axes.set_xticks(marked, map(layout.number_text, marked))
+    per_inch = np.ptp(levels) / width
+    half = [texts.text_width(f"{texts.number_text(level)} ", LABEL_SIZE) / 2 for level in levels]
+    marked = [0]
+    for index in range(1, len(levels)):
+        if levels[index] - levels[marked[-1]] > per_inch * (half[marked[-1]] + half[index]):
+            marked.append(index)
+    axes.set_xticks(levels[marked], map(texts.number_text, levels[marked]))
     axes.set_xticks(levels, minor=True)
 
 
-def _draw_levels(axes, one, values, **look):
-    """Curves against the levels in rising order, in which they need not be given."""
-    order = np.argsort(one["levels"], kind="stable")
-    bands.draw(axes, np.asarray(one["levels"])[order], values[:, order], bands.option(one, "seed", 0), **look)
+def _draw_levels(axes, result, curve, **look):
+    """A curve against the levels in rising order, in which they need not be given."""
+    order = np.argsort(result["levels"], kind="stable")
+    levels = np.asarray(result["levels"])[order]
+    bands.draw(axes, levels, curve[:, order], bands.option(result, "seed", 0), **look)
 
 
 def _unit(results):
     """What the levels of these results are."""
-    units = {bands.option(one, "level_unit", "level") for one in results.values()}
+    units = {bands.option(values, "level_unit", "level") for values in results.values()}
     if len(units) > 1:
         raise ValueError(f"`results` must have levels of one kind. Received: {', '.join(sorted(units))}.")
     return units.pop()

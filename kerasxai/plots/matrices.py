@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kerasxai.plots import checks, colours, drawing, layout
-from kerasxai.plots.layout import LABEL_SIZE, TICK
+from kerasxai.plots import checks, colours, layout, texts
 from kerasxai.plots.names import AxisNames
+from kerasxai.plots.texts import LABEL_SIZE, TITLE_SIZE
 from kerasxai.typing import Array
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from kerasxai.evaluators import Clusters
 
-MATRIX_SIDE, TREE_WIDTH, TREE_GAP, TREE_LABELS, SCALE_GAP = 3.2, 1.6, 0.1, 0.45, 0.05  # inches
+MATRIX_SIDE, TREE_WIDTH, SCALE_THICKNESS = 3.2, 1.6, 0.08  # inches
 NUMBER_SIZE = "xx-small"
 MOST_NUMBERED = 40  # models; of more no numbers are written into the cells
 NUMBER_SHARE = 0.85  # of a cell's width
@@ -69,32 +69,31 @@ def similarity(
 
     shown = matrix[np.ix_(order, order)]
     names = AxisNames([texts_of_models[index] for index in order], most=count)
-    texts = [[_text(value) for value in row] for row in shown]
     has_numbers = count <= MOST_NUMBERED
-    least = layout.widest([text for row in texts for text in row], NUMBER_SIZE) / NUMBER_SHARE if has_numbers else 0
-    side = max(MATRIX_SIDE, count * least, names.least_length, count * layout.line_height(LABEL_SIZE))
-    headings = [title] * bool(title) + _heading(clusters)
-    before = layout.MARGIN + names.width + TICK
-    width = before + side + layout.MARGIN + (0 if clusters is None else TREE_GAP + TREE_WIDTH)
-    width = max(width, layout.widest(headings, layout.TITLE_SIZE) + 2 * layout.MARGIN)
-    above = layout.MARGIN + len(headings) * layout.line_height(layout.TITLE_SIZE) + layout.TITLE_GAP
-    under_matrix = TICK + names.depth(side)
-    scale = 0 if has_numbers else SCALE_GAP + drawing.scale_height()
-    below = max(under_matrix + scale, 0 if clusters is None else TREE_LABELS) + layout.MARGIN
-    figure = layout.new_figure(width, above + side + below)
-    layout.add_text(figure, width / 2, layout.MARGIN, "\n".join(headings), ha="center", linespacing=1.2)
-    axes = layout.add_axes(figure, before, above, side, side)
+    cell = texts.line_height(LABEL_SIZE)
+    if has_numbers:
+        cell = max(cell, texts.widest(map(_text, shown.ravel()), NUMBER_SIZE) / NUMBER_SHARE)
+    side = max(MATRIX_SIDE, count * cell, names.least_length)
+    widths = [1.0]
+    if clusters is not None:
+        widths.append(TREE_WIDTH / side)
+    heights = [side] if has_numbers else [side, SCALE_THICKNESS]
+    sheet = layout.Sheet(widths, lambda width: heights, least_width=side, page=0)
+    headings = [title] * bool(title) + [_heading(clusters)]
+    room = side * sum(widths)
+    heading = "\n".join(texts.wrapped(line, room, TITLE_SIZE) for line in headings)
+    sheet.figure.suptitle(heading, fontsize=TITLE_SIZE, parse_math=False)
+    axes = sheet.add(0, 0)
     low = min(0.0, *shown[np.isfinite(shown)])
-    limits = colours.Limits(low, 1.0, False, low, 1.0)
-    drawn = _draw_matrix(axes, shown, limits, texts if has_numbers else None)
-    if not has_numbers:
-        drawing.draw_scale_below(axes, drawn, limits, under_matrix + SCALE_GAP)
+    drawn = _draw_matrix(axes, shown, low, has_numbers)
     names.mark(axes.yaxis)
     names.mark(axes.xaxis, side)
+    if not has_numbers:
+        scale = sheet.figure.colorbar(drawn, cax=sheet.add(1, 0), orientation="horizontal")
+        scale.ax.tick_params(labelsize=LABEL_SIZE)
     if clusters is not None:
-        tree = layout.add_axes(figure, before + side + TREE_GAP, above, TREE_WIDTH, side)
-        _draw_tree(tree, clusters)
-    return figure
+        _draw_tree(sheet.add(0, 1), clusters)
+    return layout.fit(sheet)
 
 
 def _checked(matrix):
@@ -110,27 +109,28 @@ def _checked(matrix):
 
 def _heading(clusters):
     if clusters is None:
-        return ["no dendrogram: not all similarities exist"]
-    found = len(set(np.asarray(clusters.labels).tolist())) if clusters.has_clusters else 0
-    groups = f"{found} clusters" if found else "nothing groups"
+        return "no dendrogram: not all similarities exist"
+    groups = "nothing groups"
+    if clusters.has_clusters:
+        groups = f"{len(np.unique(clusters.labels))} clusters"
     correlation = _text(clusters.cophenetic_correlation) or "undefined"  # of two models, or of equal distances
-    return [f"cophenetic correlation {correlation}, {groups}"]
+    return f"cophenetic correlation {correlation}, {groups}"
 
 
 def _text(value):
     return "" if np.isnan(value) else f"{value:.2f}".replace("-", "\N{MINUS SIGN}")
 
 
-def _draw_matrix(axes, shown, limits, texts):
+def _draw_matrix(axes, shown, low, has_numbers):
     import matplotlib
 
-    low, high, *_ = limits
     colormap = matplotlib.colormaps[COLORMAP].with_extremes(bad=NO_VALUE_GREY)
-    drawn = axes.imshow(np.ma.masked_invalid(shown), cmap=colormap, vmin=low, vmax=high, interpolation="nearest")
-    for (row, column), value in np.ndenumerate(shown if texts else np.empty((0, 0))):
+    drawn = axes.imshow(np.ma.masked_invalid(shown), cmap=colormap, vmin=low, vmax=1, interpolation="nearest")
+    if has_numbers:
         look = {"ha": "center", "va": "center_baseline", "fontsize": NUMBER_SIZE}
-        shade = "white" if (value - low) / (high - low) > DARK else "black"  # not for NaN
-        axes.text(column, row, texts[row][column], color=shade, **look)
+        for (row, column), value in np.ndenumerate(shown):
+            shade = "white" if (value - low) / (1 - low) > DARK else "black"  # not for NaN
+            axes.text(column, row, _text(value), color=shade, **look)
     return drawn
 
 

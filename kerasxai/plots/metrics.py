@@ -32,19 +32,24 @@ def comparison(results: Comparison, columns: int = 3) -> Figure:
         A `matplotlib.figure.Figure`.
     """
     metrics = results.metrics
-    figure, panels = bands.panels(len(metrics), columns, PANEL_ROOM + BAR_HEIGHT * len(results.rows), PANEL_WIDTH)
+    height = PANEL_ROOM + BAR_HEIGHT * len(results.rows)
+    figure, panels = bands.panels(len(metrics), columns, height, PANEL_WIDTH)
     for axes, metric in zip(panels, metrics):
-        found = {row: results.summary(row, metric) for row in results.rows}
-        summaries = {row: one for row, one in found.items() if one is not None}
-        rows, means = list(summaries), np.array([one.mean for one in summaries.values()])
+        summaries = {}
+        for row in results.rows:
+            summary = results.summary(row, metric)
+            if summary is not None:
+                summaries[row] = summary
+        rows, means = list(summaries), np.array([summary.mean for summary in summaries.values()])
         sign = -1 if results.directions[metric] == "higher" else 1
         order = np.argsort(np.where(np.isnan(means), np.inf, sign * means), kind="stable")
-        for place, index in enumerate(order):
-            summary = summaries[rows[index]]
-            colour = colours.PLAIN if rows[index] in results.controls else colours.STRESSED
+        rows = [rows[index] for index in order]
+        for place, row in enumerate(rows):
+            summary = summaries[row]
+            colour = colours.PLAIN if row in results.controls else colours.STRESSED
             reach = np.maximum(0, [[summary.mean - summary.low], [summary.high - summary.mean]])  # rounding
             axes.barh(place, summary.mean, color=colour, height=0.75, xerr=reach, ecolor="black", capsize=2)
-        axes.set_yticks(range(len(rows)), [rows[index] for index in order], fontsize="x-small")
+        axes.set_yticks(range(len(rows)), rows, fontsize="x-small")
         axes.set_ylim(len(rows) - 0.5, -0.5)
         if np.isnan(means).all():
             axes.set_xticks([])

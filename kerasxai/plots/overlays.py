@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from kerasxai.options import flag
-from kerasxai.plots import checks, colours, drawing
-from kerasxai.plots.layout import Table
+from kerasxai.plots import checks, colours, drawing, layout
 from kerasxai.typing import Array, Texts
 
 if TYPE_CHECKING:
@@ -73,20 +72,9 @@ def overlay(
     """
     checks.check_count(columns, "columns")
     colorbar = flag("colorbar", colorbar)
-    panels, maps = _checked(images, maps, alpha)
-    titles = checks.texts(titles, len(maps), "titles", "sample")
-    titles = [f"{title} {colours.note(values)}".strip() for title, values in zip(titles, maps)]
-
-    signed = colours.is_signed(maps, signed)
-    limits = [panels.limits(values, signed) for values in maps]
-    beside = drawing.scale_width(limits) if colorbar else 0.0
-    table = Table(titles, columns, panels.height, beside=beside)
-    figure = table.figure()
-    for index, axes in enumerate(table.axes(figure)):
-        drawn = panels.draw_map(axes, index, maps[index], limits[index], colormap)
-        if colorbar:
-            drawing.draw_scale(axes, drawn, limits[index])
-    return figure
+    pictures, maps = _checked(images, maps, alpha)
+    sheet, _ = drawing.draw_maps(pictures, maps, titles, columns, colormap, signed, colorbar)
+    return layout.fit(sheet)
 
 
 def overlay_pixels(images, maps, alpha=0.5, colormap=None, signed=None):
@@ -94,18 +82,20 @@ def overlay_pixels(images, maps, alpha=0.5, colormap=None, signed=None):
 
     Arguments as those of `overlay`. Pixels carry no title: what a map does not show, `colours.note` tells.
     """
-    panels, maps = _checked(images, maps, alpha)
+    pictures, maps = _checked(images, maps, alpha)
     signed = colours.is_signed(maps, signed)
-    return np.stack(
-        [panels.map_pixels(index, values, panels.limits(values, signed), colormap) for index, values in enumerate(maps)]
-    )
+    pixels = [
+        pictures.map_pixels(index, values, pictures.limits(values, signed), colormap)
+        for index, values in enumerate(maps)
+    ]
+    return np.stack(pixels)
 
 
 def overlay_keys(images, maps, alpha=0.5, colormap=None, signed=None):
     """What the colours of `overlay_pixels` stand for: a `colours.Key` for each picture."""
-    panels, maps = _checked(images, maps, alpha)
+    pictures, maps = _checked(images, maps, alpha)
     signed = colours.is_signed(maps, signed)
-    return [panels.key(index, values, panels.limits(values, signed), colormap) for index, values in enumerate(maps)]
+    return [pictures.key(index, values, pictures.limits(values, signed), colormap) for index, values in enumerate(maps)]
 
 
 def _checked(images, maps, alpha):

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from kerasxai.classes import class_indices
-from kerasxai.plots import checks, colours, layout
+from kerasxai.plots import checks, colours, layout, texts
+from kerasxai.plots.texts import LABEL_SIZE
 from kerasxai.typing import Array, Texts
 
 if TYPE_CHECKING:
@@ -58,37 +59,31 @@ def prediction_bars(
     count, classes = rows.shape
     names = checks.names_of_classes(class_names, classes)
     titles = checks.texts(titles, count, "titles", "sample")
-    if labels is not None:
+    has_labels = labels is not None
+    if has_labels:
         labels = class_indices(labels, classes)
         if len(labels) != count:
             raise ValueError(f"`labels` must give one class for each of {count} samples. Received: {len(labels)}.")
 
-    shown = [_shown_classes(row, top, None if labels is None else labels[index]) for index, row in enumerate(rows)]
-    names = [layout.wrapped(name, NAME_SHARE * layout.FIGURE_WIDTH / columns, layout.LABEL_SIZE) for name in names]
-    drawn_names = [names[one] for classes_shown in shown for one in classes_shown]
+    else:
+        labels = [None] * count
+
+    shown = list(map(_shown_classes, rows, [top] * count, labels))
+    names = [texts.wrapped(name, NAME_SHARE * layout.PAGE_WIDTH / columns, LABEL_SIZE) for name in names]
+    drawn_names = [names[index] for index in np.unique(np.concatenate(shown))]
     lines = max(name.count("\n") + 1 for name in drawn_names)
-    pitch = max(BAR_PITCH, (lines + 0.3) * layout.line_height(layout.LABEL_SIZE))
+    pitch = max(BAR_PITCH, (lines + 0.3) * texts.line_height(LABEL_SIZE))
     bars = max(map(len, shown))
-    table = layout.Table(
-        titles,
-        columns,
-        lambda width: bars * pitch,
-        above=0.0 if labels is None else 1.25 * layout.line_height(layout.LABEL_SIZE),
-        below=layout.TICK + 2.2 * layout.line_height(layout.LABEL_SIZE),
-        before=layout.TICK + layout.widest(drawn_names, layout.LABEL_SIZE, "bold"),
-        beside=layout.TICK + layout.text_width(">0.99", layout.LABEL_SIZE),
-        row_gap=2 * layout.ROW_GAP,
-    )
-    figure = table.figure()
-    for index, axes in enumerate(table.axes(figure)):
-        true = None if labels is None else labels[index]
-        _draw_bars(axes, rows[index], shown[index], names, true, bars)
-        axes.tick_params(labelbottom=table.is_lowest(index))
-        if table.is_lowest(index):
-            axes.set_xlabel("probability", fontsize=layout.LABEL_SIZE, labelpad=1)
-    if labels is not None:
-        _draw_legend(figure)
-    return figure
+    sheet = layout.panels(titles, columns, lambda width: bars * pitch)
+    for index, axes in enumerate(sheet.axes):
+        _draw_bars(axes, rows[index], shown[index], names, labels[index], bars)
+        is_lowest = index + columns >= count
+        axes.tick_params(labelbottom=is_lowest)
+        if is_lowest:
+            axes.set_xlabel("probability", fontsize=LABEL_SIZE, labelpad=1)
+    if has_labels:
+        _draw_legend(sheet.figure)
+    return layout.fit(sheet)
 
 
 def _shown_classes(row, top, true):
@@ -99,25 +94,17 @@ def _shown_classes(row, top, true):
 
 def _draw_bars(axes, row, shown, names, true, bars):
     """Draws the bars of one sample on `axes` with room for `bars` of them."""
-    places = range(len(shown))
-    fills = [colours.STRESSED if one == true else colours.PLAIN for one in shown]
-    axes.barh(places, row[shown], height=0.7, color=fills)
-    for place, one in zip(places, shown):
-        text = layout.probability_text(row[one])
-        axes.annotate(
-            text,
-            (row[one], place),
-            (3, 0),
-            textcoords="offset points",
-            va="center_baseline",
-            fontsize=layout.LABEL_SIZE,
-        )
+    is_true = [index == true for index in shown]
+    fills = np.where(is_true, colours.STRESSED, colours.PLAIN)
+    axes.barh(range(len(shown)), row[shown], height=0.7, color=fills)
+    beside = {"xytext": (3, 0), "textcoords": "offset points", "va": "center_baseline", "fontsize": LABEL_SIZE}
+    for place, index in enumerate(shown):
+        axes.annotate(texts.probability_text(row[index]), (row[index], place), **beside)
     axes.set(xlim=(0, 1), ylim=(bars - 0.5, -0.5), xticks=[0, 0.5, 1], xticklabels=["0", "0.5", "1"])
-    axes.set_yticks(places, [names[one] for one in shown], parse_math=False)
-    for label, one in zip(axes.get_yticklabels(), shown):
-        if one == true:
-            label.set(color=colours.STRESSED, fontweight="bold")
-    axes.tick_params(labelsize=layout.LABEL_SIZE)
+    axes.set_yticks(range(len(shown)), [names[index] for index in shown], parse_math=False)
+    if true in shown:
+        axes.get_yticklabels()[shown.index(true)].set(color=colours.STRESSED, fontweight="bold")
+    axes.tick_params(labelsize=LABEL_SIZE)
     axes.tick_params(axis="y", length=0)
     axes.spines[["top", "right"]].set_visible(False)
 
@@ -126,6 +113,4 @@ def _draw_legend(figure):
     from matplotlib.patches import Patch
 
     handles = [Patch(color=colours.STRESSED, label="true class"), Patch(color=colours.PLAIN, label="other classes")]
-    figure.legend(
-        handles=handles, loc="upper center", ncols=2, fontsize=layout.LABEL_SIZE, frameon=False, borderaxespad=0.1
-    )
+    figure.legend(handles=handles, loc="outside upper center", ncols=2, fontsize=LABEL_SIZE, frameon=False)

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kerasxai.plots import bands, checks, colours, drawing, layout
-from kerasxai.plots.layout import LABEL_SIZE, MARGIN, TICK, Table
+from kerasxai.plots import bands, checks, colours, drawing, layout, texts
 from kerasxai.plots.names import AxisNames
+from kerasxai.plots.texts import LABEL_SIZE
 from kerasxai.typing import Array
 
 if TYPE_CHECKING:
@@ -26,7 +26,6 @@ ORDERS = {
 FIRST_STEP = "none"
 MOST_COLUMNS = 9  # steps whose names and maps are shown
 PANEL_HEIGHT = {True: 1.9, False: 1.25}  # inches, of a panel that stands alone or not
-LEGEND_LINE = 1.35  # lines of text that a row of the legend takes
 AXIS_TICKS = (-1.0, -0.5, 0.0, 0.5, 1.0)
 
 
@@ -62,165 +61,121 @@ def randomization(
     ```
     """
     results = bands.named(results, "layers", "Randomization")
-    curves = _Curves(results, title)
-    maps = None if samples is None else _Maps(results, samples, curves)
-    width = maps.table.width if maps else layout.FIGURE_WIDTH
-    step = maps.table.column_step if maps else (width - 2 * MARGIN - curves.before) / len(curves.steps)
-    first = maps.table.first_column - (step - maps.table.panel_width) / 2 if maps else MARGIN + curves.before
-    curves_height = curves.height(step, width)
-    figure = layout.new_figure(width, curves_height + (maps.table.height if maps else MARGIN))
-    curves.draw(figure, first, step)
-    if maps:
-        maps.draw(figure, curves_height)
-    return figure
+    layers = _common_layers(results)
+    panels = _panels(results)
+    steps = np.linspace(0, len(layers) - 1, min(len(layers), MOST_COLUMNS)).round().astype(int)
+    curve_heights = [PANEL_HEIGHT[len(panels) == 1]] * len(panels)
+    if samples is None:
+        sheet = layout.Sheet([1.0], lambda width: curve_heights)
+        curves = [sheet.add(row, 0) for row in range(len(panels))]
+    else:
+        batch, rows = _rows_of_maps(results, samples, steps)
+        sheet = layout.Sheet([1.0] * len(steps), lambda width: curve_heights + [batch.height(width)] * len(rows))
+        curves = [sheet.add(row, slice(None)) for row in range(len(panels))]
+        _draw_maps(sheet, len(panels), batch, rows)
+    if title:
+        sheet.figure.suptitle(title, fontsize="medium", parse_math=False)
+    places = np.interp(range(len(layers)), steps, range(len(steps)))  # named steps stand above the columns of maps
+    _draw_curves(curves, panels, places)
+    order = bands.option(next(iter(results.values())), "order", None)
+    curves[-1].set_xlabel(ORDERS[order], fontsize=LABEL_SIZE, labelpad=1)
+    _mark_steps(sheet, curves, AxisNames([layers[step] for step in steps]), len(steps))
+    return layout.fit(sheet)
 
 
-class _Curves:
-    """The curves above: one panel, or one for each measure.
-
-    Attributes:
-        steps: Indices of the steps that are named.
-        before: Room at the left of the panels.
-    """
-
-    def __init__(self, results, title):
-        self._results, self._title = results, title
-        self._one = next(iter(results.values()))
-        self._layers = _common_layers(results)
-        count = len(self._layers)
-        self.steps = np.linspace(0, count - 1, min(count, MOST_COLUMNS)).round().astype(int)
-        self._places = np.interp(np.arange(count), self.steps, np.arange(len(self.steps)))  # named steps above columns
-        self._names = AxisNames([self._layers[step] for step in self.steps])
-        self._measures = [
-            measure
-            for measure in MEASURES
-            if any(not np.isnan(one[measure + "_curve"]).all() for one in results.values())
-        ] or list(MEASURES)[:1]
-        self._is_one = len(results) == 1
-        self._entries = [MEASURES[measure] for measure in self._measures] if self._is_one else list(results)
-        numbers = [layout.number_text(tick) for tick in AXIS_TICKS]
-        self.before = 1.5 * layout.line_height(LABEL_SIZE) + TICK + layout.widest(numbers, LABEL_SIZE)
-
-    def height(self, step, width):
-        """Inches that all of it takes, for so many inches a step and so many for the legend."""
-        self._columns = bands.entries_in_a_row(self._entries, width - 2 * MARGIN)
-        rows = -(-len(self._entries) // self._columns)
-        title = 1.5 * layout.line_height(layout.TITLE_SIZE) if self._title else 0
-        self._legend_top = MARGIN + title
-        self._top = self._legend_top + LEGEND_LINE * rows * layout.line_height(LABEL_SIZE) + layout.TITLE_GAP
-        self._panel_height = PANEL_HEIGHT[self._is_one]
-        panels = 1 if self._is_one else len(self._measures)
-        names = TICK + self._names.depth(step * len(self.steps)) + 1.3 * layout.line_height(LABEL_SIZE)
-        return self._top + panels * (self._panel_height + layout.ROW_GAP) + names
-
-    def draw(self, figure, first, step):
-        """Draws title, legend and panels, whose first step begins `first` inches from the left."""
-        full_width, full_height = figure.get_size_inches()
-        if self._title:
-            layout.add_text(figure, full_width / 2, MARGIN, self._title, "medium", ha="center")
+def _panels(results):
+    """What each panel shows: its label and its lines, of a name, curves `(samples, steps)` and a seed."""
+    measures = bands.measured(results, MEASURES) or list(MEASURES)[:1]
+    panels = []
+    for measure in measures:
         lines = [
-            [(measure, self._one, MEASURES[measure], bands.option(self._one, "seed", 0)) for measure in self._measures]
+            (name, values[measure + "_curve"], bands.option(values, "seed", 0)) for name, values in results.items()
         ]
-        if not self._is_one:
-            lines = [
-                [(measure, one, name, bands.option(one, "seed", 0)) for name, one in self._results.items()]
-                for measure in self._measures
-            ]
-        looks = bands.looks([name for *_, name, _ in lines[0]])
-        for number, of_panel in enumerate(lines):
-            top = self._top + number * (self._panel_height + layout.ROW_GAP)
-            axes = layout.add_axes(figure, first, top, step * len(self.steps), self._panel_height)
-            for measure, one, name, seed in of_panel:
-                bands.draw(axes, self._places, one[measure + "_curve"], seed, **looks[name])
-            axes.set_ylabel("similarity" if self._is_one else MEASURES[of_panel[0][0]], fontsize=LABEL_SIZE)
-            self._finish(axes, step * len(self.steps), is_last=number == len(lines) - 1)
-        self._draw_legend(figure, full_height)
+        panels.append((MEASURES[measure], lines))
+    if len(results) > 1:
+        return panels
+    return [("similarity", [(label, curve, seed) for label, [(_, curve, seed)] in panels])]
 
-    def _finish(self, axes, length, is_last):
+
+def _draw_curves(curves, panels, places):
+    """Draws the lines of all panels, and one legend above them."""
+    for axes, (label, lines) in zip(curves, panels):
+        looks = bands.looks([name for name, _, _ in lines])
+        for name, values, seed in lines:
+            bands.draw(axes, places, values, seed, **looks[name])
         axes.axhline(0, color=colours.PLAIN, linewidth=0.8, linestyle=":", zorder=0, label="_zero")
-        low = min([0.0, *(path.vertices[:, 1].min() for band in axes.collections for path in band.get_paths())])
-        axes.set_ylim(low - 0.06, 1.06)
-        ticks = [tick for tick in AXIS_TICKS if tick >= low - 0.06]
-        axes.set_yticks(ticks, [layout.number_text(tick) for tick in ticks])
-        axes.set_xlim(-0.5, len(self.steps) - 0.5)
+        low = min(0.0, axes.dataLim.y0) - 0.06
+        ticks = [tick for tick in AXIS_TICKS if tick >= low]
+        axes.set_ylim(low, 1.06)
+        axes.set_yticks(ticks, map(texts.number_text, ticks))
+        axes.set_ylabel(label, fontsize=LABEL_SIZE)
+        axes.set_xticks(places, minor=True)
+        axes.tick_params(labelbottom=axes is curves[-1])
         bands.clean(axes)
-        self._names.mark(axes.xaxis, length)
-        axes.set_xticks(self._places, minor=True)
-        axes.tick_params(labelbottom=is_last)
-        if is_last:
-            axes.set_xlabel(ORDERS[bands.option(self._one, "order", None)], fontsize=LABEL_SIZE, labelpad=1)
-
-    def _draw_legend(self, figure, full_height):
-        handles = {line.get_label(): line for axes in figure.axes for line in axes.lines if line.get_label()[0] != "_"}
-        if handles and list(handles) != [""]:
-            legend = figure.legend(
-                handles=list(handles.values()),
-                loc="upper center",
-                bbox_to_anchor=(0.5, 1 - self._legend_top / full_height),
-                ncols=self._columns,
-                fontsize=LABEL_SIZE,
-                frameon=False,
-                borderaxespad=0.0,
-            )
-            for text in legend.get_texts():
-                text.set_parse_math(False)
+    bands.legend_above(curves)
 
 
-class _Maps:
-    """The maps below: a row for each sample and explainer, a column for each named step.
+def _mark_steps(sheet, curves, names, count):
+    """Names the steps, each above its column of maps."""
+    maps = sheet.axes[len(curves) :]
 
-    Attributes:
-        table: The `Table` of the panels.
-    """
+    def write(width, height):
+        step, reach = width / count, 0.5
+        if maps:
+            step = width + layout.gap(maps[0], maps[1])
+            reach = width / step / 2
+        for axes in curves:
+            axes.set_xlim(-reach, count - 1 + reach)
+            names.mark(axes.xaxis, step * count)
 
-    def __init__(self, results, samples, curves):
-        if missing := [name for name, one in results.items() if "maps" not in one]:
-            raise ValueError(
-                "`results` must hold the maps at every step to draw them; evaluate with Randomization(keep_maps=...). "
-                f"Received: results without maps{' for ' + ', '.join(missing) if missing != [''] else ''}."
-            )
-        samples = checks.sample_batch(samples)
-        kept = [np.asarray(one["maps"])[:, curves.steps] for one in results.values()]
-        if any(maps.shape[2:] != samples.shape[1:-1] for maps in kept):
-            raise ValueError(
-                f"`samples` must be those evaluated, of {kept[0].shape[2:]} positions. Received: {samples.shape}."
-            )
-        count = min(len(samples), *(len(maps) for maps in kept))
-        self._panels = drawing.panels(samples[:count], drawing.DEFAULT_ALPHA)
-        signed = [colours.is_signed(maps, method=name) for name, maps in zip(results, kept)]
-        self._rows = [(index, maps[index], one) for index in range(count) for maps, one in zip(kept, signed)]
-        titles = [
-            f"{name}\nsample {index}".strip() if count > 1 else name for index in range(count) for name in results
-        ]
-        self.table = Table(
-            [""] * len(curves.steps) * len(self._rows),
-            len(curves.steps),
-            self._panels.height,
-            row_titles=[title.replace("_", " ") for title in titles],
-            left=max(self._panels.ticks_width, curves.before),
-            above=self._panels.above,
-            below=self._panels.below,
+    sheet.when_sized(write)
+
+
+def _rows_of_maps(results, samples, steps):
+    """The samples drawn, and rows of maps: title, index of the sample, maps by step, whether these are signed."""
+    if missing := [name for name, values in results.items() if "maps" not in values]:
+        of_whom = f" for {', '.join(missing)}".removesuffix(" for ")
+        raise ValueError(
+            "`results` must hold the maps at every step to draw them; evaluate with Randomization(keep_maps=...). "
+            f"Received: results without maps{of_whom}."
         )
+    samples = checks.sample_batch(samples)
+    kept = {name: np.asarray(values["maps"])[:, steps] for name, values in results.items()}
+    count = len(samples)
+    for maps in kept.values():
+        count = min(count, len(maps))
+        if maps.shape[2:] != samples.shape[1:-1]:
+            raise ValueError(
+                f"`samples` must be those evaluated, of {maps.shape[2:]} positions. Received: {samples.shape}."
+            )
+    rows = []
+    for index in range(count):
+        for name, maps in kept.items():
+            title = f"{name}\nsample {index}".strip() if count > 1 else name
+            rows.append((title.replace("_", " "), index, maps[index], colours.is_signed(maps, method=name)))
+    return drawing.panels(samples[:count], drawing.DEFAULT_ALPHA), rows
 
-    def draw(self, figure, top):
-        """Draws all panels, `top` inches from the upper edge."""
-        grid = self.table.axes(figure, top)
-        columns = self.table.columns
-        for index, axes in enumerate(grid):
-            sample, maps, signed = self._rows[index // columns]
-            values = maps[index % columns].astype("float64")
-            self._panels.draw_map(axes, sample, values, self._panels.limits(values, signed))
-            axes.tick_params(left=index % columns == 0, labelleft=index % columns == 0)
+
+def _draw_maps(sheet, first_row, batch, rows):
+    """Draws the rows of maps below the curves."""
+    panels = []
+    for row, (_, index, maps, signed) in enumerate(rows, first_row):
+        for column, values in enumerate(maps.astype("float64")):
+            axes = sheet.add(row, column)
+            batch.draw_map(axes, index, values, batch.limits(values, signed))
+            axes.tick_params(left=column == 0, labelleft=column == 0)
             drawing.draw_note(axes, values)
-        self._panels.finish(self.table, grid, top)
+            panels.append(axes)
+    columns = len(rows[0][2])
+    sheet.add_row_titles(panels[::columns], [title for title, *_ in rows])
+    batch.finish(sheet, panels, columns)
 
 
 def _common_layers(results):
     """Names of the steps, the same for all results."""
-    found = {name: [str(layer) for layer in one["layers"]] for name, one in results.items()}
-    first = next(iter(found.values()))
-    for name, layers in found.items():
-        if layers != first:
+    first = list(map(str, next(iter(results.values()))["layers"]))
+    for name, values in results.items():
+        if list(map(str, values["layers"])) != first:
             raise ValueError(f"`results` must be of one model and order. Received: other layers for {name}.")
     short = [layer.split("/")[-1] for layer in first]  # without the models that they are nested in
     names = short if len(set(short)) == len(short) else first

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kerasxai.heatmap import is_signed
-from kerasxai.plots import charts, checks, colours, drawing, layout
-from kerasxai.plots.layout import FIGURE_WIDTH, MARGIN, TITLE_SIZE
+from kerasxai.plots import charts, checks, colours, drawing, layout, texts
+from kerasxai.plots.names import AxisNames
+from kerasxai.plots.texts import TITLE_SIZE
 from kerasxai.typing import Array, ExplainerLike, Model, Samples, Texts, Verbose
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 SMALLEST_SIDE = 1.8  # inches, of the confusion matrix and the ROC curves
 BARS_HEIGHT = 1.1  # inches
-CHART_GAP, SECTION_GAP = 0.2, 0.12  # inches
+SECTION_GAP = 0.16  # inches
 EXAMPLES_IN_ROW = 4
 
 
@@ -91,9 +92,12 @@ def classification_report(
     prepare = _check_that_examples_can_be_drawn if examples else None
     true, probabilities, kept = classifier.judge(x, y, batch_size, examples, verbose, prepare)
     names = checks.names_of_classes(class_names, probabilities.shape[1])
-    found = results(true, probabilities, names)
-    found["examples"] = {"right": [one.index for one in kept.right], "wrong": [one.index for one in kept.wrong]}
-    return found, _draw(found, kept, explain)
+    report = results(true, probabilities, names)
+    report["examples"] = {
+        "right": [example.index for example in kept.right],
+        "wrong": [example.index for example in kept.wrong],
+    }
+    return report, _draw(report, kept, explain)
 
 
 def _check_that_examples_can_be_drawn(inputs):
@@ -105,103 +109,76 @@ def _check_that_examples_can_be_drawn(inputs):
         )
 
 
-def _draw(found, kept, explain):
-    """The whole report as a Figure: every part is planned first, since the figure's size follows from them."""
-    names = found["class_names"]
-    matrix = charts.ConfusionMatrix(names, found["normalised_confusion_matrix"])
-    curves = charts.Curves(names, found["roc"], found["auc"])
-    bars = charts.ClassBars(names, found["support"], found)
+def _draw(report, kept, explain):
+    """The whole report as a Figure: its parts lie one below the other, each in a SubFigure of its own."""
+    names = report["class_names"]
     blocks = _example_blocks(names, kept, explain)
+    figure = layout.new_figure(4 * layout.PAGE_WIDTH, 10 + 10 * len(blocks))
+    figure.get_layout_engine().set(h_pad=SECTION_GAP / 2)
+    grid = figure.add_gridspec(2 + len(blocks), 1)
+    charts_part, bars_part, *parts = map(figure.add_subfigure, grid)
 
-    free = FIGURE_WIDTH - 2 * MARGIN - matrix.before - curves.before - curves.beside - CHART_GAP
-    side = max(free / 2, SMALLEST_SIDE, matrix.least_side)
-    width = FIGURE_WIDTH + max(2 * side - free, 0.0)
-    bars_width = width - 2 * MARGIN - bars.before
-    head = _headlines(found, width - 2 * MARGIN)
-    title_height = layout.line_height(TITLE_SIZE) + layout.TITLE_GAP
-    squares_top = MARGIN + _height(head) + title_height
-    bars_top = squares_top + side + matrix.below(side) + SECTION_GAP + title_height
-    top = bars_top + BARS_HEIGHT + bars.below(bars_width)
-    height = top + sum(SECTION_GAP + block.height for block in blocks) + MARGIN
+    axis_names = AxisNames(names)
+    side = max(SMALLEST_SIDE, axis_names.least_length)
+    squares = layout.Sheet([1.0, 1.0], lambda width: [width], parent=charts_part, least_width=side)
+    matrix, curves = squares.add(0, 0), squares.add(0, 1)
+    charts.draw_confusion_matrix(squares, matrix, axis_names, report["normalised_confusion_matrix"])
+    charts.draw_roc(curves, names, report["roc"], report["auc"])
+    bars = layout.Sheet([1.0], lambda width: [BARS_HEIGHT], parent=bars_part)
+    charts.draw_class_bars(bars, bars.add(0, 0), names, report["support"], report)
+    examples = [_draw_examples(part, *block) for part, block in zip(parts, blocks)]
 
-    figure = layout.new_figure(width, height)
-    layout.add_text(figure, MARGIN, MARGIN, head)
-    matrix_left = MARGIN + matrix.before
-    curves_left = matrix_left + side + CHART_GAP + curves.before
-    matrix.draw(layout.add_axes(figure, matrix_left, squares_top, side, side), side)
-    curves.draw(layout.add_axes(figure, curves_left, squares_top, side, side))
-    bars.draw(layout.add_axes(figure, MARGIN + bars.before, bars_top, bars_width, BARS_HEIGHT), bars_width)
-    for block in blocks:
-        block.draw(figure, top + SECTION_GAP)
-        top += SECTION_GAP + block.height
-    return figure
+    place = {"ha": "left", "fontsize": TITLE_SIZE, "parse_math": False}
+    head = figure.suptitle(_headlines(report), x=0.01, **place)
+    for sheet, (heading, *_) in zip(examples, blocks):
+        sheet.figure.suptitle(heading, x=0.005, weight="bold", **place)
+    bars.when_sized(lambda width, height: head.set_text(texts.wrapped(_headlines(report), width, TITLE_SIZE)))
+    return layout.fit(squares, bars, *examples, parts=grid)
 
 
-def _headlines(found, width):
-    macro = found["macro"]
-    means = ", ".join(f"macro {label} {macro[name]:.3f}" for label, name in (("F1", "f1"), ("AUC", "auc")))
-    head = f"accuracy {found['accuracy']:.3f} on {found['samples']} samples, {means}"
-    return "\n".join(layout.wrapped(line, width, TITLE_SIZE) for line in [head, *found["notes"]])
-
-
-def _height(text):
-    return (text.count("\n") + 1) * layout.line_height(TITLE_SIZE)
+def _headlines(report):
+    macro = report["macro"]
+    means = f"macro F1 {macro['f1']:.3f}, macro AUC {macro['auc']:.3f}"
+    return "\n".join([f"accuracy {report['accuracy']:.3f} on {report['samples']} samples, {means}", *report["notes"]])
 
 
 def _example_blocks(names, kept, explain):
-    """The examples that there are, as blocks to draw."""
-    if not kept.right + kept.wrong:
-        return []
+    """The examples that there are, right and wrong: heading, titles, samples, maps, and whether these are signed."""
     shown = kept.right + kept.wrong
-    samples = np.stack([one.sample for one in shown])
-    maps = explain(samples, target=np.array([one.predicted for one in shown]))
+    if not shown:
+        return []
+    samples = np.stack([example.sample for example in shown])
+    maps = explain(samples, target=np.array([example.predicted for example in shown]))
     maps = checks.map_batch(maps, samples, reduce=explain.reduce or "sum")
     signed = colours.is_signed(maps, is_signed(explain))
     method = (explain.name or type(explain).__name__).replace("_", " ")
+    titles = [_example_title(names, example) for example in shown]
     count = len(kept.right)
-    parts = (("right", kept.right, slice(count)), ("wrong", kept.wrong, slice(count, None)))
-    return [
-        _ExampleBlock(
-            f"Predicted {word}, {method} of the predicted class", names, examples, samples[rows], maps[rows], signed
-        )
-        for word, examples, rows in parts
-        if examples
-    ]
+    blocks = []
+    for word, rows in (("right", slice(count)), ("wrong", slice(count, None))):
+        heading = f"Predicted {word}, {method} of the predicted class"
+        if titles[rows]:
+            blocks.append((heading, titles[rows], samples[rows], maps[rows], signed))
+    return blocks
 
 
-class _ExampleBlock:
-    """Some examples under a heading: of images the bare one beside its map, of signals the map behind the line."""
-
-    def __init__(self, heading, names, examples, samples, maps, signed):
-        self._heading = heading
-        self._maps, self._signed = maps, signed
-        self._panels = drawing.panels(samples, drawing.DEFAULT_ALPHA)
-        self._table = layout.Table(
-            [_example_title(names, one) for one in examples],
-            EXAMPLES_IN_ROW,
-            self._panels.height,
-            group=2 if samples.ndim == 4 else 1,
-            above=self._panels.above,
-            below=self._panels.below,
-            before=self._panels.ticks_width,
-        )
-        self.height = layout.line_height(TITLE_SIZE) + self._table.height
-
-    def draw(self, figure, top):
-        """Draws heading and panels, `top` inches down the figure."""
-        layout.add_text(figure, MARGIN, top, self._heading, weight="bold")
-        top += layout.line_height(TITLE_SIZE)
-        axes = self._table.axes(figure, top)
-        group = self._table.group
-        for index, values in enumerate(self._maps):
-            *bare, panel = axes[index * group : (index + 1) * group]
-            for one in bare:
-                self._panels.draw(one, index)
-            self._panels.draw_map(panel, index, values, self._panels.limits(values, self._signed))
-            drawing.draw_note(panel, values)
-        self._panels.finish(self._table, axes, top)
+def _draw_examples(part, heading, titles, samples, maps, signed):
+    """Draws examples in a part of a figure: of images the bare one beside its map, of signals the map behind it."""
+    batch = drawing.panels(samples, drawing.DEFAULT_ALPHA)
+    group = 2 if samples.ndim == 4 else 1
+    sheet = layout.panels(titles, EXAMPLES_IN_ROW, batch.height, parent=part, group=group)
+    for index, values in enumerate(maps):
+        *bare, panel = sheet.axes[index * group : (index + 1) * group]
+        for axes in bare:
+            batch.draw(axes, index)
+        batch.draw_map(panel, index, values, batch.limits(values, signed))
+        drawing.draw_note(panel, values)
+    batch.finish(sheet, sheet.axes, EXAMPLES_IN_ROW * group)
+    return sheet
 
 
-def _example_title(names, one):
-    title = f"{names[one.predicted]} ({layout.probability_text(one.probability)})"
-    return title if one.predicted == one.true else f"{title}\ntrue: {names[one.true]}"
+def _example_title(names, example):
+    title = f"{names[example.predicted]} ({texts.probability_text(example.probability)})"
+    if example.predicted == example.true:
+        return title
+    return f"{title}\ntrue: {names[example.true]}"

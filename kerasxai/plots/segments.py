@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kerasxai.plots import checks, colours, drawing, layout
+from kerasxai.plots import checks, colours, drawing, layout, scales
 from kerasxai.typing import Array, Texts
 
 if TYPE_CHECKING:
@@ -61,40 +61,31 @@ def segments(
     figure.savefig("segments.png")
     ```
     """
-    panels = drawing.panels(x, alpha)
-    is_image = isinstance(panels, drawing.Images)
+    samples = drawing.panels(x, alpha)
+    draw_strongest, in_a_row = _draw_strongest_of_signal, 1
+    if isinstance(samples, drawing.Images):
+        draw_strongest, in_a_row = _draw_strongest_of_image, 2
     top = DEFAULT_TOP if top is None else top
-    columns = (2 if is_image else 1) if columns is None else columns
+    columns = in_a_row if columns is None else columns
     checks.check_count(top, "top")
     checks.check_count(columns, "columns")
-    maps, labels, quality = _checked(fit, panels.batch)
+    maps, labels, quality = _checked(fit, samples.batch)
     titles = checks.texts(titles, len(maps), "titles", "sample")
-    titles = [_title(*one) for one in zip(titles, maps, quality)]
+    titles = list(map(_title, titles, maps, quality))
 
-    room = drawing.scale_height()
-    table = layout.Table(
-        titles,
-        columns,
-        panels.height,
-        group=2,
-        before=panels.ticks_width,
-        above=panels.above,
-        below=panels.below + room,
-        row_gap=2 * layout.ROW_GAP + room,
-    )
-    figure = table.figure()
-    axes = table.axes(figure)
+    limits = [colours.limits(values, signed=True) for values in maps]
+    sheet = layout.panels(titles, columns, samples.height, group=2, least_width=scales.least_width(limits))
+    lowest = len(maps) - columns
     for index, values in enumerate(maps):
-        whole, strongest = axes[2 * index : 2 * index + 2]
-        limits = colours.limits(values, signed=True)
-        drawn = panels.draw_map(whole, index, values, limits, colormap)
+        whole, strongest = sheet.axes[2 * index : 2 * index + 2]
+        drawn = samples.draw_map(whole, index, values, limits[index], colormap)
         _draw_boundaries(whole, labels[index], **BOUNDARY)
-        drawing.draw_scale_below(whole, drawn, limits, panels.below if table.is_lowest(2 * index) else 0.0)
-        chosen = _strongest(values, labels[index], top)
-        draw_strongest = _draw_strongest_of_image if is_image else _draw_strongest_of_signal
-        draw_strongest(strongest, panels, index, np.where(chosen, values, 0.0), limits, colormap)
-    panels.finish(table, axes)
-    return figure
+        offset = samples.below if index >= lowest else 0.0
+        scales.draw_scale_below(sheet, whole, drawn, limits[index], offset)
+        shown = np.where(_strongest(values, labels[index], top), values, 0.0)
+        draw_strongest(strongest, samples, index, shown, limits[index], colormap)
+    samples.finish(sheet, sheet.axes, 2 * columns)
+    return layout.fit(sheet)
 
 
 def _checked(fit, batch):
@@ -115,8 +106,10 @@ def _checked(fit, batch):
 
 
 def _title(title, values, quality):
-    found = f"R\N{SUPERSCRIPT TWO} = {quality:.2f}" if np.isfinite(quality) else "R\N{SUPERSCRIPT TWO} undefined"
-    return " ".join(part for part in (title, found.replace("-", "\N{MINUS SIGN}"), colours.note(values)) if part)
+    value = "undefined"
+    if np.isfinite(quality):
+        value = f"= {quality:.2f}".replace("-", "\N{MINUS SIGN}")
+    return f"{title} R\N{SUPERSCRIPT TWO} {value} {colours.note(values)}".strip()
 
 
 def _strongest(values, labels, top):
@@ -127,21 +120,20 @@ def _strongest(values, labels, top):
     return np.isin(labels, present[order[strength[order] > 0]])
 
 
-def _draw_strongest_of_image(axes, panels, index, values, limits, colormap):
-    picture = colours.displayable(panels.batch[index])
+def _draw_strongest_of_image(axes, samples, index, values, limits, colormap):
+    picture = colours.displayable(samples.batch[index])
     rest = DIMMED + (1 - DIMMED) * colours.pale_grey(picture)
-    panels.draw(axes, index)
+    samples.draw(axes, index)
     axes.images[0].set_data(np.where((values != 0)[..., np.newaxis], picture, rest))
     if limits.high:
         look = colours.colours(limits, colormap, colours.IMAGE_SEQUENTIAL, opacity=1.0)
         for sign, end in zip((-1, 1), limits[:2]):
-            _draw_boundaries(
-                axes, np.sign(values) == sign, colors=[look["cmap"](look["norm"](end))], linewidths=OUTLINE_WIDTH
-            )
+            colour = look["cmap"](look["norm"](end))
+            _draw_boundaries(axes, np.sign(values) == sign, colors=[colour], linewidths=OUTLINE_WIDTH)
 
 
-def _draw_strongest_of_signal(axes, panels, index, values, limits, colormap):
-    panels.draw_map(axes, index, values, limits, colormap)
+def _draw_strongest_of_signal(axes, samples, index, values, limits, colormap):
+    samples.draw_map(axes, index, values, limits, colormap)
     curtain = np.ones((1, len(values), 4))
     curtain[0, :, 3] = DIMMED * (values == 0)
     axes.imshow(curtain, extent=(*axes.get_xlim(), *axes.get_ylim()), aspect="auto", zorder=3)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kerasxai.plots import checks, colours, drawing, layout
+from kerasxai.plots import checks, drawing, layout
+from kerasxai.plots.texts import LABEL_SIZE
 from kerasxai.typing import Array, Texts
 
 if TYPE_CHECKING:
@@ -56,35 +57,13 @@ def signal(
     ```
     """
     checks.check_count(columns, "columns")
-    signals, is_single = checks.signal_batch(signals, maps)
-    maps = checks.map_batch(maps, signals, "signals", is_single)
-    titles = checks.texts(titles, len(maps), "titles", "sample")
-    titles = [f"{title} {colours.note(values)}".strip() for title, values in zip(titles, maps)]
-
-    panels = drawing.Signals(signals)
-    signed = colours.is_signed(maps, signed)
-    limits = [panels.limits(values, signed) for values in maps]
-    label_height = 1.5 * layout.line_height(layout.LABEL_SIZE)
-    table = layout.Table(
-        titles,
-        columns,
-        panels.height,
-        left=label_height,
-        right=label_height,
-        above=panels.above,
-        below=panels.below,
-        before=panels.ticks_width,
-        beside=drawing.scale_width(limits),
-        row_gap=2 * layout.ROW_GAP,
-    )
-    figure = table.figure()
-    grid = table.axes(figure)
-    for index, axes in enumerate(grid):
-        scale = drawing.draw_scale(
-            axes, panels.draw_map(axes, index, maps[index], limits[index], colormap), limits[index]
-        )
-        if (index + 1) % table.columns == 0:
-            scale.set_label("attribution", fontsize=layout.LABEL_SIZE)
-    panels.finish(table, grid)
-    figure.supylabel("signal", fontsize=layout.LABEL_SIZE, x=layout.MARGIN / table.width, ha="left")
-    return figure
+    batch, is_single = checks.signal_batch(signals, maps)
+    maps = checks.map_batch(maps, batch, "signals", is_single)
+    lines = drawing.Signals(batch)
+    sheet, scales = drawing.draw_maps(lines, maps, titles, columns, colormap, signed, has_scales=True)
+    columns = min(columns, len(maps))
+    for scale in scales[columns - 1 :: columns]:
+        scale.set_label("attribution", fontsize=LABEL_SIZE)
+    lines.finish(sheet, sheet.axes, columns)
+    sheet.figure.supylabel("signal", fontsize=LABEL_SIZE)
+    return layout.fit(sheet)

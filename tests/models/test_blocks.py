@@ -1,9 +1,12 @@
 """Averaging to a size, and SqueezeNet's pooling, against their definitions written out."""
 
+import inspect
+
 import keras
 import numpy as np
 import pytest
 
+from kerasxai import models
 from kerasxai.models.blocks import average_to, scaled
 from kerasxai.models.squeezenet import _pool
 
@@ -63,3 +66,13 @@ def test_pooling_rounds_up(height, width):
 
 def test_scaled():
     assert [scaled(64, width) for width in (1.0, 0.5, 1 / 64, 1e-9, 2)] == [64, 32, 1, 1, 128]
+
+
+def test_the_docstring_of_a_net_names_all_its_options():
+    for name in ("lenet5", "squeezenet", "vgg16_bn"):
+        build = getattr(models, name)
+        for option in inspect.signature(build).parameters:
+            assert f"\n    {option}: " in build.__doc__
+        assert "{" not in build.__doc__
+    assert "sides of at least 32." in models.vgg11.__doc__
+    assert "`(steps, channels)`" in models.mnist1d_cnn.__doc__ and "sides" not in models.mnist1d_cnn.__doc__

@@ -62,10 +62,11 @@ def drawn_texts(figure):
 
 def assert_texts_are_readable(figure):
     """All drawn texts lie within the figure and apart from each other, to a pixel."""
-    texts = drawn_texts(figure)
-    assert texts
-    for index, (text, box) in enumerate(texts):
-        assert box.x0 >= -1 and box.y0 >= -1, text
-        assert box.x1 <= figure.bbox.x1 + 1 and box.y1 <= figure.bbox.y1 + 1, text
-        for other, other_box in texts[:index]:
-            assert not box.padded(-1).overlaps(other_box.padded(-1)), (text, other)
+    texts, boxes = zip(*drawn_texts(figure))
+    corners = np.array([box.extents for box in boxes])
+    low, high = corners[:, :2], corners[:, 2:]
+    outside = (low < -1).any(axis=1) | (high > figure.bbox.max + 1).any(axis=1)
+    assert not outside.any(), [texts[index] for index in np.flatnonzero(outside)]
+    overlap = (low[:, np.newaxis] + 2 < high).all(axis=-1)  # of one of each pair with the other
+    pairs = np.argwhere(np.triu(overlap & overlap.T, k=1))
+    assert not len(pairs), [(texts[index], texts[other]) for index, other in pairs]

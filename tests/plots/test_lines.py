@@ -58,7 +58,8 @@ def assert_line(axes, label, places, values, seed=0):
 
 
 def labels_of(figure):
-    return [text.get_text() for legend in figure.legends for text in legend.get_texts()]
+    legends = [*figure.legends, *(axes.get_legend() for axes in figure.axes if axes.get_legend())]
+    return [text.get_text() for legend in legends for text in legend.get_texts()]
 
 
 # Bands

@@ -187,8 +187,8 @@ def test_one_sample_takes_one_title_and_titles_are_plain_text():
 
 @pytest.mark.parametrize("colorbar", [False, True])
 def test_long_titles_do_not_overlap(colorbar):
-    titles = ["a rather long title about this picture", "AnUnbrokenClassNameThatIsFarTooLongForItsPicture"] * 4
-    figure = plots.overlay(random_images(8), np.tile(np.eye(8), (8, 1, 1)), titles=titles, colorbar=colorbar)
+    titles = ["a rather long title about this picture", "AnUnbrokenClassNameThatIsFarTooLongForItsPicture"] * 3
+    figure = plots.overlay(random_images(6), np.tile(np.eye(8), (6, 1, 1)), titles=titles, colorbar=colorbar)
     assert_texts_are_readable(figure)
     pictures = [axes.get_window_extent() for axes in figure.axes]
     for text, box in drawn_texts(figure):
@@ -211,9 +211,9 @@ def test_rows_and_columns():
 
 @pytest.mark.parametrize("height, width", [(12, 40), (40, 12), (8, 8)])
 def test_pictures_fill_their_figure_and_keep_their_shape(height, width):
-    maps = np.random.default_rng(0).normal(size=(8, height, width))
+    maps = np.random.default_rng(0).normal(size=(4, height, width))
     for colorbar in (False, True):
-        figure = plots.overlay(random_images(8, height, width), maps, colorbar=colorbar)
+        figure = plots.overlay(random_images(4, height, width), maps, colorbar=colorbar)
         FigureCanvasAgg(figure).draw()
         box = figure.axes[0].get_window_extent()
         assert box.height / box.width == pytest.approx(height / width)
