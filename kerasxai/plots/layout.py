@@ -11,6 +11,7 @@ GROUP_GAP = 0.06  # of a panel's width, beside the gap of columns
 TITLE_GAP, ROW_TITLE_GAP = 0.05, 0.03
 WIDEST_ROW_TITLE = 1.2  # beside panels that are too flat for upright ones
 DOTS_PER_INCH = 200
+COARSE = 80  # dots per inch at which texts are laid out: letters on whole pixels are the wider the fewer there are
 MOST_PASSES = 6  # a text that is wrapped anew changes the room that there is for it
 
 
@@ -154,6 +155,7 @@ def fit(*sheets, parts=None):
     """
     figure = sheets[0].figure.figure
     engine = figure.get_layout_engine()
+    figure.set_dpi(COARSE)
     pictures = [axes for axes in figure.axes if axes.get_aspect() == 1]
     for axes in pictures:  # what stands around them is measured from the cell, which they must fill
         axes.set_aspect("auto")
@@ -173,6 +175,7 @@ def fit(*sheets, parts=None):
         parts.set_height_ratios(heights)
     engine.execute(figure)
     figure.set_layout_engine("none")
+    figure.set_dpi(DOTS_PER_INCH)
     for axes in pictures:
         axes.set_aspect("equal")
     for sheet in sheets:
