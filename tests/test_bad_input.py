@@ -37,10 +37,10 @@ from kerasxai.explainers import (
     SmoothGrad,
     SmoothGradCAMPlusPlus,
 )
-from tests import nets
+from tests.support import nets
 
 NEEDS_GRAPH = [name for name in explainers.names() if explainers.get(name).needs_graph]
-X = nets.images(3)
+X = nets.normals(3)
 
 
 @pytest.fixture(scope="module")
@@ -101,8 +101,8 @@ BAD_DATA = {
     "no batch axis": (X[0], ValueError, r"\(8, 8, 2\)", r"'samples', 8, 8, 2", r"x\[None\]"),
     "no channel axis": (X[..., 0], ValueError, r"\(3, 8, 8\)", "Add the channel axis: 2 values at each position"),
     "wrong rank": (X[..., None], ValueError, r"\(3, 8, 8, 2, 1\)", r"'samples', 8, 8, 2"),
-    "wrong channels": (nets.images(3, (8, 8, 3)), ValueError, r"\(3, 8, 8, 3\)", r"'samples', 8, 8, 2"),
-    "wrong size": (nets.images(3, (8, 9, 2)), ValueError, r"\(3, 8, 9, 2\)", r"'samples', 8, 8, 2"),
+    "wrong channels": (nets.normals(3, (8, 8, 3)), ValueError, r"\(3, 8, 8, 3\)", r"'samples', 8, 8, 2"),
+    "wrong size": (nets.normals(3, (8, 9, 2)), ValueError, r"\(3, 8, 9, 2\)", r"'samples', 8, 8, 2"),
     "flat": (X.reshape(3, -1), ValueError, r"\(3, 128\)"),
     "scalar": (5.0, ValueError, r"\(\)"),
     "empty": (X[:0], ValueError, "at least one sample", "empty"),
@@ -123,7 +123,7 @@ BAD_DATA = {
     "infinite dataset": (rows(X).repeat(), ValueError, "infinite", r"\.take\(n\)"),
     "infinite batches": (rows(X).batch(2).repeat(), ValueError, "infinite", r"\.take\(n\)"),
     "dataset of strings": (rows(np.full(X.shape, "a")).batch(2), TypeError, "`x` must be an array", "string"),
-    "dataset of another size": (rows(nets.images(3, (4, 4, 2))).batch(2), ValueError, r"\(2, 4, 4, 2\)"),
+    "dataset of another size": (rows(nets.normals(3, (4, 4, 2))).batch(2), ValueError, r"\(2, 4, 4, 2\)"),
     "endless PyDataset": (EndlessData(), ValueError, "PyDataset", "num_batches=None"),
 }
 
@@ -186,7 +186,7 @@ def test_several_inputs():
 
 
 def test_numbers_after_a_good_batch_are_checked_too(grad_cam):
-    x = nets.images(40)
+    x = nets.normals(40)
     x[39, 0, 0, 0] = np.nan
     with refused(ValueError, "finite"):
         grad_cam(x)
@@ -258,7 +258,7 @@ def test_target_for_a_subclassed_model(case, subclassed):
 
 @pytest.mark.parametrize(("targets", "told"), [([0, 1], "2 targets for at least 3"), ([0] * 5, "5 targets for 4")])
 def test_targets_for_a_dataset_of_unknown_size(targets, told, grad_cam):
-    dataset = rows(nets.images(4)).filter(lambda _: True).batch(3)
+    dataset = rows(nets.normals(4)).filter(lambda _: True).batch(3)
     with refused(ValueError, "one entry per sample", told):
         grad_cam(dataset, target=targets)
 
@@ -408,7 +408,7 @@ def test_a_net_that_cam_cannot_read():
 
 
 def test_a_layer_that_hides_a_relu():
-    model = nets.randomised(
+    model = nets.randomise(
         Sequential([Input((6, 2)), layers.SimpleRNN(3, activation="relu", name="recurrent"), layers.Dense(2)])
     )
     with refused(ValueError, "recurrent", "ReLU", "functional API"):
@@ -588,7 +588,7 @@ BAD_OPTIONS = {
     "XRAI quadrature": (XRAI, {"quadrature": "simpson"}, "gauss_legendre", "quadrature='simpson'"),
     "no background": (ExpectedGradients, {}, "`background` must be an array", "nothing"),
     "empty background": (ExpectedGradients, {"background": X[:0]}, "`background`", r"\(0, 8, 8, 2\)"),
-    "background shape": (ExpectedGradients, {"background": nets.images(2, (8, 8, 3))}, "`background`", r"\(8, 8, 3\)"),
+    "background shape": (ExpectedGradients, {"background": nets.normals(2, (8, 8, 3))}, "`background`", r"\(8, 8, 3\)"),
     "one background": (ExpectedGradients, {"background": X[0]}, "`background`", r"any number", r"\(8, 8, 2\)"),
     "background NaN": (ExpectedGradients, {"background": with_nan}, "`background`", "finite"),
     "expected samples": (ExpectedGradients, {"background": X, "n_samples": 0}, "`n_samples`", "n_samples=0"),

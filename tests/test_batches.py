@@ -7,8 +7,8 @@ import tensorflow as tf
 
 from kerasxai import progress
 from kerasxai.explainers import GradCAM
-from tests import nets
-from tests.truth import assert_same
+from tests.support import nets
+from tests.support.truth import assert_same
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +40,7 @@ class LabelledBatches(keras.utils.PyDataset):
 
 
 def test_all_kinds_of_data_agree(explainer):
-    x = nets.images(7)
+    x = nets.normals(7)
     y = np.array([0, 1, 2, 0, 1, 2, 0])
     expected, of_labels = explainer(x), explainer(x, target=y)
     from_slices = tf.data.Dataset.from_tensor_slices
@@ -72,7 +72,7 @@ def test_a_large_dataset_is_read_once_batch_by_batch(model):
     reads = []
 
     def rows():
-        for row in nets.images(9):
+        for row in nets.normals(9):
             reads.append(1)
             yield row
 
@@ -85,22 +85,22 @@ def test_a_large_dataset_is_read_once_batch_by_batch(model):
 
 
 def test_no_bar_when_it_is_quick(model, capsys):
-    GradCAM(model)(nets.images(3))
+    GradCAM(model)(nets.normals(3))
     assert capsys.readouterr().out == ""
 
 
 def test_a_bar_when_it_takes_long(model, capsys, monkeypatch):
     monkeypatch.setattr(progress.Progress, "PATIENCE", 0.0)
-    GradCAM(model, batch_size=2)(nets.images(6))
+    GradCAM(model, batch_size=2)(nets.normals(6))
     assert "6/6" in capsys.readouterr().out
-    GradCAM(model, batch_size=2, verbose=0)(nets.images(6))
+    GradCAM(model, batch_size=2, verbose=0)(nets.normals(6))
     assert capsys.readouterr().out == ""
 
 
 def test_a_bar_on_request(model, capsys):
-    GradCAM(model, batch_size=2, verbose=1)(nets.images(6))
+    GradCAM(model, batch_size=2, verbose=1)(nets.normals(6))
     assert "6/6" in capsys.readouterr().out
-    GradCAM(model, verbose=1)(tf.data.Dataset.from_tensor_slices(nets.images(6)).batch(2).filter(lambda _: True))
+    GradCAM(model, verbose=1)(tf.data.Dataset.from_tensor_slices(nets.normals(6)).batch(2).filter(lambda _: True))
     assert "6" in capsys.readouterr().out
 
 

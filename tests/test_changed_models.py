@@ -11,10 +11,10 @@ from keras import Input, Sequential, layers
 import kerasxai
 from kerasxai.evaluators import Deletion, Randomization
 from kerasxai.graph.fingerprint import Fingerprint
-from tests import nets
-from tests.counting import Counting
+from tests.support import nets
+from tests.support.counting import Counting
 
-X = nets.images(3)
+X = nets.normals(3)
 # One explainer of every family and of every way to be made of others.
 METHODS = (
     "gradient", "smooth_grad", "guided_backprop", "deep_lift", "full_grad", "guided_grad_cam", "grad_cam", "score_cam",
@@ -37,7 +37,7 @@ class Scaled(layers.Layer):
 
 
 def net(*first):
-    return nets.randomised(
+    return nets.randomise(
         Sequential(
             [
                 Input(nets.IMAGE),
@@ -54,14 +54,14 @@ def net(*first):
 
 def normalised():
     normalisation = layers.Normalization(name="scale")
-    normalisation.adapt(10 * nets.images(20, seed=1) + 3)
+    normalisation.adapt(10 * nets.normals(20, seed=1) + 3)
     model = net(normalisation)
-    normalisation.adapt(10 * nets.images(20, seed=1) + 3)
+    normalisation.adapt(10 * nets.normals(20, seed=1) + 3)
     return model
 
 
 def adapt(model):
-    model.get_layer("scale").adapt(nets.images(20, seed=2) - 1)
+    model.get_layer("scale").adapt(nets.normals(20, seed=2) - 1)
 
 
 def load_statistics(model, tmp_path):
@@ -99,7 +99,7 @@ def pop(model):
 
 def add(model):
     model.add(layers.Dense(4, activation="softmax", name="more"))
-    nets.randomised(model, seed=3)
+    nets.randomise(model, seed=3)
 
 
 def number(model):
@@ -182,7 +182,7 @@ def test_a_subclassed_model_and_a_function_around_a_model_are_seen():
     for model, normalisation in ((subclassed, subclassed.steps[0]), (function, inner.layers[0])):
         explainer = kerasxai.explainers.Gradient(model, score="probability")
         before = explainer(X, target=1)
-        normalisation.adapt(nets.images(20, seed=2) - 1)
+        normalisation.adapt(nets.normals(20, seed=2) - 1)
         after = explainer(X, target=1)
         assert not np.allclose(before, after, rtol=1e-2)
         np.testing.assert_array_equal(after, kerasxai.explainers.Gradient(model, score="probability")(X, target=1))
@@ -195,7 +195,7 @@ def test_a_subclassed_model_and_a_function_around_a_model_are_seen():
 
 @pytest.mark.slow
 def test_evaluators_see_the_change():
-    model, maps = normalised(), nets.images(3, seed=5)[..., 0]
+    model, maps = normalised(), nets.normals(3, seed=5)[..., 0]
     kept = Deletion()
     before = kept(model, X, maps)["deletion"]
     adapt(model)
@@ -232,11 +232,11 @@ def test_training_and_running_trace_nothing_anew(kind, method):
     model = STAYING[kind]()
     explainer, evaluator = nets.quick(method, model), Deletion()
     explainer(X)
-    evaluator(model, X, nets.images(3)[..., 0])
+    evaluator(model, X, nets.normals(3)[..., 0])
     traces = explainer.trace_count, evaluator.scored_model(model).trace_count
     model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
     explainer(X)
-    evaluator(model, X, nets.images(3)[..., 0])
+    evaluator(model, X, nets.normals(3)[..., 0])
     compiled = explainer.trace_count, evaluator.scored_model(model).trace_count
     assert compiled[0] <= traces[0] + 1  # the loss may say what the outputs are
     model.fit(X, np.array([0, 1, 2]), validation_data=(X, np.array([0, 1, 2])), verbose=0)
@@ -245,7 +245,7 @@ def test_training_and_running_trace_nothing_anew(kind, method):
     model.trainable = False
     model.set_weights(model.get_weights())
     explainer(X[:2])
-    evaluator(model, X, nets.images(3)[..., 0])
+    evaluator(model, X, nets.normals(3)[..., 0])
     assert (explainer.trace_count, evaluator.scored_model(model).trace_count) == compiled
 
 
@@ -308,9 +308,9 @@ def times_factor(x):
 
 def test_what_a_function_finds_in_global_names_is_seen():
     explainer = kerasxai.explainers.get("gradient")(times_factor)
-    before = explainer(nets.images(2), target=0)
+    before = explainer(nets.normals(2), target=0)
     FACTORS[0] = 5.0
-    np.testing.assert_allclose(explainer(nets.images(2), target=0), 2.5 * before, rtol=1e-6)
+    np.testing.assert_allclose(explainer(nets.normals(2), target=0), 2.5 * before, rtol=1e-6)
     FACTORS[0] = 2.0
 
 
@@ -337,7 +337,7 @@ def targets():
 @pytest.mark.parametrize("number", range(4))
 def test_a_target_whose_closure_changed_is_another_one(number):
     target, change = list(targets())[number]
-    model, x = net(), nets.images(3)
+    model, x = net(), nets.normals(3)
     explainer = kerasxai.explainers.get("gradient")(model)
     evaluator = kerasxai.evaluators.Deletion(steps=4)
     maps = np.abs(x).sum(axis=-1)

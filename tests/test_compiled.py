@@ -13,7 +13,7 @@ from kerasxai.compiled import Compiled
 from kerasxai.evaluators import Deletion
 from kerasxai.explainers.streaming import accumulate
 from kerasxai.graph.python_calls import numpy_call
-from tests import nets
+from tests.support import nets
 
 VECTOR = [tf.TensorSpec([None], tf.float32)]
 
@@ -71,7 +71,7 @@ def model():
 @pytest.mark.slow
 @pytest.mark.parametrize("method", LONG)
 def test_an_interrupted_method_ends_and_can_be_used_again(method, model):
-    x, target = nets.images(2), Passes(interrupt_at=3)
+    x, target = nets.normals(2), Passes(interrupt_at=3)
     explainer = kerasxai.explainers.get(method)(model, batch_size=2, verbose=0, **LONG[method])
     with pytest.raises(KeyboardInterrupt):
         explainer(x, target=target)
@@ -85,9 +85,9 @@ def test_an_interrupted_method_ends_and_can_be_used_again(method, model):
 
 
 def test_an_interrupted_evaluator_ends(model):
-    x, target = nets.images(2), Passes(interrupt_at=6)
+    x, target = nets.normals(2), Passes(interrupt_at=6)
     with pytest.raises(KeyboardInterrupt):
-        Deletion(batch_size=1)(model, x, maps=nets.images(2)[..., 0], target=target)
+        Deletion(batch_size=1)(model, x, maps=nets.normals(2)[..., 0], target=target)
     seen = target.count
     target.may_go_on.set()
     drained()
@@ -105,7 +105,7 @@ def test_numpy_work_ends_between_samples(model, monkeypatch):
 
     lime = kerasxai.explainers.LIME(model, segmentation=segmentation, n_samples=10, verbose=0)
     with pytest.raises(KeyboardInterrupt):
-        lime(nets.images(8))
+        lime(nets.normals(8))
     may_go_on.set()
     drained()
     assert len(segmented) == 1
@@ -113,7 +113,7 @@ def test_numpy_work_ends_between_samples(model, monkeypatch):
 
 @pytest.mark.parametrize("method", ["rise", "integrated_gradients", "smooth_grad"])
 def test_the_same_bits_as_without(method, model, monkeypatch):
-    x = nets.images(3)
+    x = nets.normals(3)
     found = nets.quick(method, model)(x)
     monkeypatch.setattr(compiled.Loop, "__init__", lambda self, count, chunk: setattr(self, "_run", None))
     monkeypatch.setattr(Compiled, "__call__", lambda self, *arguments: self._function(*arguments))
@@ -202,14 +202,14 @@ def test_the_bar_goes_up_to_the_end_and_no_further(method, model, often):
     bar = progress.Progress(5, verbose=0, draw=drawn.append)
     explainer = kerasxai.explainers.get(method)(model, batch_size=2, verbose=0, **LONG.get(method, {}))
     with bar.part(5):
-        explainer(nets.images(5), target="top2")
+        explainer(nets.normals(5), target="top2")
     assert drawn == sorted(drawn) and drawn[-1] == 5
     assert explainer.trace_count <= 2
 
 
 @pytest.mark.slow
 def test_an_evaluation_counts_all_it_does(model, capsys):
-    kerasxai.evaluate(model, nets.images(3), ["gradient", "rise"], ["deletion", "complexity"], verbose=1)
+    kerasxai.evaluate(model, nets.normals(3), ["gradient", "rise"], ["deletion", "complexity"], verbose=1)
     assert "14/14" in capsys.readouterr().out  # two explanations; two metrics of two rows and of four controls
 
 
@@ -217,7 +217,7 @@ def test_an_evaluation_counts_all_it_does(model, capsys):
 
 
 def test_other_threads_explain_too(model):
-    x, found = nets.images(4), {}
+    x, found = nets.normals(4), {}
     explainer = nets.quick("integrated_gradients", model)
     expected = explainer(x)
     threads = [threading.Thread(target=lambda at=at: found.update({at: explainer(x)})) for at in range(3)]

@@ -20,9 +20,9 @@ from kerasxai.evaluators import (
 from kerasxai.evaluators.controls import control_maps
 from kerasxai.explainers import Gradient
 from kerasxai.plots.colours import PLAIN
-from tests import nets
-from tests.counting import Counting
-from tests.truth import conv_net, images
+from tests.support import nets
+from tests.support.counting import Counting
+from tests.support.truth import conv_net, images
 
 SHAPE = (8, 10, 3)
 CONTROLS = ["random", "smooth_random", "centre", "edges"]

@@ -7,8 +7,8 @@ from keras import Input, Sequential, layers
 
 import kerasxai
 from kerasxai.explainers import GradCAM
-from tests import nets
-from tests.truth import assert_same
+from tests.support import nets
+from tests.support.truth import assert_same
 
 
 @pytest.fixture(scope="module")
@@ -39,10 +39,10 @@ class Counting(layers.Layer):
 @pytest.mark.slow
 def test_explain_with_several_methods_is_each_alone():
     counting = Counting()
-    model = nets.randomised(
+    model = nets.randomise(
         Sequential([Input(nets.IMAGE), nets.conv("conv"), counting, layers.GlobalAveragePooling2D(), layers.Dense(3)])
     )
-    x = nets.images(3)
+    x = nets.normals(3)
     cams = ["grad_cam", "hires_cam", "layer_cam", "eigen_grad_cam"]
     alone = {method: kerasxai.explain(model, x, method=method, layer="conv") for method in cams}
     alone["integrated_gradients"] = kerasxai.explain(model, x, method="integrated_gradients")
@@ -61,7 +61,7 @@ def test_explain_with_several_methods_is_each_alone():
 
 
 def test_explain_gives_each_method_the_options_it_has(model):
-    x = nets.images(2)
+    x = nets.normals(2)
     maps = kerasxai.explain(
         model, x, method=["grad_cam", {"method": "xgrad_cam", "relu": False}, "gradient"], upsample=False, target=1
     )
@@ -72,7 +72,7 @@ def test_explain_gives_each_method_the_options_it_has(model):
 
 
 def test_explain_takes_one_method_in_any_form(model):
-    x = nets.images(2)
+    x = nets.normals(2)
     expected = GradCAM(model)(x)
     for method in ("grad_cam", GradCAM, {"method": "grad_cam"}):
         np.testing.assert_array_equal(kerasxai.explain(model, x, method=method), expected)
@@ -80,13 +80,13 @@ def test_explain_takes_one_method_in_any_form(model):
 
 
 def test_explain_passes_labels_on(model):
-    x, y = nets.images(3), np.array([2, 0, 1])
+    x, y = nets.normals(3), np.array([2, 0, 1])
     expected = GradCAM(model)(x, target=y)
     np.testing.assert_array_equal(kerasxai.explain(model, x, target="true", y=y), expected)
 
 
 def test_explain_reads_a_one_shot_dataset_for_every_method(model):
-    x = nets.images(4)
+    x = nets.normals(4)
     dataset = tf.data.Dataset.from_tensor_slices(x).batch(2)
     maps = kerasxai.explain(model, dataset, method=["grad_cam", "hires_cam", "gradient"])
     assert {len(one) for one in maps.values()} == {4}

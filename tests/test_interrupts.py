@@ -13,7 +13,7 @@ from kerasxai import compiled, interrupts
 from kerasxai.cli import gallery
 from kerasxai.interrupts import undisturbed
 from kerasxai.whole_files import whole_file
-from tests import nets
+from tests.support import nets
 
 ROOT = Path(kerasxai.__file__).parents[1]
 
@@ -69,7 +69,7 @@ def test_a_pass_of_the_model_that_nobody_waits_for(monkeypatch):
     explainer = nets.quick("rise", nets.build("sequential"), n_masks=1_000_000)
     with pytest.raises(KeyboardInterrupt):
         monkeypatch.setattr(compiled, "wait", lambda *_: signal.raise_signal(signal.SIGINT))
-        explainer(nets.images(1))
+        explainer(nets.normals(1))
     compiled._thread.submit(int).result()  # comes to its turn only when the million masks were given up
     assert not compiled.is_computing()
 

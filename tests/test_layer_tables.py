@@ -7,8 +7,8 @@ from keras import Input, Sequential, layers
 
 from kerasxai import layer_table
 from kerasxai.graph import ModelGraph
-from tests import nets
 from tests.graph.test_target_layer import parallel
+from tests.support import nets
 
 
 def test_layer_table_rows(capsys):

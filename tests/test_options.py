@@ -8,9 +8,9 @@ import tensorflow as tf
 
 from kerasxai import callbacks, datasets, evaluators, explainers, lrp
 from kerasxai.explainers.lrp.rules import get_rule
-from tests import nets
+from tests.support import nets
 
-X = nets.images(3)
+X = nets.normals(3)
 WRONG = {
     "word": "abc",
     "spelt False": "False",

@@ -18,7 +18,7 @@ import pytest
 import tensorflow as tf
 
 from kerasxai.saved_models import load_model
-from tests.keras_2_files import (
+from tests.support.keras_2_files import (
     KERAS_2_MODELS,
     branches,
     chain,

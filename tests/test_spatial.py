@@ -5,8 +5,8 @@ import pytest
 import tensorflow as tf
 
 from kerasxai import spatial
-from tests import truth
-from tests.truth import assert_same
+from tests.support import truth
+from tests.support.truth import assert_same
 
 
 def random(*shape, seed=0):

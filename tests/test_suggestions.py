@@ -7,7 +7,7 @@ import pytest
 import kerasxai
 from kerasxai import evaluators, explainers, lrp
 from kerasxai.suggestions import did_you_mean
-from tests import nets
+from tests.support import nets
 
 
 def suggested(error):
@@ -58,7 +58,7 @@ def test_options():
         explainers.GradCAM(model, up_sample=False)
     assert suggested(error) == "upsample"
     with pytest.raises(TypeError) as error:
-        kerasxai.explain(model, nets.images(1), method=["gradient", "integrated_gradients"], step=3)
+        kerasxai.explain(model, nets.normals(1), method=["gradient", "integrated_gradients"], step=3)
     assert suggested(error) == "steps"
     with pytest.raises(TypeError) as error:
         lrp.get_rule({"rule": "gamma", "gama": 0.5})

@@ -14,7 +14,7 @@ from kerasxai.evaluators.scoring import ScoredModel
 from kerasxai.explainers import Gradient
 from kerasxai.graph import Score, view
 from kerasxai.targets import TargetPlan, of_logits, select
-from tests import nets, truth
+from tests.support import nets, truth
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +28,7 @@ def explainer(request, model):
 
 
 def test_ways_to_say_the_same_classes(explainer):
-    x, y = nets.images(3), np.array([2, 0, 1])
+    x, y = nets.normals(3), np.array([2, 0, 1])
     expected = explainer(x, target=y)
     for same in (
         [2, 0, 1],
@@ -47,7 +47,7 @@ def test_ways_to_say_the_same_classes(explainer):
 
 
 def test_a_callable_without_data(model):
-    x = nets.images(3)
+    x = nets.normals(3)
     explainer = Gradient(model)
     difference = explainer(x, target=of_logits(lambda logits: logits[:, 0] - logits[:, 1]))
     np.testing.assert_allclose(difference, explainer(x, target=0) - explainer(x, target=1), rtol=1e-4, atol=1e-5)
@@ -56,7 +56,7 @@ def test_a_callable_without_data(model):
 @pytest.mark.parametrize("kind", ["two_outputs", "dict_outputs"])
 def test_outputs_by_name(kind):
     model = nets.build(kind)
-    x = nets.images(3)
+    x = nets.normals(3)
     explainer = Gradient(model)
     for name, target in (("kind", 2), ("tags", [0, 1, 1])) if kind == "two_outputs" else (("zebra", 2), ("ant", None)):
         alone = keras.Model(model.inputs, model.get_layer({"zebra": "kind", "ant": "size"}.get(name, name)).output)
@@ -66,7 +66,7 @@ def test_outputs_by_name(kind):
 
 
 def test_a_callable_gets_the_outputs_as_the_model_packs_them():
-    x = nets.images(3)
+    x = nets.normals(3)
     model = nets.build("dict_outputs")
     picked = Gradient(model)(x, target=of_logits(lambda logits: logits["zebra"][:, 1]))
     np.testing.assert_allclose(picked, Gradient(model)(x, target=("zebra", 1)), rtol=1e-5, atol=1e-6)
@@ -76,7 +76,7 @@ def test_a_callable_gets_the_outputs_as_the_model_packs_them():
 
 
 def test_true_labels_of_several_outputs():
-    x, kinds, tags = nets.images(3), np.array([2, 0, 1]), np.array([0, 1, 0])
+    x, kinds, tags = nets.normals(3), np.array([2, 0, 1]), np.array([0, 1, 0])
     model = nets.build("two_outputs")
     explainer = Gradient(model)
     expected = explainer(x, target=("tags", tags))
@@ -133,18 +133,18 @@ class Unpacked(keras.Model):
 
 def unpacked():
     model = Unpacked()
-    model(nets.images(1))
-    return nets.randomised(model)
+    model(nets.normals(1))
+    return nets.randomise(model)
 
 
 def segmentation():
     inputs = keras.Input(nets.IMAGE)
-    return nets.randomised(keras.Model(inputs, layers.Conv2D(3, 3, padding="same", activation="softmax")(inputs)))
+    return nets.randomise(keras.Model(inputs, layers.Conv2D(3, 3, padding="same", activation="softmax")(inputs)))
 
 
 def one_value_each():
     inputs = keras.Input(nets.IMAGE)
-    return nets.randomised(keras.Model(inputs, layers.Flatten()(nets.conv("conv")(inputs))[:, 0]))
+    return nets.randomise(keras.Model(inputs, layers.Flatten()(nets.conv("conv")(inputs))[:, 0]))
 
 
 OTHERS = {
@@ -160,7 +160,7 @@ OTHERS = {
 
 def _renamed(head):
     inputs = keras.Input(nets.IMAGE)
-    return nets.randomised(keras.Model(inputs, head(layers.GlobalAveragePooling2D()(nets.conv("conv")(inputs)))))
+    return nets.randomise(keras.Model(inputs, head(layers.GlobalAveragePooling2D()(nets.conv("conv")(inputs)))))
 
 
 @pytest.mark.sweep
@@ -168,7 +168,7 @@ def _renamed(head):
 @pytest.mark.parametrize("score", ["logit", "probability"])
 def test_a_function_gets_what_the_model_returns(kind, score):
     model = OTHERS[kind]() if kind in OTHERS else nets.build(kind)
-    inputs = nets.images(3) if kind in OTHERS else nets.inputs_for(model, 3)
+    inputs = nets.normals(3) if kind in OTHERS else nets.inputs_for(model, 3)
     seen = []
 
     def keep(outputs, *data):
@@ -194,9 +194,9 @@ def test_a_function_gets_what_the_model_returns(kind, score):
 
 @pytest.mark.parametrize("score", ["logit", "probability"])
 def test_a_sigmoid_autoencoder_is_explained_by_its_own_pixels(score):
-    x = nets.images(3)
+    x = nets.normals(3)
     inputs = keras.Input(nets.IMAGE)
-    model = nets.randomised(keras.Model(inputs, layers.Conv2D(2, 3, padding="same", activation="sigmoid")(inputs)))
+    model = nets.randomise(keras.Model(inputs, layers.Conv2D(2, 3, padding="same", activation="sigmoid")(inputs)))
 
     def error(outputs, images):
         return tf.reduce_mean(tf.square(outputs - images), axis=[1, 2, 3])
@@ -213,7 +213,7 @@ def test_a_sigmoid_autoencoder_is_explained_by_its_own_pixels(score):
 @pytest.mark.slow
 @pytest.mark.parametrize("head", ["softmax", "sigmoid", None])
 def test_logits_are_asked_for_by_name(head):
-    x, rows = nets.images(3), np.eye(3, dtype="float32")[[2, 0, 1]]
+    x, rows = nets.normals(3), np.eye(3, dtype="float32")[[2, 0, 1]]
     model = _renamed(layers.Dense(3, activation=head))
     logits = _renamed(layers.Dense(3))
     assert all((one == other).all() for one, other in zip(model.get_weights(), logits.get_weights()))

@@ -10,7 +10,7 @@ from keras import Input, Sequential, layers
 
 import kerasxai
 from kerasxai import explainers
-from tests import nets
+from tests.support import nets
 
 METHODS = explainers.names()
 DIFFERENT = [name for name in METHODS if name not in nets.ALIKE]
@@ -55,8 +55,8 @@ def fitted(builder):
     """The model compiled and trained a little."""
     keras.utils.set_random_seed(0)
     model = builder()
-    model(nets.images(1))
-    nets.randomised(model)
+    model(nets.normals(1))
+    nets.randomise(model)
     model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"], jit_compile=False)
     train(model, seed=1)
     return model
@@ -65,14 +65,14 @@ def fitted(builder):
 def train(model, seed):
     """Some steps of training, the same for the same seed; the losses on the way."""
     keras.utils.set_random_seed(seed)
-    history = model.fit(nets.images(16), LABELS, batch_size=8, epochs=2, verbose=0).history
-    model(nets.images(2))  # `fit` itself leaves the losses of its dead graph behind; these are the ones to keep
+    history = model.fit(nets.normals(16), LABELS, batch_size=8, epochs=2, verbose=0).history
+    model(nets.normals(2))  # `fit` itself leaves the losses of its dead graph behind; these are the ones to keep
     return history
 
 
 def state_before(model):
     """The state of a model that has just been called, so that it has losses to lose."""
-    model(nets.images(2))
+    model(nets.normals(2))
     return state(model)
 
 
@@ -132,8 +132,8 @@ def test_explaining_leaves_the_model_as_it_was(kind, method, models):
     before = state_before(model)
     explainer = nets.quick(method, model)
     assert_untouched(model, before)
-    explainer(nets.images(3))
-    explainer(nets.images(2), target=1)
+    explainer(nets.normals(3))
+    explainer(nets.normals(2), target=1)
     assert_untouched(model, before)
 
 
@@ -145,7 +145,7 @@ SEVERAL += ["lrp", "relevance_cam", "deep_lift"]
 def test_explain_with_several_methods_leaves_the_model_as_it_was(model):
     before = state_before(model)
     methods = [method for method in SEVERAL if explainable(method, model.name)]
-    maps = kerasxai.explain(model, nets.images(3), method=methods, steps=3)
+    maps = kerasxai.explain(model, nets.normals(3), method=methods, steps=3)
     assert len(maps) == len(methods)
     assert_untouched(model, before)
 
@@ -155,7 +155,7 @@ def test_a_grid_of_evaluators_leaves_the_model_as_it_was(model):
     """Each evaluator by itself: tests/evaluators/test_every_evaluator.py."""
     before = state_before(model)
     measures = [{"evaluator": "aopc", "window": 4, "steps": 2}, "drop_increase", "randomization"]
-    table = kerasxai.evaluate(model, nets.images(3), ["gradient", "grad_cam"], measures, controls=False, verbose=0)
+    table = kerasxai.evaluate(model, nets.normals(3), ["gradient", "grad_cam"], measures, controls=False, verbose=0)
     assert len(table.results) == 2
     assert_untouched(model, before)
 
@@ -164,7 +164,7 @@ def test_a_grid_of_evaluators_leaves_the_model_as_it_was(model):
 def test_callbacks_leave_the_model_as_it_was(cls, models):
     model = models["functional"]
     options = {"AOPC": {"window": 4}, "DeletionInsertion": {"steps": 2}}
-    callback = getattr(kerasxai.callbacks, cls)(nets.images(3), **options.get(cls, {}))
+    callback = getattr(kerasxai.callbacks, cls)(nets.normals(3), **options.get(cls, {}))
     callback.set_model(model)
     callback.set_params({})
     before = state_before(model)
@@ -180,7 +180,7 @@ def test_a_ledger_and_a_summary_leave_the_model_as_it_was(models):
     model = models["functional"]
     before = state_before(model)
     explainer = explainers.LRP(model, rules="epsilon_gamma_box")
-    explainer.ledger(nets.images(3))
+    explainer.ledger(nets.normals(3))
     explainer.summary(print_fn=lambda line: None)
     assert_untouched(model, before)
 
@@ -202,7 +202,7 @@ def test_a_failure_on_the_way_leaves_the_model_as_it_was(method, models):
         if explainable(method, kind):
             before = state_before(model)
             with pytest.raises(RuntimeError, match="the user's own mistake"):
-                nets.quick(method, model)(nets.images(2), target=failing)
+                nets.quick(method, model)(nets.normals(2), target=failing)
             assert_untouched(model, before)
 
 
@@ -214,7 +214,7 @@ def test_a_layer_that_fails_leaves_no_wrapper_behind(models):
     try:
         type(model.units).call = failing
         with pytest.raises(Exception, match=r"the user's own mistake|unexpected keyword"):
-            explainer(nets.images(2))
+            explainer(nets.normals(2))
     finally:
         type(model.units).call = call
     assert_untouched(model, before)
@@ -223,14 +223,14 @@ def test_a_layer_that_fails_leaves_no_wrapper_behind(models):
 @pytest.mark.slow
 def test_a_trained_model_can_be_explained_and_trained_on(model):
     explainer = explainers.GradCAM(model, relu=False)
-    before = explainer(nets.images(3), target=1)
+    before = explainer(nets.normals(3), target=1)
     weights = model.get_weights()
     losses = train(model, seed=2)
     assert np.isfinite(losses["loss"]).all()
     assert any((one != other).any() for one, other in zip(weights, model.get_weights()))
-    assert not np.allclose(explainer(nets.images(3), target=1), before)
-    model.evaluate(nets.images(16), LABELS, verbose=0)
-    model.predict(nets.images(2), verbose=0)
+    assert not np.allclose(explainer(nets.normals(3), target=1), before)
+    model.evaluate(nets.normals(16), LABELS, verbose=0)
+    model.predict(nets.normals(2), verbose=0)
 
 
 EXPLAINING = ["grad_cam", "hires_cam", "smooth_grad", "guided_backprop", "full_grad", "lrp", "b_lrp", "deep_lift"]
@@ -243,11 +243,11 @@ def test_training_is_bit_identical_with_and_without_explanations(builder):
         model = fitted(builder)
         if explains:
             methods = [method for method in EXPLAINING if explainable(method, model.name)]
-            kerasxai.explain(model, nets.images(3), method=methods, n_samples=3)
+            kerasxai.explain(model, nets.normals(3), method=methods, n_samples=3)
         # No new seed: an explanation must not use up the random numbers of its surroundings either.
         draws = [random.random(), np.random.random()]  # noqa: NPY002
         draws += [float(uniform([])) for uniform in (keras.random.uniform, tf.random.uniform)]
-        history = model.fit(nets.images(16), LABELS, batch_size=8, epochs=2, verbose=0).history
+        history = model.fit(nets.normals(16), LABELS, batch_size=8, epochs=2, verbose=0).history
         return [history, draws], model.get_weights(), model.optimizer.variables
 
     plain, explained = run(False), run(True)
@@ -258,7 +258,7 @@ def test_training_is_bit_identical_with_and_without_explanations(builder):
 
 def test_a_model_can_be_saved_after_being_explained(models, tmp_path):
     model = models["functional"]
-    kerasxai.explain(model, nets.images(2), method=["grad_cam", "guided_backprop"])
+    kerasxai.explain(model, nets.normals(2), method=["grad_cam", "guided_backprop"])
     model.save(tmp_path / "model.keras")
     loaded = keras.models.load_model(tmp_path / "model.keras")
-    np.testing.assert_array_equal(loaded(nets.images(2)), model(nets.images(2)))
+    np.testing.assert_array_equal(loaded(nets.normals(2)), model(nets.normals(2)))

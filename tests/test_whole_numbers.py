@@ -8,9 +8,9 @@ import tensorflow as tf
 import kerasxai
 from kerasxai import evaluators, explainers
 from kerasxai.graph import ModelGraph
-from tests import nets
 from tests.evaluators.test_every_evaluator import OPTIONS as FEW_STEPS
-from tests.truth import randomise
+from tests.support import nets
+from tests.support.truth import randomise
 
 layers = keras.layers
 IMAGE = (8, 9, 3)

@@ -12,9 +12,9 @@ import tensorflow as tf
 
 import kerasxai
 from kerasxai.callbacks import AOPC, DeletionInsertion, DropIncrease, Evaluate, ExplanationDrift, Heatmaps, files
-from tests import nets
 from tests.callbacks import training
 from tests.callbacks.training import failing_at
+from tests.support import nets
 
 X, Y = training.data()
 DROP = "val_failing_drop_rate"

@@ -8,8 +8,8 @@ import pytest
 
 import kerasxai
 from kerasxai.callbacks import AOPC, DeletionInsertion, DropIncrease, Evaluate
-from tests import nets
 from tests.callbacks import training
+from tests.support import nets
 
 X, Y = training.data()
 

@@ -7,8 +7,8 @@ import tensorflow as tf
 
 import kerasxai
 from kerasxai.callbacks import AOPC, DropIncrease, Evaluate, ExplanationDrift
-from tests import nets
 from tests.callbacks import training
+from tests.support import nets
 
 X, Y = training.data()
 DROP = "val_grad_cam_drop_rate"

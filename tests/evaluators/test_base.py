@@ -14,9 +14,9 @@ import kerasxai
 from kerasxai import evaluators
 from kerasxai.evaluators import AOPC, AverageDrop, Case, Deletion, DropIncrease, Evaluator, Insertion, PixelFlipping
 from kerasxai.evaluators.base import ranks
-from tests import nets
+from tests.support import nets
+from tests.support.truth import conv_net, images, predictions, randomise
 from tests.test_untouched import BUILDERS, assert_untouched, fitted, state_before
-from tests.truth import conv_net, images, predictions, randomise
 
 SHAPE = (8, 10, 3)
 PRESETS = {
@@ -120,7 +120,7 @@ def test_labels_come_from_a_dataset_that_is_read_once(model):
 
 def test_one_output_of_several():
     model = nets.build("two_outputs")
-    x = nets.images(3)
+    x = nets.normals(3)
     expected = model(x, training=False)[1].numpy()
     found = FirstScore()(model, x, random_maps(3, (8, 8)), ("tags", 1))
     np.testing.assert_allclose(found["score"], expected[:, 1], rtol=1e-5)
@@ -174,7 +174,7 @@ def test_regression_scores_its_value_and_refuses_percentages():
 @pytest.mark.slow
 def test_mixed_precision_scores_in_float32():
     model = nets.build("mixed_float16")
-    x = nets.images(5)
+    x = nets.normals(5)
     found = FirstScore()(model, x, random_maps(5, (8, 8)))
     assert found["score"].dtype == np.float32
     np.testing.assert_allclose(found["score"], predictions(model, x).max(axis=1), rtol=2e-3)
@@ -186,9 +186,9 @@ def test_mixed_precision_scores_in_float32():
 @pytest.mark.slow
 def test_subclassed_model_gives_what_its_functional_twin_gives():
     subclassed = BUILDERS["subclassed"]()
-    x, maps = nets.images(5), random_maps(5, (8, 8))
+    x, maps = nets.normals(5), random_maps(5, (8, 8))
     subclassed(x[:1])
-    nets.randomised(subclassed)
+    nets.randomise(subclassed)
     inputs = keras.Input(nets.IMAGE)
     twin = keras.Model(inputs, subclassed.units(subclassed.gap(subclassed.conv(subclassed.features(inputs)))))
     for evaluator in PRESETS.values():
@@ -347,7 +347,7 @@ def test_evaluating_leaves_the_model_as_it_was(kind):
     model = fitted(BUILDERS[kind])
     before, explainer = state_before(model), kerasxai.explainers.get("gradient")(model)
     for evaluator in PRESETS.values():
-        evaluator(model, nets.images(3), explainer=explainer)
+        evaluator(model, nets.normals(3), explainer=explainer)
     assert_untouched(model, before)
 
 

@@ -8,7 +8,7 @@ import tensorflow as tf
 from kerasxai import evaluators, lrp
 from kerasxai.evaluators import CosineSimilarityConvergence
 from kerasxai.explainers import LRP
-from tests import nets
+from tests.support import nets
 
 layers = keras.layers
 DRAWS = 3
@@ -70,7 +70,7 @@ def test_z_plus_converges_to_one_direction_where_weights_are_positive():
 
 @pytest.mark.parametrize("kind", ["sequential", "residual", "functional_in_sequential", "mixed_float16"])
 def test_kinds_of_models_batches_and_one_trace(kind):
-    model, x = nets.build(kind), nets.images(5)
+    model, x = nets.build(kind), nets.normals(5)
     before = [weight.numpy().copy() for weight in model.weights]
     evaluator = CosineSimilarityConvergence(n_samples=DRAWS)
     explainer = LRP(model, batch_size=2)
@@ -113,6 +113,6 @@ def test_all_relevance_lost_is_no_number():
 def test_refuses_what_has_no_rules():
     model = nets.build("sequential")
     with pytest.raises(ValueError, match="must be an LRP"):
-        CosineSimilarityConvergence()(model, nets.images(2), explainer="gradient")
+        CosineSimilarityConvergence()(model, nets.normals(2), explainer="gradient")
     with pytest.raises(ValueError, match="n_samples"):
         evaluators.get("cosine_similarity_convergence")(n_samples=0)

@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kerasxai.evaluators import AOPC, Deletion, Insertion, PixelFlipping
-from tests.counting import Counting
 from tests.evaluators.test_drop_increase import p, weighted_sum
-from tests.truth import blurred, conv_net, images
+from tests.support.counting import Counting
+from tests.support.truth import blurred, conv_net, images
 
 SEED, CLASSES = 3, [2, 0, 3]
 REPLACEMENTS = ["zero", "mean", "blur", "uniform_noise", 0.7]

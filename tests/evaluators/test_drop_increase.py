@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 import kerasxai
 from kerasxai.evaluators import AverageDrop, DropIncrease
 from kerasxai.evaluators.scoring import ScoredModel
-from tests.truth import conv_net, images, predictions
+from tests.support.truth import conv_net, images, predictions
 
 SHAPE = (8, 10, 3)
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from kerasxai import evaluators
-from tests import nets
+from tests.support import nets
 from tests.test_untouched import assert_untouched, fitted, state_before
 
 layers = keras.layers
@@ -25,7 +25,7 @@ OPTIONS = {  # few steps and draws
     "road": {"percentages": (20, 60)},
     "rotation_robustness": {"levels": [10]},
 }
-X = nets.images(4)
+X = nets.normals(4)
 MASKS = np.zeros(X.shape[:-1], bool)
 MASKS[:, 2:5, 1:4] = True
 

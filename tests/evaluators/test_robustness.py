@@ -6,7 +6,7 @@ import pytest
 
 from kerasxai import evaluators
 from kerasxai.evaluators.robustness import rotated, valid_square
-from tests.truth import conv_net, images
+from tests.support.truth import conv_net, images
 
 
 def linear_model(shape=(4, 5, 2), seed=0):

@@ -10,8 +10,8 @@ from kerasxai.evaluators.reweighted import ReweightedExplainer, fresh_values, we
 from kerasxai.evaluators.similarity import similarities
 from kerasxai.explainers import build
 from kerasxai.graph import ModelGraph
-from tests import nets
-from tests.truth import clone, conv_net, images, pooled_net
+from tests.support import nets
+from tests.support.truth import clone, conv_net, images, pooled_net
 
 
 def norm_net():
@@ -32,7 +32,7 @@ class Subclassed(keras.Model):
 
 @pytest.mark.parametrize("method", ["gradient", "grad_cam", "lrp", "full_grad", "score_cam", "smooth_grad"])
 def test_maps_under_other_weights_are_those_of_a_model_that_has_them(method):
-    model, x = norm_net(), nets.images(3)
+    model, x = norm_net(), nets.normals(3)
     explainer = nets.quick(method, model)
     layers = weighted_layers(ModelGraph(model), None)
     variables = [variable for _, owned in layers for _, variable in owned]

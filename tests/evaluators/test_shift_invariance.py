@@ -7,7 +7,7 @@ import pytest
 from kerasxai import explain
 from kerasxai.evaluators import InputShiftInvariance
 from kerasxai.explainers import IntegratedGradients
-from tests import nets
+from tests.support import nets
 
 layers = keras.layers
 X = np.random.default_rng(1).normal(size=(6, 9, 7, 2)).astype("float32")
@@ -25,7 +25,7 @@ def net(padding="valid", first=None, **options):
             layers.Dense(3, activation="softmax"),
         ]
     )
-    return nets.randomised(model)
+    return nets.randomise(model)
 
 
 class Subclassed(keras.Model):
@@ -107,7 +107,7 @@ def test_one_trace_and_the_model_as_it_was():
 )
 def test_refuses_models_without_a_first_bias_that_absorbs(model, message):
     model = model()
-    x = X if getattr(model, "input_shape", None) == (None, 9, 7, 2) else nets.images(2)
+    x = X if getattr(model, "input_shape", None) == (None, 9, 7, 2) else nets.normals(2)
     with pytest.raises(ValueError, match=message):
         InputShiftInvariance()(model, x, explainer="gradient")
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tests import truth
+from tests.support import truth
 
 
 def spatial_axes(array):

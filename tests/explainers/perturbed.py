@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tests.truth import conv_net, images, predictions
+from tests.support.truth import conv_net, images, predictions
 
 SIZES = {1: (20,), 2: (8, 10)}
 CLASSES = np.array([0, 3, 1])

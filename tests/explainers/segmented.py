@@ -2,7 +2,7 @@
 
 import keras
 
-from tests.truth import images
+from tests.support.truth import images
 
 SIGNALS = images(3, (24, 2), seed=4)
 

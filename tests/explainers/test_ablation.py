@@ -6,8 +6,8 @@ import pytest
 from keras import layers
 
 import kerasxai
-from tests import truth
-from tests.truth import assert_same, images
+from tests.support import truth
+from tests.support.truth import assert_same, images
 
 CLASSES = np.array([0, 2, 1])
 TARGET = "target"  # name of the ablated layer

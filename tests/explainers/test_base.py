@@ -11,8 +11,8 @@ from keras import Input, Sequential, layers
 import kerasxai
 from kerasxai import explainers
 from kerasxai.explainers import GradCAM, Gradient
-from tests import nets
-from tests.truth import assert_same
+from tests.support import nets
+from tests.support.truth import assert_same
 
 ALL = explainers.names()
 DIFFERENT = [name for name in ALL if name not in nets.ALIKE]
@@ -43,16 +43,16 @@ def explainer(request, shared):
 @pytest.mark.slow
 def test_one_trace_whatever_is_explained(explainer):
     for samples, target in ((1, 0), (3, 1), (8, None), (3, [0, 1, 2]), (2, np.int64(2)), (33, "predicted")):
-        explainer(nets.images(samples), target=target)
+        explainer(nets.normals(samples), target=target)
     assert explainer.trace_count == 1
 
 
 @pytest.mark.slow
 def test_weights_are_read_by_reference(explainer, model):
-    x, before = nets.images(), model.get_weights()
+    x, before = nets.normals(), model.get_weights()
     first = explainer(x, target=1)
     try:
-        nets.randomised(model, seed=1)
+        nets.randomise(model, seed=1)
         after_training = explainer(x, target=1)
         assert not np.allclose(after_training, first)
         if explainer.name in DIFFERENT:
@@ -65,23 +65,23 @@ def test_weights_are_read_by_reference(explainer, model):
 
 @pytest.mark.slow
 def test_a_batch_is_its_samples_one_by_one(explainer):
-    x = nets.images(5)
+    x = nets.normals(5)
     together = explainer(x, target=[0, 1, 2, 0, 1])
     alone = [explainer(x[[row]], target=int(row % 3)) for row in range(5)]
     assert_same(together, np.concatenate(alone), rtol=1e-5)
 
 
 def test_batch_mates_do_not_matter(explainer):
-    x = nets.images(3)
+    x = nets.normals(3)
     strange = np.stack([x[0], 1000.0 * x[1], np.zeros_like(x[2])])
     assert_same(explainer(x, target=1)[0], explainer(strange, target=1)[0], rtol=1e-5)
 
 
 @pytest.mark.slow
 def test_earlier_calls_do_not_matter(explainer):
-    x = nets.images(3)
+    x = nets.normals(3)
     first = explainer(x)
-    explainer(nets.images(7, seed=1))
+    explainer(nets.normals(7, seed=1))
     np.testing.assert_array_equal(explainer(x), first)
 
 
@@ -91,12 +91,12 @@ def test_earlier_calls_do_not_matter(explainer):
     [(name, 2) for name in DIFFERENT] + [(name, 1) for name in ("ablation_cam", "integrated_gradients", "var_grad")],
 )
 def test_batch_size_does_not_matter(method, batch_size, model, shared):
-    x = nets.images(5)
+    x = nets.normals(5)
     assert_same(nets.quick(method, model, batch_size=batch_size)(x), shared(method)(x), rtol=1e-5)
 
 
 def test_two_explainers_of_a_model_do_not_share_state(model):
-    x = nets.images(2)
+    x = nets.normals(2)
     one, other = Gradient(model), Gradient(model, score="probability")
     assert not np.allclose(one(x), other(x))
     assert one.trace_count == other.trace_count == 1
@@ -106,7 +106,7 @@ def test_two_explainers_of_a_model_do_not_share_state(model):
 
 
 def test_result_shape_and_type(explainer):
-    x = nets.images(3)
+    x = nets.normals(3)
     maps = explainer(x)
     assert isinstance(maps, np.ndarray) and maps.dtype == np.float32
     assert np.isfinite(maps).all()
@@ -120,7 +120,7 @@ def test_result_shape_and_type(explainer):
 
 @pytest.fixture(scope="module")
 def signal_model():
-    return nets.randomised(
+    return nets.randomise(
         Sequential(
             [
                 Input((12, 2)),
@@ -149,7 +149,7 @@ VOLUMES = ["grad_cam", "score_cam", "full_grad", "integrated_gradients", "guided
 
 @pytest.mark.parametrize("method", [*VOLUMES, "lrp", "relevance_cam", "deep_lift"])
 def test_volumes(method):
-    model = nets.randomised(
+    model = nets.randomise(
         Sequential(
             [
                 Input((6, 5, 4, 1)),
@@ -169,9 +169,9 @@ def test_volumes(method):
 def test_open_image_size():
     model = nets.build("free_size")
     explainer = GradCAM(model)
-    assert explainer(nets.images(2, (8, 8, 2))).shape == (2, 8, 8)
-    assert explainer(nets.images(2, (6, 10, 2))).shape == (2, 6, 10)
-    explainer(nets.images(1, (8, 8, 2)))
+    assert explainer(nets.normals(2, (8, 8, 2))).shape == (2, 8, 8)
+    assert explainer(nets.normals(2, (6, 10, 2))).shape == (2, 6, 10)
+    explainer(nets.normals(1, (8, 8, 2)))
     assert explainer.trace_count == 2
 
 
@@ -193,7 +193,7 @@ def test_every_kind_of_model(kind):
 @pytest.mark.parametrize("method", [name for name in DIFFERENT if not explainers.get(name).needs_graph])
 def test_a_subclassed_model_is_explained_like_its_functional_twin(method, model, shared):
     twin = nets.Subclassed(model.layers)
-    x = nets.images(3)
+    x = nets.normals(3)
     twin(x)
     assert_same(explainers.get(method)(twin, **nets.quick_options(method, model))(x), shared(method)(x), rtol=1e-5)
 
@@ -207,7 +207,7 @@ def test_an_unknown_head_is_looked_at_by_every_part_of_a_method(method, model, s
         x = layer(x)
     own = keras.Model(inputs, OwnSoftmax()(x))
     linear.set_weights(head.get_weights())
-    x = nets.images(3)
+    x = nets.normals(3)
     assert_same(nets.quick(method, own)(x), shared(method)(x), rtol=1e-5)
 
 
@@ -270,7 +270,7 @@ def test_integer_inputs_get_zeros():
 @pytest.mark.slow
 @pytest.mark.parametrize("explainer", DIFFERENT, indirect=True)
 def test_the_predicted_class_is_the_default(explainer, model):
-    x = nets.images(6)
+    x = nets.normals(6)
     predicted = classes_of(model, x)
     assert len(set(predicted)) > 1
     expected = explainer(x, target=predicted)
@@ -285,7 +285,7 @@ def classes_of(model, x):
 @pytest.mark.slow
 @pytest.mark.parametrize("explainer", DIFFERENT, indirect=True)
 def test_top2_is_an_axis_of_classes(explainer, model):
-    x = nets.images(3)
+    x = nets.normals(3)
     ranked = np.argsort(-np.asarray(model(x)), axis=1)
     maps = explainer(x, target="top2")
     assert maps.shape[:2] == (3, 2)
@@ -296,7 +296,7 @@ def test_top2_is_an_axis_of_classes(explainer, model):
 @pytest.mark.slow
 @pytest.mark.parametrize("method", sorted(set(DIFFERENT) - {*CLASSES_ONLY}))
 def test_a_callable_that_picks_a_class_is_that_class(method, model, shared):
-    x = nets.images(5)
+    x = nets.normals(5)
     columns = np.array([2, 0, 1, 1, 0])
 
     def pick(outputs, column):

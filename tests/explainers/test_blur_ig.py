@@ -9,8 +9,8 @@ from scipy.ndimage import gaussian_filter
 
 import kerasxai
 from kerasxai.explainers import BlurIG
-from tests import nets, truth
-from tests.truth import assert_same, images
+from tests.support import nets, truth
+from tests.support.truth import assert_same, images
 
 CLASSES = np.array([0, 3, 1])
 SHAPE = (8, 10, 3)
@@ -148,7 +148,7 @@ def test_mixed_float16():
     half = nets.build("mixed_float16")
     single = keras.models.clone_model(half, clone_function=as_float32)
     single.set_weights(half.get_weights())
-    x = nets.images(2)
+    x = nets.normals(2)
     maps = kerasxai.explain(half, x, "blur_ig", steps=4, target=0)
     expected = kerasxai.explain(single, x, "blur_ig", steps=4, target=0)
     assert np.isfinite(maps).all() and maps.dtype == np.float32

@@ -9,9 +9,9 @@ import tensorflow as tf
 from keras import layers
 
 import kerasxai
-from tests import truth
 from tests.explainers.cam_formulas import FORMULAS, grad_cam, hires_cam, layer_cam, naive_score_cam, rectified
-from tests.truth import assert_same, conv_net, images, pooled_net
+from tests.support import truth
+from tests.support.truth import assert_same, conv_net, images, pooled_net
 
 LAYERS = ["early", "middle", "late"]
 CLASSES = np.array([0, 3, 1])

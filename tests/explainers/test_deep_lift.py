@@ -7,10 +7,10 @@ from keras import Input, Sequential, layers, ops
 
 import kerasxai
 from kerasxai.explainers import DeepLift, IntegratedGradients
-from tests import nets
-from tests.truth import assert_same, clone, images, randomise
+from tests.support import nets
+from tests.support.truth import assert_same, clone, images, randomise
 
-X = nets.images(3)
+X = nets.normals(3)
 TARGETS = {"two_outputs": ("kind", 1), "dict_outputs": ("zebra", 1)}
 
 
@@ -99,12 +99,12 @@ def pooled(x):
 def test_summation_to_delta_through(step):
     inputs = Input(nets.IMAGE)
     x = STEPS[step](layers.Conv2D(4, 3, padding="same", activation="relu")(inputs))
-    model = nets.randomised(keras.Model(inputs, layers.Dense(3)(layers.Flatten()(x))))
+    model = nets.randomise(keras.Model(inputs, layers.Dense(3)(layers.Flatten()(x))))
     # The slopes of what has no rule are averaged over points, between which a user's relu may bend.
     assert_complete(model, X, tolerance=1e-2 if step in MAY_BEND else 1e-4)
 
 
-@pytest.mark.parametrize("baseline", [0.5, np.array([-1.0, 2.0]), nets.images(1, seed=9)[0], "blur"], ids=type)
+@pytest.mark.parametrize("baseline", [0.5, np.array([-1.0, 2.0]), nets.normals(1, seed=9)[0], "blur"], ids=type)
 def test_summation_to_delta_from_any_baseline(baseline):
     model = nets.build("residual")
     assert_complete(model, X, baseline=baseline)
@@ -120,7 +120,7 @@ def test_probabilities(kind):
 
 @pytest.mark.slow
 def test_one_sigmoid_unit():
-    model = nets.randomised(
+    model = nets.randomise(
         Sequential([Input(nets.IMAGE), nets.conv("conv"), layers.Flatten(), layers.Dense(1, "sigmoid")])
     )
     for_it = assert_complete(model, X, target=1)
@@ -147,7 +147,7 @@ def test_on_a_linear_model_it_is_integrated_gradients():
         layers.Flatten(),
         layers.Dense(3),
     ]
-    model = nets.randomised(Sequential([Input(nets.IMAGE), layers.Rescaling(0.5, offset=-1.0), *steps]))
+    model = nets.randomise(Sequential([Input(nets.IMAGE), layers.Rescaling(0.5, offset=-1.0), *steps]))
     for baseline in (0.0, 0.7):
         assert_same(
             DeepLift(model, baseline=baseline)(X, target=2),
@@ -157,8 +157,8 @@ def test_on_a_linear_model_it_is_integrated_gradients():
 
 def test_without_a_crossing_of_any_kink_it_is_integrated_gradients():
     """Close to the baseline, ReLU nets are linear."""
-    model, x = nets.build("residual"), nets.images(3)
-    near = x + np.float32(1e-4) * nets.images(3, seed=5)
+    model, x = nets.build("residual"), nets.normals(3)
+    near = x + np.float32(1e-4) * nets.normals(3, seed=5)
     maps = DeepLift(model, baseline=x[0])(near[:1], target=1)
     expected = IntegratedGradients(model, baseline=x[0], steps=4)(near[:1], target=1)
     assert np.abs(maps - expected).max() < 0.02 * np.abs(expected).max()
@@ -200,7 +200,7 @@ def test_rescale_rule_on_two_layers(written, baseline):
     """Multipliers: `v`, then `W2 (ratio2 v)`, then `W1 (ratio1 ...)`."""
     fused = {"activation": "relu"} if written == "fused" else {}
     between = [] if fused else [layers.ReLU()]
-    model = nets.randomised(
+    model = nets.randomise(
         Sequential(
             [
                 Input((5,)),
@@ -210,7 +210,7 @@ def test_rescale_rule_on_two_layers(written, baseline):
             ]
         )
     )
-    x = nets.images(4, (5,))
+    x = nets.normals(4, (5,))
     (w1, b1), (w2, b2), (v, _) = (model.get_layer(name).get_weights() for name in ("one", "two", "units"))
     z1, r1 = x @ w1 + b1, np.full((1, 5), baseline) @ w1 + b1
     z2, r2 = np.maximum(z1, 0) @ w2 + b2, np.maximum(r1, 0) @ w2 + b2
@@ -279,7 +279,7 @@ def test_the_model_is_explained_by_reference_and_not_touched():
     explainer, twin = DeepLift(model), clone(model)
     before = explainer(X, target=1)
     assert_same(before, kerasxai.explain(twin, X, "deep_lift", target=1))
-    nets.randomised(model, seed=4)
+    nets.randomise(model, seed=4)
     assert not np.allclose(explainer(X, target=1), before)
     assert_same(explainer(X, target=1), DeepLift(model)(X, target=1))
     assert explainer.trace_count == 1

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 import kerasxai
-from tests import truth
 from tests.explainers.cam_formulas import FORMULAS, eigen_cam
-from tests.truth import assert_same, conv_net, images
+from tests.support import truth
+from tests.support.truth import assert_same, conv_net, images
 
 LAYERS = ["early", "middle", "late"]
 CLASSES = np.array([0, 3, 1])

@@ -6,8 +6,8 @@ import pytest
 from keras import layers
 
 import kerasxai
-from tests import truth
-from tests.truth import assert_same, conv_net, images
+from tests.support import truth
+from tests.support.truth import assert_same, conv_net, images
 
 CLASSES = np.array([0, 3, 1])
 SHAPE = (8, 10, 3)

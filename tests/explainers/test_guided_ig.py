@@ -7,8 +7,8 @@ from keras import layers
 
 import kerasxai
 from kerasxai.explainers import GuidedIG
-from tests import nets, truth
-from tests.truth import assert_same, images
+from tests.support import nets, truth
+from tests.support.truth import assert_same, images
 
 SHAPE = (4, 5, 2)
 CLASSES = [0, 2, 1]
@@ -237,5 +237,5 @@ def test_options_that_make_no_path_are_refused(options, model):
 
 
 def test_mixed_float16():
-    maps = kerasxai.explain(nets.build("mixed_float16"), nets.images(2), "guided_ig", steps=4, target=0)
+    maps = kerasxai.explain(nets.build("mixed_float16"), nets.normals(2), "guided_ig", steps=4, target=0)
     assert np.isfinite(maps).all() and maps.dtype == np.float32 and np.ptp(maps) > 0

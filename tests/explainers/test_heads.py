@@ -13,10 +13,10 @@ from keras import Input, layers, ops
 
 import kerasxai
 from kerasxai import explainers
-from tests import nets
-from tests.truth import assert_same
+from tests.support import nets
+from tests.support.truth import assert_same
 
-X = nets.images(3)
+X = nets.normals(3)
 METHODS = [name for name in explainers.names() if explainers.get(name).needs_graph]
 METHODS += ["gradient", "integrated_gradients", "grad_cam", "occlusion"]
 REFUSALS = ("LRP has no treatment for", "CAM needs a model that ends in")
@@ -73,7 +73,7 @@ HEADS = {**IN_REACH, **OUT_OF_REACH}
 def net(head):
     inputs = Input(nets.IMAGE)
     pooled = layers.GlobalAveragePooling2D(name="gap")(nets.conv("conv")(inputs))
-    return nets.randomised(keras.Model(inputs, head(pooled)))
+    return nets.randomise(keras.Model(inputs, head(pooled)))
 
 
 def plain(model, units):
@@ -144,7 +144,7 @@ def test_a_head_that_feeds_another_output_is_left_as_it_is(method):
         pooled = layers.GlobalAveragePooling2D(name="gap")(nets.conv("conv")(inputs))
         coarse = layers.Dense(2, activation="softmax", name="coarse")(pooled)
         fine = layers.Dense(3, activation=fine_head, name="fine")(layers.Concatenate()([pooled, coarse]))
-        return coarse, nets.randomised(keras.Model(inputs, [coarse, fine]))
+        return coarse, nets.randomise(keras.Model(inputs, [coarse, fine]))
 
     _, model = cascade("softmax")
     _, logits = cascade(None)

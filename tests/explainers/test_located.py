@@ -7,7 +7,7 @@ from keras import layers
 
 import kerasxai
 from kerasxai.explainers import CAM, LRP, ExpectedGradients, GradientExplainer, NoiseExplainer, PerturbationExplainer
-from tests.truth import images
+from tests.support.truth import images
 
 ROW, COLUMN, SHAPE = 4, 25, (12, 40, 3)
 STEP, SIGNAL_SHAPE = 17, (30, 2)

@@ -11,7 +11,7 @@ from keras import layers, ops
 
 import kerasxai
 from kerasxai.explainers import CAM
-from tests.truth import assert_same, conv_net, images, pooled_net, randomise
+from tests.support.truth import assert_same, conv_net, images, pooled_net, randomise
 
 CAMS = sorted(name for name in kerasxai.explainers.names() if issubclass(kerasxai.explainers.get(name), CAM))
 METHODS = [*(name for name in CAMS if name != "cam"), "sise", "full_grad", "guided_grad_cam"]

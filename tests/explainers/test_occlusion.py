@@ -8,7 +8,7 @@ import pytest
 
 from kerasxai.explainers import RISE, Occlusion
 from tests.explainers.perturbed import CLASSES, nets_of_both_ranks, probabilities, samples
-from tests.truth import assert_same, blurred, images, linear_model, logits_of
+from tests.support.truth import assert_same, blurred, images, linear_model, logits_of
 
 
 @pytest.fixture(scope="module")
@@ -101,7 +101,7 @@ def test_default_windows_are_an_eighth_of_the_side():
 
 
 def test_occlusion_runs_once_per_window_and_once_for_the_whole():
-    from tests.counting import Counting
+    from tests.support.counting import Counting
 
     counting = Counting()
     model = keras.Sequential([keras.Input((8, 1)), counting, keras.layers.Flatten(), keras.layers.Dense(2)])

@@ -15,7 +15,7 @@ import pytest
 from keras import layers
 
 import kerasxai
-from tests.truth import assert_same, images
+from tests.support.truth import assert_same, images
 
 pytest.importorskip("tf_keras_vis")
 

@@ -12,7 +12,7 @@ from scipy.ndimage import gaussian_filter
 
 from kerasxai.explainers import GuidedIG
 from kerasxai.explainers.regions import grow, segments
-from tests import truth
+from tests.support import truth
 
 SIZE = (224, 224)  # at any other one the two resize the image in different ways
 

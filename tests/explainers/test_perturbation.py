@@ -7,9 +7,9 @@ import tensorflow as tf
 
 import kerasxai
 from kerasxai.explainers import Occlusion
-from tests import nets
 from tests.explainers.perturbed import nets_of_both_ranks, samples
-from tests.truth import assert_same, images, reads
+from tests.support import nets
+from tests.support.truth import assert_same, images, reads
 
 
 @pytest.fixture(scope="module")
@@ -113,7 +113,7 @@ def test_integer_images(method):
 def test_open_image_size(method):
     explainer = build(method, nets.build("free_size"))
     for size in ((8, 8), (6, 10), (8, 8)):
-        assert explainer(nets.images(2, (*size, 2))).shape == (2, *size)
+        assert explainer(nets.normals(2, (*size, 2))).shape == (2, *size)
     assert explainer.trace_count == 2
 
 
@@ -121,7 +121,7 @@ def test_open_image_size(method):
 @pytest.mark.parametrize("method", OPTIONS)
 def test_half_precision_is_close(method):
     model = nets.build("mixed_float16")
-    x = nets.images(3)
+    x = nets.normals(3)
     with nets.dtype_policy("float32"):
         inputs = keras.Input(nets.IMAGE)
         twin = nets.head(nets.conv("late")(nets.feature_extractor()(inputs)), activation=None)
@@ -145,9 +145,9 @@ def test_windows_that_cannot_be_are_refused(models):
     for options in ({"window": 2, "stride": 3}, {"window": (4, 2), "stride": (4, 4)}, {"stride": 2}):
         with pytest.raises(ValueError, match="`stride` must not be larger than the window"):
             Occlusion(models[2], **options)
-    assert Occlusion(nets.build("free_size"), stride=9)(nets.images(1, (80, 80, 2))).shape == (1, 80, 80)
+    assert Occlusion(nets.build("free_size"), stride=9)(nets.normals(1, (80, 80, 2))).shape == (1, 80, 80)
     with pytest.raises(ValueError, match="stride=9, window=1"):
-        Occlusion(nets.build("free_size"), stride=9)(nets.images(1, (8, 8, 2)))
+        Occlusion(nets.build("free_size"), stride=9)(nets.normals(1, (8, 8, 2)))
     with pytest.raises(ValueError, match="one entry per spatial axis, 2 here"):
         Occlusion(models[2], window=(3,))
     with pytest.raises(ValueError, match="one entry per spatial axis, 1 here"):

@@ -6,14 +6,14 @@ from keras import Input, Sequential, layers
 
 from kerasxai import explainers
 from kerasxai.explainers import Gradient, IntegratedGradients
-from tests import nets
+from tests.support import nets
 
 DIFFERENT = [name for name in explainers.names() if name not in nets.ALIKE]
 STREAMING = [name for name in DIFFERENT if set(explainers.get(name).option_names()) & set(nets.FEW)]
 
 
 def test_float64_models_keep_their_accuracy(float64):
-    model = nets.randomised(
+    model = nets.randomise(
         Sequential([Input((5, 4, 1)), nets.conv("conv", activation="tanh"), layers.Flatten(), layers.Dense(2)])
     )
     x = nets.inputs_for(model, 2)
@@ -30,7 +30,7 @@ def test_float64_models_keep_their_accuracy(float64):
 
 
 def test_integrated_gradients_are_complete_in_float64(float64):
-    model = nets.randomised(
+    model = nets.randomise(
         Sequential([Input((5, 4, 1)), nets.conv("conv", activation="tanh"), layers.Flatten(), layers.Dense(2)])
     )
     x = nets.inputs_for(model, 2)
@@ -54,7 +54,7 @@ def test_float64_models_are_explained_in_float64(method, float64):
 @pytest.mark.parametrize("method", sorted({*DIFFERENT, "eigen_cam"} - {*STREAMING, "cam", "guided_backprop"}))
 def test_mixed_float16_is_close_to_float32(method):
     model = nets.build("mixed_float16")
-    x = nets.images(3)
+    x = nets.normals(3)
     maps = nets.quick(method, model)(x, target=1)
     assert maps.dtype == np.float32
     expected = nets.quick(method, nets.in_float32(model))(x, target=1)
@@ -67,7 +67,7 @@ def test_mixed_float16_gradients_do_not_underflow():
     model = nets.build("mixed_float16")
     kernel = model.get_layer("head").kernel
     kernel.assign(1e-6 * kernel)
-    x = nets.images(3)
+    x = nets.normals(3)
     for method in ("grad_cam", "integrated_gradients"):
         maps = nets.quick(method, model)(x, target=1)
         expected = nets.quick(method, nets.in_float32(model))(x, target=1)
@@ -81,14 +81,14 @@ def two_types(body, head):
         layers.GlobalAveragePooling2D(dtype=body),
         layers.Dense(3, activation="softmax", dtype=head),
     ]
-    return nets.randomised(Sequential([Input((8, 10, 3)), *stack]))
+    return nets.randomise(Sequential([Input((8, 10, 3)), *stack]))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("types", [("float32", "float64"), ("float64", "float32")], ids="-".join)
 @pytest.mark.parametrize("method", explainers.names())
 def test_features_and_classes_of_different_types(method, types):
-    x = nets.images(2, (8, 10, 3))
+    x = nets.normals(2, (8, 10, 3))
     expected = nets.quick(method, two_types("float32", "float32"))(x, target=1)
     maps = nets.quick(method, two_types(*types))(x, target=1)
     np.testing.assert_allclose(maps, expected, atol=1e-4 * np.abs(expected).max())

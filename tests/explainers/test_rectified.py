@@ -9,8 +9,8 @@ import tensorflow as tf
 from keras import layers, ops
 
 import kerasxai
-from tests import truth
-from tests.truth import assert_same, images
+from tests.support import truth
+from tests.support.truth import assert_same, images
 
 SHAPE = (8, 10, 3)
 CLASSES = np.array([0, 3, 1])

@@ -9,8 +9,8 @@ import tensorflow as tf
 import kerasxai
 from kerasxai import explainers
 from kerasxai.explainers import GradCAM, IntegratedGradients
-from tests import nets
-from tests.truth import assert_same
+from tests.support import nets
+from tests.support.truth import assert_same
 
 ALL = explainers.names()
 LOGIT_ONLY = ["cam", "lrp", "relevance_cam", "b_lrp"]
@@ -71,13 +71,13 @@ def test_config_rebuilds_the_explainer(method, model):
 
 @pytest.mark.parametrize(
     "baseline",
-    [np.array([0.25, -1.0]), nets.images(1, seed=3)[0], ["blur", np.array([1.0, 2.0])], tf.constant([0.25, -1.0])],
+    [np.array([0.25, -1.0]), nets.normals(1, seed=3)[0], ["blur", np.array([1.0, 2.0])], tf.constant([0.25, -1.0])],
     ids=["per channel", "image", "list", "tensor"],
 )
 def test_config_keeps_the_baseline(baseline, model):
     explainer = IntegratedGradients(model, baseline=baseline, steps=3)
     config = json.loads(json.dumps(explainer.get_config()))
-    x = nets.images(2)
+    x = nets.normals(2)
     assert_same(explainers.from_config(config, model)(x), explainer(x), rtol=1e-5)
 
 
@@ -107,7 +107,7 @@ def test_register_makes_a_method_known(model):
 
     assert "peak_cam" in explainers.names()
     assert explainers.get("peak_cam") is PeakCAM and PeakCAM.name == "peak_cam"
-    assert kerasxai.explain(model, nets.images(2), method="peak_cam").shape == (2, 8, 8)
+    assert kerasxai.explain(model, nets.normals(2), method="peak_cam").shape == (2, 8, 8)
 
 
 def test_build_takes_whatever_describes_an_explainer(model):

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from kerasxai.explainers import RISE, streaming
 from tests.explainers.perturbed import CLASSES, SIZES, nets_of_both_ranks, probabilities, samples
-from tests.truth import assert_same, images, linear_model, logits_of
+from tests.support.truth import assert_same, images, linear_model, logits_of
 
 
 @pytest.fixture(scope="module")
@@ -173,7 +173,7 @@ def test_rise_stops_early_sample_by_sample():
 
 
 def test_rise_stops_running_the_model_once_all_samples_are_done():
-    from tests.counting import Counting
+    from tests.support.counting import Counting
 
     counting = Counting()
     model = keras.Sequential([keras.Input((8, 1)), counting, keras.layers.Flatten(), keras.layers.Dense(1)])

@@ -6,9 +6,9 @@ import pytest
 from keras import layers
 
 import kerasxai
-from tests import truth
 from tests.explainers.cam_formulas import FORMULAS, rectified
-from tests.truth import assert_same, conv_net, images
+from tests.support import truth
+from tests.support.truth import assert_same, conv_net, images
 
 CLASSES = np.array([0, 3, 1])
 ALL_CAMS = [*FORMULAS, "ablation_cam", "score_cam", "smooth_grad_cam_plus_plus"]

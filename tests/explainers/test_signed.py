@@ -7,11 +7,11 @@ from keras import Input, Sequential, layers
 
 from kerasxai import explainers
 from kerasxai.heatmap import is_signed, to_heatmap
-from tests import nets
+from tests.support import nets
 
 NAMES = explainers.names()
 CAMS = [name for name in NAMES if issubclass(explainers.get(name), explainers.CAM)]
-IMAGES = nets.images(8)
+IMAGES = nets.normals(8)
 OF_THE_DEFAULTS = [(name, {}) for name in NAMES]
 OF_OPTIONS = [
     *[(name, {"relu": relu}) for name in CAMS for relu in (True, False)],
@@ -31,7 +31,7 @@ OF_OPTIONS = [
 @pytest.fixture(scope="module")
 def classifier():
     layers_of_both_signs = [nets.conv("conv1"), nets.conv("conv2", filters=4, activation=None)]
-    return nets.randomised(Sequential([Input(nets.IMAGE), *layers_of_both_signs, *_head(3, "softmax")]))
+    return nets.randomise(Sequential([Input(nets.IMAGE), *layers_of_both_signs, *_head(3, "softmax")]))
 
 
 def _head(units, activation=None):
@@ -67,7 +67,7 @@ def test_rise_is_signed_where_the_score_is_no_probability(classifier):
         "a regression": (Sequential([Input(nets.IMAGE), nets.conv("conv"), *_head(1)]), None, True),
     }
     for name, (model, target, expected) in nets_and_targets.items():
-        explainer = nets.quick("rise", nets.randomised(model))
+        explainer = nets.quick("rise", nets.randomise(model))
         assert explainer.signed == expected, name
         of_maps, _ = least(explainer, IMAGES, [target])
         assert (of_maps < 0) <= expected, name

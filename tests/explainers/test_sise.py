@@ -9,8 +9,8 @@ from skimage.filters import threshold_otsu
 import kerasxai
 from kerasxai.explainers import SISE
 from kerasxai.explainers.sise import otsu
-from tests import nets, truth
-from tests.truth import assert_same, conv_net, images, predictions, randomise
+from tests.support import nets, truth
+from tests.support.truth import assert_same, conv_net, images, predictions, randomise
 
 LAYERS = ("early", "middle", "late")  # the ends of the three blocks of `conv_net`
 SIZES = {1: (24,), 2: (8, 10)}
@@ -90,7 +90,7 @@ def test_selections_differ(rank, models):
 
 
 def test_each_selected_feature_map_is_one_run():
-    from tests.counting import Counting
+    from tests.support.counting import Counting
 
     counting = Counting()
     model = keras.Sequential(
@@ -180,8 +180,8 @@ def test_several_outputs_and_a_target_the_blocks_do_not_reach():
     inputs = keras.Input((8, 8, 2))
     first = keras.layers.Conv2D(3, 3, activation="relu", name="conv")(inputs)
     outputs = [nets.head(first, name="kind"), keras.layers.Dense(1, name="raw")(keras.layers.Flatten()(inputs))]
-    model = nets.randomised(keras.Model(inputs, outputs))
-    x = nets.images(2)
+    model = nets.randomise(keras.Model(inputs, outputs))
+    x = nets.normals(2)
     alone = keras.Model(inputs, outputs[0])
     assert_same(SISE(model)(x, target=("kind", 1)), SISE(alone)(x, target=1))
     with pytest.raises(ValueError, match="no influence"):
@@ -214,7 +214,7 @@ def test_one_axis_is_two_with_a_height_of_one(models):
 def test_open_image_size():
     explainer = SISE(nets.build("free_size"))
     for size in ((8, 8), (6, 10)):
-        maps = explainer(nets.images(2, (*size, 2)))
+        maps = explainer(nets.normals(2, (*size, 2)))
         assert maps.shape == (2, *size) and maps.any()
 
 

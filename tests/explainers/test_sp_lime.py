@@ -6,7 +6,7 @@ import pytest
 import kerasxai
 from kerasxai.explainers import LIME, KernelSHAP, sp_lime
 from tests.explainers.segmented import SIGNALS, signal_net
-from tests.truth import images
+from tests.support.truth import images
 
 
 @pytest.fixture(scope="module")

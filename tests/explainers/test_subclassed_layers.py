@@ -13,8 +13,8 @@ import tensorflow as tf
 from keras import layers, ops
 
 import kerasxai
-from tests import truth
-from tests.truth import assert_same
+from tests.support import truth
+from tests.support.truth import assert_same
 
 CLASSES = np.array([0, 2, 1])
 X = truth.images(3, (8, 8, 2), seed=5) - np.float32(0.4)

@@ -12,9 +12,9 @@ from sklearn.linear_model import Ridge
 
 import kerasxai
 from kerasxai.explainers import LIME, KernelSHAP, sp_lime
-from tests import nets
 from tests.explainers.segmented import SIGNALS, signal_net
-from tests.truth import assert_same, conv_net, images, linear_model, reads
+from tests.support import nets
+from tests.support.truth import assert_same, conv_net, images, linear_model, reads
 
 SEGMENTS = 8
 

@@ -13,7 +13,7 @@ from keras import layers
 from lime import lime_base, lime_image
 
 from kerasxai.explainers import LIME, KernelSHAP
-from tests.truth import images
+from tests.support.truth import images
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning", "ignore::DeprecationWarning", "ignore::FutureWarning")
 

@@ -9,8 +9,8 @@ from scipy import sparse
 import kerasxai
 from kerasxai.explainers import XRAI, IntegratedGradients
 from kerasxai.explainers.regions import grow, segments
-from tests import nets, truth
-from tests.truth import assert_same, images
+from tests.support import nets, truth
+from tests.support.truth import assert_same, images
 
 SHAPE = (18, 26, 3)
 
@@ -198,7 +198,7 @@ def test_volumes_are_refused():
 
 
 def test_mixed_float16():
-    maps = kerasxai.explain(nets.build("mixed_float16"), nets.images(2), "xrai", steps=3, target=0)
+    maps = kerasxai.explain(nets.build("mixed_float16"), nets.normals(2), "xrai", steps=3, target=0)
     assert np.isfinite(maps).all() and maps.dtype == np.float32 and np.ptp(maps) > 0
 
 

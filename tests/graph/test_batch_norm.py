@@ -12,7 +12,7 @@ from kerasxai.graph import ModelGraph
 from kerasxai.graph.batch_norm import Folds, fold_parts, scale_and_shift
 from kerasxai.graph.linear_parts import linear_parts
 from kerasxai.graph.operations import is_scaling
-from tests.truth import assert_same, images, randomise
+from tests.support.truth import assert_same, images, randomise
 
 IMAGE, SERIES = (9, 10, 4), (12, 4)
 

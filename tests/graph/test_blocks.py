@@ -7,9 +7,9 @@ from keras import Input, Sequential, layers
 
 import kerasxai
 from kerasxai.graph import ModelGraph, block_ends
-from tests import nets
-from tests.nets import conv
-from tests.truth import conv_net
+from tests.support import nets
+from tests.support.nets import conv
+from tests.support.truth import conv_net
 
 
 def ends(model, **kwargs):

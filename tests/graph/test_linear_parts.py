@@ -6,7 +6,7 @@ import tensorflow as tf
 from keras import layers
 
 from kerasxai.graph.linear_parts import linear_parts
-from tests.truth import assert_same, images
+from tests.support.truth import assert_same, images
 
 SERIES, IMAGE, VOLUME = (9, 4), (6, 7, 4), (4, 5, 4, 2)
 LAYERS = {

@@ -11,10 +11,10 @@ from keras import Input, layers
 import kerasxai
 from kerasxai import explainers
 from kerasxai.evaluators.scoring import ScoredModel
-from tests import nets
-from tests.truth import assert_same
+from tests.support import nets
+from tests.support.truth import assert_same
 
-X = nets.images(4)
+X = nets.normals(4)
 LOGITS = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 LABELS = keras.losses.BinaryCrossentropy(from_logits=True)
 KINDS = ("functional", "subclassed", "unknown operation")
@@ -40,7 +40,7 @@ def net(units=3, loss=None, kind="functional"):
         inputs = Input(nets.IMAGE)
         x = layers.Dense(units)(layers.GlobalAveragePooling2D()(nets.conv("conv")(inputs)))
         model = keras.Model(inputs, x if kind == "functional" else 2.0 * x)
-    nets.randomised(model)
+    nets.randomise(model)
     kernel = next(layer for layer in model._flatten_layers() if isinstance(layer, layers.Dense)).kernel
     kernel.assign(5.0 * kernel)  # values that nobody takes for probabilities
     if loss is not None:
@@ -196,7 +196,7 @@ def test_what_is_predicted_is_explained_as_it_is_scored():
 
 
 def test_percentages_of_values_are_refused_and_other_metrics_use_them():
-    maps = nets.images(4)[..., 0]
+    maps = nets.normals(4)[..., 0]
     for model, target in ((net(loss="mse"), 2), (net(), 2)):
         with pytest.raises(ValueError, match=r"values of linear units.*from_logits"):
             kerasxai.evaluators.DropIncrease()(model, X, maps, target)
@@ -234,7 +234,7 @@ def test_mixed_heads_each_by_itself():
     inputs = Input(nets.IMAGE)
     pooled = layers.GlobalAveragePooling2D()(nets.conv("conv")(inputs))
     outputs = [layers.Dense(3, activation="softmax", name="kind")(pooled), layers.Dense(4, name="box")(pooled)]
-    model = nets.randomised(keras.Model(inputs, outputs))
+    model = nets.randomise(keras.Model(inputs, outputs))
     kind, box = (output.numpy() for output in model(X))
     for compiled in (False, True):
         if compiled:

@@ -9,7 +9,7 @@ import tensorflow as tf
 from keras import Input, layers
 
 from kerasxai.graph import ModelGraph, OpaqueModel
-from tests import nets
+from tests.support import nets
 
 
 @pytest.fixture(scope="module", params=nets.KINDS)
@@ -167,7 +167,7 @@ def test_only_the_needed_part_runs_in_prefix():
     graph = ModelGraph(model)
     head = graph.node("head").operation
     head.__dict__["call"] = lambda *args, **kwargs: pytest.fail("the prefix ran the head")
-    graph.prefix("stem")([tf.constant(nets.images())])
+    graph.prefix("stem")([tf.constant(nets.normals())])
 
 
 def test_overrides_stand_in_for_layers():
@@ -224,7 +224,7 @@ def test_a_nested_model_called_on_a_constant_is_one_node():
     image = keras.Input(inner.inputs[0].shape[1:])
     fixed = keras.ops.ones((1, *inner.inputs[1].shape[1:]))
     model = keras.Model(image, inner([image, fixed]))
-    x = nets.images(1)
+    x = nets.normals(1)
     (found,), _ = ModelGraph(model).run([x])
     np.testing.assert_array_equal(found, model(x))
 
@@ -302,7 +302,7 @@ def test_names_of_inputs():
 
 def test_names_of_outputs():
     graph = ModelGraph(nets.build("dict_outputs"))
-    x = nets.images()
+    x = nets.normals()
     outputs, _ = graph.run([x])
     expected = graph.model(x, training=False)
     assert set(graph.output_names) == {"zebra", "ant"}

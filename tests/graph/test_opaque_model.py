@@ -7,9 +7,9 @@ import tensorflow as tf
 from keras import layers
 
 import kerasxai
-from tests import nets, truth
 from tests.explainers.cam_formulas import FORMULAS, grad_cam, naive_score_cam, rectified
-from tests.truth import assert_same, conv_net, images
+from tests.support import nets, truth
+from tests.support.truth import assert_same, conv_net, images
 
 LAYERS = ["early", "middle", "late"]
 CLASSES = np.array([0, 3, 1])

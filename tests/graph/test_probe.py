@@ -7,7 +7,7 @@ import tensorflow as tf
 from keras import layers
 
 import kerasxai
-from tests import nets
+from tests.support import nets
 
 SIZE = (16, 20, 2)
 MOVES = {
@@ -60,13 +60,13 @@ def functional(move, *convolutions):
     x = inputs = keras.Input(SIZE)
     for layer in [Own(move), *rest(*convolutions), layers.Dense(2)]:
         x = layer(x)
-    return nets.randomised(keras.Model(inputs, x))
+    return nets.randomise(keras.Model(inputs, x))
 
 
 def subclassed(move, *convolutions):
     model = Subclassed(move, *rest(*convolutions), layers.Dense(2))
     model(data(1))
-    return nets.randomised(model)
+    return nets.randomise(model)
 
 
 def data(samples=2):

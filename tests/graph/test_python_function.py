@@ -7,9 +7,9 @@ import tensorflow as tf
 
 import kerasxai
 from kerasxai import explainers
-from tests import nets
+from tests.support import nets
 
-X = nets.images(5)
+X = nets.normals(5)
 METHODS = {"occlusion": {"window": 3, "stride": 2}, "rise": {"n_masks": 12}}
 KERNEL = np.random.default_rng(1).normal(size=(X[0].size, nets.CLASSES)) / 8
 
@@ -187,7 +187,7 @@ def test_a_mistake_that_comes_later_is_shown_as_it_is():
     with pytest.raises(KeyError, match="too many"):
         kerasxai.explain(mistaken, X, "occlusion", **METHODS["occlusion"])
     with pytest.raises(KeyError, match="too many"):
-        kerasxai.evaluate(mistaken, nets.images(7), "rise", "deletion", batch_size=7)
+        kerasxai.evaluate(mistaken, nets.normals(7), "rise", "deletion", batch_size=7)
 
 
 @pytest.mark.parametrize("method", ["occlusion", "rise", "lime", "kernel_shap"])

@@ -11,7 +11,7 @@ from keras import Input, layers, ops
 from kerasxai.explainers import Gradient
 from kerasxai.graph import Score, view
 from kerasxai.targets import TargetPlan, select
-from tests import nets
+from tests.support import nets
 
 
 def softmax(values):
@@ -32,7 +32,7 @@ def model_with(head, scale=1.0, **kwargs):
     """A net whose head is a function of the pooled features."""
     inputs = Input(nets.IMAGE, name="image")
     pooled = layers.GlobalAveragePooling2D(name="gap")(nets.conv("conv")(inputs))
-    model = nets.randomised(keras.Model(inputs, head(pooled), **kwargs))
+    model = nets.randomise(keras.Model(inputs, head(pooled), **kwargs))
     kernel = units_of(model).kernel
     kernel.assign(scale * kernel)
     return model
@@ -107,7 +107,7 @@ SOFTMAX_HEADS = {
 
 @pytest.mark.parametrize("head", SOFTMAX_HEADS)
 def test_softmax_heads(head):
-    x = nets.images()
+    x = nets.normals()
     model = model_with(SOFTMAX_HEADS[head])
     logits = true_logits(model, x)
     np.testing.assert_allclose(scored(model, "logit", x), logits, rtol=1e-5, atol=1e-6)
@@ -128,7 +128,7 @@ LINEAR_HEADS = {
 
 @pytest.mark.parametrize("head", LINEAR_HEADS)
 def test_linear_heads_get_a_softmax_for_the_probability(head):
-    x = nets.images()
+    x = nets.normals()
     model = model_with(LINEAR_HEADS[head], scale=10.0)
     logits = true_logits(model, x)
     np.testing.assert_allclose(scored(model, "logit", x), logits, rtol=1e-5, atol=1e-5)
@@ -144,7 +144,7 @@ SIGMOID_HEADS = {
 
 @pytest.mark.parametrize("head", SIGMOID_HEADS)
 def test_one_sigmoid_unit_has_two_classes(head):
-    x = nets.images(6)
+    x = nets.normals(6)
     model = model_with(lambda pooled: SIGMOID_HEADS[head](pooled, 1))
     logit = true_logits(model, x)[:, 0]
     logit_bias = units_of(model).bias
@@ -165,7 +165,7 @@ def test_one_sigmoid_unit_has_two_classes(head):
 
 @pytest.mark.parametrize("head", SIGMOID_HEADS)
 def test_multi_label_sigmoid(head):
-    x = nets.images()
+    x = nets.normals()
     model = model_with(lambda pooled: SIGMOID_HEADS[head](pooled, 3))
     logits = true_logits(model, x)
     np.testing.assert_allclose(scored(model, "logit", x), logits, rtol=1e-5, atol=1e-6)
@@ -175,7 +175,7 @@ def test_multi_label_sigmoid(head):
 
 @pytest.mark.parametrize("kind", ["logit", "probability"])
 def test_one_linear_unit_is_its_value(kind):
-    x = nets.images()
+    x = nets.normals()
     model = model_with(units(1))
     value = true_logits(model, x)[:, 0]
     for target in (None, 0):
@@ -184,7 +184,7 @@ def test_one_linear_unit_is_its_value(kind):
 
 @pytest.mark.parametrize("head", ["fused", "activation layer", "operation", "nested", "own layer", "then cast"])
 def test_saturated_softmax_keeps_its_gradient(head):
-    x = nets.images()
+    x = nets.normals()
     model = model_with(SOFTMAX_HEADS[head], scale=200.0)
     units_of(model).bias.assign([200.0, 0.0, -200.0])
     assert np.ptp(true_logits(model, x)) > 300.0
@@ -196,7 +196,7 @@ def test_saturated_softmax_keeps_its_gradient(head):
 
 def test_an_unknown_activation_of_the_last_layer_is_looked_at():
     """A function of the user's: a distribution is recognised by its rows."""
-    x = nets.images()
+    x = nets.normals()
     model = model_with(units(activation=lambda values: tf.nn.softmax(values)))
     logits = true_logits(model, x)
     np.testing.assert_allclose(scored(model, "probability", x), softmax(logits), rtol=1e-5)
@@ -205,13 +205,13 @@ def test_an_unknown_activation_of_the_last_layer_is_looked_at():
 
 
 def test_average_of_softmaxes_stays_a_distribution():
-    x = nets.images()
+    x = nets.normals()
     model = model_with(lambda p: layers.Average()([units(activation="softmax")(p), layers.Softmax()(p)]))
     np.testing.assert_allclose(scored(model, "probability", x), model(x), rtol=1e-6)
 
 
 def test_outputs_are_float32_or_float64():
-    x = nets.images()
+    x = nets.normals()
     assert scored(nets.build("mixed_float16"), "logit", x).dtype == np.float32
     with nets.dtype_policy("float64"):
         model = nets.build("sequential")
@@ -219,7 +219,7 @@ def test_outputs_are_float32_or_float64():
 
 
 def test_every_output_of_several_has_its_own_head():
-    x = nets.images()
+    x = nets.normals()
     model = nets.build("two_outputs")
     pooled = np.mean(model.get_layer("conv")(x), axis=(1, 2))
     expected = {}
@@ -253,8 +253,8 @@ class Subclassed(keras.Model):
 
 def subclassed(layer, final=None, scale=1.0):
     model = Subclassed(layer, final)
-    model(nets.images(1))
-    nets.randomised(model)
+    model(nets.normals(1))
+    nets.randomise(model)
     layer.kernel.assign(scale * layer.kernel)
     return model
 
@@ -263,7 +263,7 @@ def subclassed(layer, final=None, scale=1.0):
     "final", [None, layers.Softmax(), keras.activations.softmax], ids=["fused", "layer", "function"]
 )
 def test_subclassed_softmax_is_undone_exactly(final):
-    x = nets.images()
+    x = nets.normals()
     model = subclassed(units(activation="softmax" if final is None else None), final, scale=200.0)
     model.units.bias.assign([200.0, 0.0, -200.0])
     with warnings.catch_warnings():
@@ -276,7 +276,7 @@ def test_subclassed_softmax_is_undone_exactly(final):
 
 
 def test_subclassed_sigmoid_unit_has_two_classes():
-    x = nets.images()
+    x = nets.normals()
     model = subclassed(units(1, activation="sigmoid"))
     logit = true_logits(model, x)[:, 0]
     np.testing.assert_allclose(score_of(model, "logit", x, 0), -logit, rtol=1e-5, atol=1e-6)
@@ -284,7 +284,7 @@ def test_subclassed_sigmoid_unit_has_two_classes():
 
 
 def test_foreign_softmax_means_log_p_said_once():
-    x = nets.images()
+    x = nets.normals()
     model = subclassed(units(), tf.nn.softmax)
     explainer = Gradient(model, batch_size=2)
     with pytest.warns(UserWarning, match="log p") as caught:
@@ -303,11 +303,11 @@ def test_foreign_softmax_means_log_p_said_once():
 def test_log_p_of_a_vanished_probability_is_finite():
     model = subclassed(units(), tf.nn.softmax, scale=1000.0)
     with pytest.warns(UserWarning, match="log p"):
-        assert np.isfinite(scored(model, "logit", nets.images())).all()
+        assert np.isfinite(scored(model, "logit", nets.normals())).all()
 
 
 def test_subclassed_linear_head():
-    x = nets.images()
+    x = nets.normals()
     model = subclassed(units(), scale=10.0)
     logits = true_logits(model, x)
     np.testing.assert_allclose(scored(model, "logit", x), logits, rtol=1e-5, atol=1e-6)
@@ -315,7 +315,7 @@ def test_subclassed_linear_head():
 
 
 def test_a_function_of_tensors_is_a_model():
-    x = nets.images()
+    x = nets.normals()
     model = model_with(units(activation="softmax"))
     expected = softmax(true_logits(model, x))
     with pytest.warns(UserWarning, match="log p"):

@@ -7,7 +7,7 @@ from keras import Input, layers, ops
 
 from kerasxai.graph import ModelGraph
 from kerasxai.graph.signs import non_negative_tensors
-from tests import nets
+from tests.support import nets
 
 SHAPE = (6, 6, 4)
 

@@ -6,7 +6,7 @@ from keras import Input, Sequential, layers, ops
 
 import kerasxai
 from kerasxai.graph import ModelGraph, default_layer
-from tests import nets
+from tests.support import nets
 
 
 def default_of(model, output=0):
@@ -107,7 +107,7 @@ def test_parallel_ends_are_listed():
     model = parallel()
     with pytest.raises(ValueError, match=r"parallel branches of the model end in (left, right|right, left)\. Name one"):
         default_of(model)
-    maps = kerasxai.explain(model, nets.images(2), method="grad_cam", layer="right")
+    maps = kerasxai.explain(model, nets.normals(2), method="grad_cam", layer="right")
     assert maps.shape == (2, 8, 8)
 
 

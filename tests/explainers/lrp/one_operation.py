@@ -10,7 +10,7 @@ from keras import Input, layers
 
 from kerasxai import lrp
 from kerasxai.explainers import LRP
-from tests import nets
+from tests.support import nets
 
 SHAPE = (4, 6, 4)
 ZERO = lrp.Zero()
@@ -28,8 +28,8 @@ def net_of(build, count=1):
     made = build(*inputs)
     units = layers.Dense(2, name="head")(layers.Flatten(name="flat")(made))
     given = inputs if count > 1 else inputs[0]
-    model = nets.randomised(keras.Model(given, units), seed=5)
-    return model, keras.Model(given, made), [nets.images(3, SHAPE, seed=index) for index in range(count)]
+    model = nets.randomise(keras.Model(given, units), seed=5)
+    return model, keras.Model(given, made), [nets.normals(3, SHAPE, seed=index) for index in range(count)]
 
 
 def through(build, count=1, rules=None, **options):

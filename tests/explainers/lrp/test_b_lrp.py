@@ -8,11 +8,11 @@ from keras import Input, Sequential, layers
 
 import kerasxai
 from kerasxai.explainers import LRP, BayesianLRP
-from tests import nets
-from tests.truth import assert_same, noisy
+from tests.support import nets
+from tests.support.truth import assert_same, noisy
 
 IMAGE, UNITS = (6, 5, 2), 4
-X = nets.images(3, IMAGE)
+X = nets.normals(3, IMAGE)
 DRAWS, SEED = 7, 3
 
 
@@ -33,7 +33,7 @@ def net(*dropouts):
             layers.Dense(3, activation="softmax", name="head"),
         ]
     )
-    return nets.randomised(model)
+    return nets.randomise(model)
 
 
 def of_draws(model, masks, rules="zero", percentiles=(5, 25, 50, 75, 95)):
@@ -73,7 +73,7 @@ def test_two_layers_draw_apart():
 def test_whole_channels_are_dropped(layer):
     """By the layer, or by a noise shape."""
     options = {"noise_shape": (None, 1, 1, UNITS)} if layer is layers.Dropout else {}
-    model = nets.randomised(
+    model = nets.randomise(
         Sequential(
             [
                 Input(IMAGE),

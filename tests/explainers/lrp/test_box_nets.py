@@ -8,7 +8,7 @@ from keras import layers
 import kerasxai
 from kerasxai import lrp
 from tests.explainers.lrp import dense_twin
-from tests.truth import images, randomise
+from tests.support.truth import images, randomise
 
 LOW, HIGH = -0.25, 1.5
 

@@ -10,7 +10,7 @@ from keras import Input, Sequential, layers
 import kerasxai
 from kerasxai import lrp
 from kerasxai.explainers.lrp.ledger import LOSSES
-from tests.truth import images, randomise
+from tests.support.truth import images, randomise
 
 IMAGE, SERIES = (12, 12, 3), (24, 2)
 

@@ -8,7 +8,7 @@ from keras import layers
 import kerasxai
 from kerasxai import lrp
 from tests.explainers.lrp import dense_twin
-from tests.truth import images, randomise
+from tests.support.truth import images, randomise
 
 IMAGE = (5, 6, 3)
 LOW, HIGH = np.array([-1.0, -2.0, -0.5]), np.array([1.0, 2.0, 3.0])

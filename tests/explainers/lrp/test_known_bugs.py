@@ -7,10 +7,10 @@ from keras import Input, Sequential, layers
 
 from kerasxai import lrp
 from kerasxai.explainers import LRP
-from tests import nets
-from tests.truth import assert_same
+from tests.support import nets
+from tests.support.truth import assert_same
 
-X = nets.images(3)
+X = nets.normals(3)
 
 
 def test_alpha_beta_with_a_bias():
@@ -29,7 +29,7 @@ def test_a_relu_is_a_relu_however_it_is_written(rules):
     rest = [layers.Flatten(), layers.Dense(3)]
     written = [net(layers.ReLU()), net(layers.Activation("relu")), net(layers.Activation(keras.ops.relu))]
     written.append(Sequential([Input(nets.IMAGE), nets.conv("conv"), *rest]))
-    nets.randomised(written[0])
+    nets.randomise(written[0])
     maps = []
     for model in written:
         model.set_weights(written[0].get_weights())
@@ -42,7 +42,7 @@ def test_a_relu_is_a_relu_however_it_is_written(rules):
 def test_a_depthwise_convolution_is_a_convolution_of_many_zeros():
     depthwise = Sequential([Input(nets.IMAGE), layers.DepthwiseConv2D(3), layers.Flatten(), layers.Dense(3)])
     full = Sequential([Input(nets.IMAGE), layers.Conv2D(2, 3), layers.Flatten(), layers.Dense(3)])
-    kernel, bias, *rest = nets.randomised(depthwise).get_weights()
+    kernel, bias, *rest = nets.randomise(depthwise).get_weights()
     wide = np.zeros((3, 3, 2, 2))
     wide[:, :, [0, 1], [0, 1]] = kernel[..., 0]
     full.set_weights([wide, bias, *rest])

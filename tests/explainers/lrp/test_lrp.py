@@ -12,10 +12,10 @@ import kerasxai
 from kerasxai import lrp
 from kerasxai.explainers import LRP
 from kerasxai.targets import of_logits
-from tests import nets
-from tests.truth import assert_same
+from tests.support import nets
+from tests.support.truth import assert_same
 
-X = nets.images(3)
+X = nets.normals(3)
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +67,7 @@ def test_contrast_starts_against_the_other_classes(start, model):
 
 
 def test_contrast_needs_classes(model):
-    one_unit = nets.randomised(Sequential([Input(nets.IMAGE), layers.Flatten(), layers.Dense(1)]))
+    one_unit = nets.randomise(Sequential([Input(nets.IMAGE), layers.Flatten(), layers.Dense(1)]))
     for explainer, target in ((LRP(one_unit, contrast="others"), None), (LRP(model, contrast="others"), first_unit)):
         with pytest.raises(ValueError, match=r'contrast="others" needs a class target.*Received: output'):
             explainer(X, target=target)
@@ -81,7 +81,7 @@ def first_unit(logits):
 def test_a_function_of_probabilities_is_refused(model):
     with pytest.raises(ValueError, match=r"starts before a final softmax.*reads the softmax 'head'.*of_logits"):
         LRP(model)(X, target=lambda outputs: outputs[:, 0])
-    linear = nets.randomised(Sequential([Input(nets.IMAGE), layers.Flatten(), layers.Dense(2)]))
+    linear = nets.randomise(Sequential([Input(nets.IMAGE), layers.Flatten(), layers.Dense(2)]))
     assert_same(LRP(linear)(X, target=lambda outputs: outputs[:, 1]), LRP(linear)(X, target=1))
 
 
@@ -107,7 +107,7 @@ def test_several_targets_share_one_forward_pass():
         def call(self, x):
             return tf.ensure_shape(tf.numpy_function(lambda x: runs.append(1) or x, [x], x.dtype), x.shape)
 
-    model = nets.randomised(
+    model = nets.randomise(
         Sequential([Input(nets.IMAGE), Counting(name="counting"), nets.conv("conv"), layers.Flatten(), layers.Dense(3)])
     )
     explainer = LRP(model, rules={"counting": "pass"}, extends="epsilon")
@@ -130,7 +130,7 @@ def test_targets(model):
 
 def test_one_sigmoid_unit():
     net = Sequential([Input(nets.IMAGE), nets.conv("conv"), layers.Flatten(), layers.Dense(1, activation="sigmoid")])
-    explainer = LRP(nets.randomised(net))
+    explainer = LRP(nets.randomise(net))
     for_it, against = explainer(X, target=1), explainer(X, target=0)
     assert_same(for_it, -against)
     logit = unsoftened(net)(X).numpy()
@@ -300,7 +300,7 @@ def test_mixed_float16(rules):
 @pytest.mark.parametrize("rules", ["epsilon_gamma_box", "gamma_epsilon_zero", lrp.Epsilon(0.25, relative=True)])
 def test_batches_do_not_matter(rules, model):
     """These rules look at a whole sample, and at no other."""
-    x = nets.images(5)
+    x = nets.normals(5)
     together = LRP(model, rules=rules)(x, target=1)
     assert_same(LRP(model, rules=rules, batch_size=2)(x, target=1), together)
     x[1:] *= 100
@@ -313,7 +313,7 @@ def test_weights_are_read_by_reference():
     model = nets.build("trained")
     explainer = LRP(model)
     before = explainer(X, target=1)
-    model.fit(nets.images(16), np.arange(16) % 3, epochs=3, verbose=0)
+    model.fit(nets.normals(16), np.arange(16) % 3, epochs=3, verbose=0)
     after = explainer(X, target=1)
     assert not np.allclose(before, after)
     assert_same(after, LRP(model)(X, target=1))

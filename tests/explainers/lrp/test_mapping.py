@@ -11,7 +11,7 @@ from keras import Input, Sequential, layers
 import kerasxai
 from kerasxai import lrp
 from kerasxai.explainers import LRP
-from tests import nets
+from tests.support import nets
 
 ZERO, EPSILON, Z_PLUS, GAMMA, FLAT = lrp.Zero(), lrp.Epsilon(), lrp.ZPlus(), lrp.Gamma(), lrp.Flat()
 
@@ -43,7 +43,7 @@ def net():
     x = layers.MaxPooling2D(2, name="pool")(x)
     x = layers.Dense(5, activation="relu", name="per_position")(x)
     x = layers.GlobalAveragePooling2D(name="gap")(x)
-    return nets.randomised(keras.Model(inputs, layers.Dense(3, activation="softmax", name="head")(x)))
+    return nets.randomise(keras.Model(inputs, layers.Dense(3, activation="softmax", name="head")(x)))
 
 
 PATHS = ["block1_conv1", "block1_depthwise", "shared", "inner/deep", "shared#2", "block2_separable", "block2_up"]
@@ -243,7 +243,7 @@ def test_treatments_by_path_and_class(net):
     treatments = {node.path: step.treatment for node, step in explainer.plan.steps.items()}
     assert treatments["block1_relu"] is nothing
     assert (treatments["pool"].name, treatments["gap"].name) == ("proportional", "gradient")
-    assert not explainer(nets.images(2)).any(), "what the ReLU was given came through"
+    assert not explainer(nets.normals(2)).any(), "what the ReLU was given came through"
 
 
 def test_a_rule_on_a_node_that_is_not_linear(net):
@@ -337,7 +337,7 @@ def test_config_round_trip(case, net):
 
 
 def test_a_ledger_does_not_warn_of_a_preset_s_keys():
-    model = nets.randomised(Sequential([Input((4,)), layers.Dense(3, name="head")]))
+    model = nets.randomise(Sequential([Input((4,)), layers.Dense(3, name="head")]))
     explainer = LRP(model, rules={"head": ZERO}, extends="epsilon_plus")
     with warnings.catch_warnings():
         warnings.simplefilter("error")

@@ -6,7 +6,7 @@ import pytest
 from keras import layers
 
 import kerasxai
-from tests.truth import images, randomise
+from tests.support.truth import images, randomise
 
 TYPES = [  # of the input, of the layers, of one layer among them
     ("float64", "float64", "float64"),

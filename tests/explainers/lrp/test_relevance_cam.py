@@ -6,8 +6,8 @@ import pytest
 import kerasxai
 from kerasxai import lrp
 from kerasxai.explainers import LRP, RelevanceCAM
-from tests import nets
-from tests.truth import activations, assert_same, conv_net, images, resized
+from tests.support import nets
+from tests.support.truth import activations, assert_same, conv_net, images, resized
 
 SIZE = (8, 10)
 X = images(3, (*SIZE, 3))
@@ -48,9 +48,9 @@ def test_several_layers_are_one_walk(model):
 
 def test_without_other_classes_nothing_is_held_against():
     """One unit, and a target that is a function, have none."""
-    single = nets.randomised(nets.sequential())
+    single = nets.randomise(nets.sequential())
     function = RelevanceCAM(single, layer="conv2", upsample=False, relu=False)
-    x = nets.images(3)
+    x = nets.normals(3)
     plain = LRP(single, "alpha1_beta0", relevance_at="conv2", start="one")(x, target=0).sum(axis=(1, 2), keepdims=True)
     expected = (plain * activations(single, "conv2", x)).sum(axis=-1)
     assert_same(function(x, target=kerasxai.of_logits(lambda logits: logits[:, 0])), expected)
@@ -62,7 +62,7 @@ def test_without_other_classes_nothing_is_held_against():
 
 def test_relevance_in_a_branch():
     model = nets.build("residual")
-    x = nets.images(3)
+    x = nets.normals(3)
     cam = RelevanceCAM(model, rules=lrp.Epsilon(), layer="branch1", upsample=False, relu=False)
     relevance = LRP(model, rules="epsilon", relevance_at="branch1", start="one", contrast="others")
     weights = relevance(x, target=1).sum(axis=(1, 2), keepdims=True)
@@ -71,6 +71,6 @@ def test_relevance_in_a_branch():
 
 def test_the_layer_may_differ_by_output():
     model = nets.build("two_outputs")
-    x = nets.images(3)
+    x = nets.normals(3)
     for target in (("kind", 1), ("tags", 0)):
         assert RelevanceCAM(model, relu=False)(x, target=target).shape == (3, 8, 8)

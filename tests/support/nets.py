@@ -8,19 +8,10 @@ import numpy as np
 from keras import Input, Sequential, layers, ops
 
 from kerasxai import explainers
+from tests.support.truth import randomise
 
 IMAGE = (8, 8, 2)
 CLASSES = 3
-
-
-def randomised(model, seed=0):
-    """The model with every weight drawn anew."""
-    draws = np.random.default_rng(seed)
-    for variable in model.weights:
-        positive = variable.name in ("gamma", "moving_variance")
-        values = draws.uniform(0.5, 1.5, variable.shape) if positive else 0.5 * draws.normal(size=variable.shape)
-        variable.assign(values)
-    return model
 
 
 def inputs_for(model, samples=4, seed=0):
@@ -37,8 +28,8 @@ def inputs_for(model, samples=4, seed=0):
     return keras.tree.map_structure(values, structure)
 
 
-def images(samples=4, shape=IMAGE, seed=0):
-    """Random float32 images `(samples, *shape)`."""
+def normals(samples=4, shape=IMAGE, seed=0):
+    """Random float32 images `(samples, *shape)` of both signs, standard normal."""
     return np.random.default_rng(seed).normal(size=(samples, *shape)).astype("float32")
 
 
@@ -107,7 +98,7 @@ def sequential():
 
 def sequential_without_input():
     model = Sequential(sequential().layers, name="without_input")
-    model(images(1))
+    model(normals(1))
     return model
 
 
@@ -236,8 +227,8 @@ def trained():
         ],
         name="trained",
     )
-    randomised(model).compile("sgd", "sparse_categorical_crossentropy", jit_compile=False)
-    model.fit(images(16), np.arange(16) % CLASSES, epochs=2, batch_size=8, verbose=0)
+    randomise(model).compile("sgd", "sparse_categorical_crossentropy", jit_compile=False)
+    model.fit(normals(16), np.arange(16) % CLASSES, epochs=2, batch_size=8, verbose=0)
     return model
 
 
@@ -319,7 +310,7 @@ KINDS = {
 def build(kind):
     """A model of `KINDS` with random weights (the trained one keeps its own)."""
     model = KINDS[kind]()
-    return model if kind == "trained" else randomised(model)
+    return model if kind == "trained" else randomise(model)
 
 
 def in_float32(model):
@@ -391,7 +382,7 @@ def quick_options(method, model):
     options.update(QUICK.get(method, {}))
     if "background" in names:
         tells = hasattr(model, "inputs")
-        options["background"] = inputs_for(model, samples=5, seed=9) if tells else images(5, seed=9)
+        options["background"] = inputs_for(model, samples=5, seed=9) if tells else normals(5, seed=9)
     return options
 
 
