@@ -139,6 +139,7 @@ def test_every_family_sees_the_change(change, method):
     check_change_is_seen(*CHANGES[change], method)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::UserWarning")
 @pytest.mark.parametrize("change", [name for name in CHANGES if name not in ("adapt", "activation", "pop")])
 def test_every_change_is_seen(change):
@@ -334,6 +335,7 @@ def targets():
     yield kerasxai.of_logits(lambda outputs: outputs[:, inner[0]]), lambda: inner.__setitem__(0, 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", range(4))
 def test_a_target_whose_closure_changed_is_another_one(number):
     target, change = list(targets())[number]

@@ -196,6 +196,7 @@ def test_a_loop_that_ends_early_is_done(often):
     assert list(dict.fromkeys(slowly.shares)) == pytest.approx([0.0, 0.005, 0.5, 1.0])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["rise", "smooth_grad", "score_cam", "grad_cam"])
 def test_the_bar_goes_up_to_the_end_and_no_further(method, model, often):
     drawn = []

@@ -66,7 +66,7 @@ QUIET = {
 }
 
 
-@pytest.mark.sweep
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [1, 12])
 @pytest.mark.parametrize("kind", QUIET)
 def test_nothing_is_said_without_evidence(kind, count, digits):

@@ -163,7 +163,7 @@ def _renamed(head):
     return nets.randomise(keras.Model(inputs, head(layers.GlobalAveragePooling2D()(nets.conv("conv")(inputs)))))
 
 
-@pytest.mark.sweep
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [*nets.KINDS, *OTHERS])
 @pytest.mark.parametrize("score", ["logit", "probability"])
 def test_a_function_gets_what_the_model_returns(kind, score):

@@ -160,6 +160,7 @@ def test_a_grid_of_evaluators_leaves_the_model_as_it_was(model):
     assert_untouched(model, before)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cls", ["DropIncrease", "AOPC", "DeletionInsertion", "ExplanationDrift"])
 def test_callbacks_leave_the_model_as_it_was(cls, models):
     model = models["functional"]
@@ -195,6 +196,7 @@ def failing(outputs):
     raise RuntimeError("the user's own mistake")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", sorted(set(DIFFERENT) - {"cam", "eigen_cam"}))
 def test_a_failure_on_the_way_leaves_the_model_as_it_was(method, models):
     for kind in ("functional", "subclassed"):

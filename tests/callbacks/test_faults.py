@@ -76,6 +76,7 @@ REFUSED = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", REFUSED)
 def test_refused_before_the_first_batch(case):
     make, message = REFUSED[case]
@@ -172,6 +173,7 @@ def test_drift_compares_with_the_last_epoch_that_has_maps():
     assert history["val_failing_cosine_to_previous"][-1] == history["val_failing_cosine_to_first"][-1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [DropIncrease, ExplanationDrift, Heatmaps])
 def test_ctrl_c_ends_the_training(kind, tmp_path):
     model = training.fresh()

@@ -124,6 +124,7 @@ class AllPositive(kerasxai.explainers.Explainer):
         return 1.0 + tf.abs(inputs[0][..., 0])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("signed", [True, False])
 def test_the_colours_are_those_of_the_method(signed, tmp_path, monkeypatch):
     drawn, png = [], heatmaps._png

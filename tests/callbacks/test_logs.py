@@ -20,6 +20,7 @@ def test_history_holds_plain_floats():
         assert len(history[name]) == 2 and all(type(value) is float for value in history[name])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("target", ["predicted", "true", 1, np.arange(6) % 3, lambda outputs: outputs[:, 0]])
 def test_values_are_those_of_the_evaluator_by_hand(target):
     model = training.fresh()

@@ -17,6 +17,7 @@ def test_weights_optimizer_and_losses_are_bit_identical(runs):
     assert runs["with"]["losses"] == runs["without"]["losses"]
 
 
+@pytest.mark.slow
 def test_random_numbers_are_left_where_they_were(runs):
     assert runs["with"]["draws"] == runs["without"]["draws"]
 

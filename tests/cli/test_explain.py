@@ -145,6 +145,7 @@ def test_target_by_name_or_number(target, tmp_path, image_model, pictures):
     np.testing.assert_allclose(found, kerasxai.explain(image_model, x, "gradient", target=1), rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["csv", "csv with header", "npy", "npz"])
 def test_signals(kind, tmp_path, signal_model):
     x = np.random.default_rng(0).normal(size=(3, 12)).astype("float32")
@@ -221,6 +222,7 @@ BAD = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", BAD)
 def test_bad_command_line(case, tmp_path, monkeypatch, image_model, signal_model, pictures, capsys):
     arguments, message = BAD[case]

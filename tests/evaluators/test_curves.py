@@ -124,6 +124,7 @@ def test_aopc_with_regions_cut_at_the_border(order, how, draws, size):
     np.testing.assert_allclose(found["fraction"], np.arange(len(units) + 1) / len(units))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("steps, last", [(3, 3), (50, 4)])
 def test_steps_limit_the_regions(steps, last):
     units = patches((6, 7), 4)

@@ -30,6 +30,7 @@ class Subclassed(keras.Model):
         return self.out(self.pool(self.conv(x)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["gradient", "grad_cam", "lrp", "full_grad", "score_cam", "smooth_grad"])
 def test_maps_under_other_weights_are_those_of_a_model_that_has_them(method):
     model, x = norm_net(), nets.normals(3)

@@ -71,6 +71,7 @@ def test_a_batch_is_its_samples_one_by_one(explainer):
     assert_same(together, np.concatenate(alone), rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_batch_mates_do_not_matter(explainer):
     x = nets.normals(3)
     strange = np.stack([x[0], 1000.0 * x[1], np.zeros_like(x[2])])
@@ -198,6 +199,7 @@ def test_a_subclassed_model_is_explained_like_its_functional_twin(method, model,
     assert_same(explainers.get(method)(twin, **nets.quick_options(method, model))(x), shared(method)(x), rtol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", [*COMPOSED, "ablation_cam", "full_grad", "grad_cam", "integrated_gradients", "sise"])
 def test_an_unknown_head_is_looked_at_by_every_part_of_a_method(method, model, shared):
     head = model.layers[-1]
@@ -224,6 +226,7 @@ class OwnSoftmax(layers.Layer):
 TWO_INPUTS = ["gradient", "gradient_x_input", "integrated_gradients", "smooth_grad", "lrp", "deep_lift", "b_lrp"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", TWO_INPUTS)
 def test_attributions_come_as_the_inputs_do(method):
     model = nets.build("two_inputs")

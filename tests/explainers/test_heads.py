@@ -120,6 +120,7 @@ def test_every_method_explains_the_same_score_or_refuses(head, method):
         assert np.abs(explainer.completeness_residual(X, maps, target=1)).max() < 1e-4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("head", IN_REACH)
 def test_deep_lift_shares_out_the_logit(head):
     model = net(HEADS[head])
@@ -128,6 +129,7 @@ def test_deep_lift_shares_out_the_logit(head):
     assert_same(maps.sum(axis=(1, 2, 3)), logits(X)[:, 2] - logits(0 * X)[:, 2], rtol=1e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("head", HEADS)
 def test_deep_lift_shares_out_the_probability(head):
     model = net(HEADS[head])

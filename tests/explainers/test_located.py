@@ -138,6 +138,7 @@ def test_one_step_of_a_signal_is_located(method, signal_model):
     assert places(maps) == [(STEP,)] * 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", [name for name in POSITIONWISE if name != "full_grad"])
 def test_nothing_else_is_marked(method, image_model):
     """What the score does not read has the value 0."""

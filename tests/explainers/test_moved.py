@@ -103,6 +103,7 @@ def test_every_method_locates_a_pixel_behind_several_moves(method):
         assert located(model, bright((24, 22, 2), *position), method) == position
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", METHODS)
 def test_every_method_locates_a_step_of_a_cropped_signal(method):
     model = reads_channel_0((40, 2), layers.Cropping1D((15, 4)), copies(1), lambda x: x[:, ::-1], copies(1))

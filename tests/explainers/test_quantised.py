@@ -143,6 +143,7 @@ def with_lora():
 LOOKING_AT_LAYERS = ["cam", "ablation_cam", "deep_lift", "full_grad", "guided_backprop", "deconvnet", "lrp"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["gradient", "grad_cam", *LOOKING_AT_LAYERS])
 def test_lora_is_explained_like_its_sum(method):
     found, expected = (kerasxai.explain(one, X, method=method, target=CLASSES) for one in with_lora())

@@ -118,6 +118,7 @@ def test_rise_converges_to_the_expectation_as_one_over_the_root_of_masks(linear_
     assert errors[-1] < 0.15 * spread
 
 
+@pytest.mark.slow
 def test_the_error_told_is_the_true_one(linear_errors):
     for true, told in linear_errors[0].values():
         assert abs(told / true - 1) < 0.35

@@ -97,6 +97,7 @@ def test_blur_baseline_in_one_dimension_equals_two_of_height_one(signal_models):
     assert_same(flat, tall[:, 0], rtol=1e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["grad_cam", "score_cam", "ablation_cam", "guided_grad_cam", "full_grad"])
 def test_nested_equals_flat(method):
     """The layers up to `late` inside a model of their own; its path is the layer's name with the model's before it."""

@@ -64,7 +64,7 @@ SELECTIONS = {
 }
 
 
-@pytest.mark.sweep
+@pytest.mark.slow
 @pytest.mark.parametrize("mu", SELECTIONS)
 @pytest.mark.parametrize("rank", [1, 2])
 def test_the_definition(rank, mu, models):

@@ -163,6 +163,7 @@ def explained(kind, method, **options):
     return kerasxai.explain(model(kind), X, method=method, target=CLASSES, **options)
 
 
+@pytest.mark.slow
 @ALL
 def test_ablation_cam_is_the_loop_over_channels(kind):
     features, run = features_of(kind), tail(kind)
@@ -191,6 +192,7 @@ def test_cam_adds_up_to_the_logit_or_refuses(kind):
     assert_same(maps.mean(axis=(1, 2)) + bias, net(X).numpy()[np.arange(3), CLASSES])
 
 
+@pytest.mark.slow
 @ALL
 def test_gradients_are_those_of_the_model(kind):
     expected = input_gradient(kind, tail(kind))
@@ -205,6 +207,7 @@ def input_gradient(kind, run):
     return tape.gradient(score, x).numpy()
 
 
+@pytest.mark.slow
 @LOGITS
 def test_deep_lift_accounts_for_the_difference_to_the_baseline(kind):
     at = [tf.gather(model(kind)(x), CLASSES, batch_dims=1).numpy() for x in (X, np.zeros_like(X))]
@@ -212,6 +215,7 @@ def test_deep_lift_accounts_for_the_difference_to_the_baseline(kind):
     np.testing.assert_allclose(maps.sum(axis=(1, 2, 3)), at[0] - at[1], rtol=2e-3, atol=2e-3 * np.abs(at[0]).max())
 
 
+@pytest.mark.slow
 @LOGITS
 @pytest.mark.filterwarnings("ignore:FullGrad leaves out")
 def test_full_grad_has_the_terms_of_the_biases_it_knows(kind):
@@ -237,7 +241,7 @@ def test_full_grad_says_whose_biases_it_leaves_out(kind):
         kerasxai.explainers.FullGrad(model(kind))
 
 
-@pytest.mark.sweep
+@pytest.mark.slow
 @ALL
 @pytest.mark.parametrize("method", ["guided_backprop", "deconvnet"])
 def test_rectified_gradients_are_made_by_hand_or_refused(kind, method):

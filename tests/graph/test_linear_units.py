@@ -211,6 +211,7 @@ def test_percentages_of_values_are_refused_and_other_metrics_use_them():
     assert np.isfinite(drop["drop_rate"]).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_model_compiled_after_the_explainer_was_called_is_read_anew(kind):
     model = net(kind=kind)

@@ -65,7 +65,7 @@ NOT_IN_H5 = (
 )
 
 
-@pytest.mark.sweep
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "suffix"),
     [(kind, ".keras") for kind in nets.KINDS] + [(kind, ".h5") for kind in nets.KINDS if kind not in NOT_IN_H5],

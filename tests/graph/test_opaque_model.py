@@ -41,6 +41,7 @@ def subclassed(model, x):
 # Captured layers ------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", [*FORMULAS, "score_cam"])
 def test_captured_layers_of_a_subclassed_model(method, subclassed, model, x, pieces):
     """The default layer, found by running the model, and a named one."""
@@ -103,6 +104,7 @@ def test_second_call_of_a_layer_has_a_map_of_its_own(x):
 # Gradients ------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["gradient", "integrated_gradients", "expected_gradients", "var_grad"])
 def test_a_subclassed_model_has_the_same_attributions(method, subclassed, model, x):
     names = kerasxai.explainers.get(method).option_names()

@@ -73,7 +73,7 @@ def data(samples=2):
     return np.random.default_rng(0).uniform(0, 1, (samples, *SIZE)).astype("float32")
 
 
-@pytest.mark.sweep
+@pytest.mark.slow
 @pytest.mark.parametrize("move", MOVES)
 @pytest.mark.parametrize("build", [functional, subclassed])
 def test_a_move_that_no_graph_shows_is_refused(build, move):

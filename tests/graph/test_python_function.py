@@ -59,7 +59,7 @@ def test_a_numpy_function_is_explained_like_its_keras_twin(method, batch_size):
     assert explainer(X[:1]).shape == (1, 8, 8)
 
 
-@pytest.mark.sweep
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "form",
     [
@@ -190,6 +190,7 @@ def test_a_mistake_that_comes_later_is_shown_as_it_is():
         kerasxai.evaluate(mistaken, nets.normals(7), "rise", "deletion", batch_size=7)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["occlusion", "rise", "lime", "kernel_shap"])
 def test_a_function_that_works_in_place_changes_only_what_it_is_given(method):
     def in_place(x):

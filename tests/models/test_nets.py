@@ -181,6 +181,7 @@ def test_explained_and_saved(build, tmp_path, shallow):
     np.testing.assert_array_equal(loaded(x, training=False), model(x, training=False))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("build", sorted(SMALL))
 def test_class_scores(build, shallow):
     options = {**SMALL[build], "classifier_activation": None, "name": "mine"}
@@ -239,6 +240,7 @@ SMALLEST = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "build, smallest, options",
     [(build, side, {}) for build, side in SMALLEST.items()]

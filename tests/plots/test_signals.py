@@ -93,6 +93,7 @@ def test_broken_signal_is_drawn():
     assert np.isnan(figure.axes[0].lines[0].get_ydata()[4])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("factor", "columns"), [(1.0, 1), (1e-5, 2), (1e-5, 3), (12345.0, 3)])
 def test_numbers_and_labels_do_not_overlap(factor, columns):
     draws = np.random.default_rng(0)

@@ -64,7 +64,7 @@ NETS = {
 LINEAR = (layers.Dense, layers.Conv1D, layers.Conv2D)
 
 
-@pytest.mark.sweep
+@pytest.mark.slow
 @pytest.mark.parametrize("rules", ["epsilon_gamma_box", "box_then_zero"])
 @pytest.mark.parametrize("name", NETS)
 def test_nets_with_the_box_first(name, rules):

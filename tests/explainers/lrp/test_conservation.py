@@ -103,7 +103,7 @@ FIRST = (lrp.WSquare(), lrp.Flat(), lrp.ZBox(-1.0, 1.5))
 LINEAR_IN_A_ROW = ("densenet", "mobilenet")
 
 
-@pytest.mark.sweep
+@pytest.mark.slow
 @pytest.mark.parametrize("rule", EVERYWHERE, ids=repr)
 @pytest.mark.parametrize("style", STYLES)
 def test_input_sums_to_the_logit(style, rule):

@@ -288,6 +288,7 @@ def test_saved_models(kind, ending, tmp_path):
     assert_same(LRP(loaded)(X, target=1), LRP(model)(X, target=1))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rules", ["epsilon_alpha2_beta1_flat", "epsilon_gamma_box", "gamma_epsilon_zero"])
 def test_mixed_float16(rules):
     model = nets.build("mixed_float16")

@@ -44,6 +44,7 @@ MOVES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", MOVES)
 def test_moves(name):
     xs, _, part, check = through(MOVES[name])
@@ -103,6 +104,7 @@ SUMS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SUMS)
 def test_sums(name):
     xs, made, part, check = through(SUMS[name])
@@ -173,6 +175,7 @@ PASSING = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PASSING)
 def test_passed_on(name):
     check = through(PASSING[name])[-1]
@@ -260,6 +263,7 @@ COPIED = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", COPIED)
 def test_several_targets_are_one_by_one(name):
     build, options = COPIED[name]

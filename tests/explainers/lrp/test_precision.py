@@ -47,7 +47,7 @@ def explained(model, method):
     return kerasxai.explainers.get(name)(model, **options)(x, target=np.array([0, 2, 1]))
 
 
-@pytest.mark.sweep
+@pytest.mark.slow
 @pytest.mark.parametrize("types", TYPES, ids="-".join)
 @pytest.mark.parametrize("method", METHODS)
 def test_types_change_nothing_but_rounding(method, types):
@@ -57,6 +57,7 @@ def test_types_change_nothing_but_rounding(method, types):
     assert np.abs(maps - expected).max() <= 1e-4 * np.abs(expected).max() and np.ptp(expected) > 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("types", TYPES, ids="-".join)
 def test_ledger_closes(types):
     model = net(*types)
@@ -77,7 +78,7 @@ def test_half_precision_whole(method):
     assert np.corrcoef(maps.ravel(), expected.ravel())[0, 1] > 0.98
 
 
-@pytest.mark.sweep
+@pytest.mark.slow
 @pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
 @pytest.mark.parametrize("method", ["epsilon", "box", "abs_z", "deep_lift", "relevance_cam"])
 def test_walks_back_divide_by_no_rounded_value(method, policy):

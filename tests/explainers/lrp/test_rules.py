@@ -260,7 +260,7 @@ IN_MODELS = {
 }
 
 
-@pytest.mark.sweep
+@pytest.mark.slow
 @pytest.mark.parametrize("rectified", [False, True], ids=["signed", "behind_relu"])
 @pytest.mark.parametrize("kind", IN_MODELS)
 def test_rule_in_a_model(kind, rectified):
