@@ -92,6 +92,7 @@ def test_alexnet_64_is_the_published_list(without_values):
     assert kinds == ["Flatten", "Dropout", "Dense", "Dropout", "Dense", "Dense"]
 
 
+@pytest.mark.slow
 def test_vgg11_at_64_is_the_published_list(without_values):
     model = models.vgg11(input_shape=(64, 64, 3), classes=10)
     convolutions = [layer for layer in model.layers if isinstance(layer, keras.layers.Conv2D)]
