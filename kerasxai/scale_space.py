@@ -3,7 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
-from kerasxai.graph.score import as_float
+from kerasxai.precision import as_float
 from kerasxai.spatial import spatial_size
 
 # Where the two sums for a Gaussian's response change places: both are exact to float64 there.

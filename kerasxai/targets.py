@@ -15,7 +15,8 @@ import numpy as np
 import tensorflow as tf
 
 from kerasxai.graph.fingerprint import Held
-from kerasxai.graph.score import LOGITS, OWN_OUTPUTS, Scale, as_float
+from kerasxai.graph.score import LOGITS, OWN_OUTPUTS, Scale
+from kerasxai.precision import as_float
 
 PREDICTED = -1  # stands in the class tensor for "the class this sample is predicted to be"
 
@@ -197,11 +198,6 @@ class TargetPlan:
             self.target = Target(output, None, score.scale(output, self.of_classes))
             self._read_classes(target)
         self._say_what_is_taken_for_granted(target)
-
-    @property
-    def data_shape(self):
-        """Shape of one row of the function's data, None where it takes none."""
-        return None if self._data is None else self._data.shape[1:]
 
     def check_length(self, samples):
         """Refuses per-sample targets that are not one per sample."""

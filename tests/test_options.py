@@ -191,4 +191,15 @@ def test_help_shows_the_options_of_a_callbacks_evaluators():
     shown = inspect.signature(callbacks.DropIncrease).parameters
     assert {name: shown[name].default for name in options} == {name: options[name].default for name in options}
     shown = inspect.signature(callbacks.DeletionInsertion).parameters
-    assert shown["steps"].default == 50 and shown["replace"].default is ...  # zero for the one, blur for the other
+    assert (
+        shown["steps"].default == 50 and repr(shown["replace"].default) == "<each evaluator's own>"
+    )  # zero for the one, blur for the other
+
+
+def test_the_base_of_the_callbacks_shows_its_options_and_no_others():
+    class Mine(callbacks.ExplanationCallback):
+        def __init__(self, *args, **kwargs):
+            super().__init__(*args, **kwargs)
+
+    for cls in (callbacks.ExplanationCallback, Mine):
+        assert {"target", "every", "batch_size"} <= set(cls.option_names()) and "args" not in cls.option_names()

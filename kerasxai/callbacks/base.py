@@ -133,7 +133,8 @@ class ExplanationCallback(keras.callbacks.Callback, abc.ABC):
         """The constructor's signature with the options that it hands on: those that ancestors take by name only."""
         own, *inherited = [vars(ancestor)["__init__"] for ancestor in cls.__mro__ if "__init__" in vars(ancestor)]
         _, *parameters = inspect.signature(own).parameters.values()
-        options = {option.name: option for option in parameters if option.kind is not option.VAR_KEYWORD}
+        named = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+        options = {option.name: option for option in parameters if option.kind in named}
         for constructor in inherited:
             for option in inspect.signature(constructor).parameters.values():
                 if option.kind is option.KEYWORD_ONLY:
@@ -349,6 +350,9 @@ class ExplanationCallback(keras.callbacks.Callback, abc.ABC):
             if moment.kind == "epoch":
                 values = f"{moment}: {values}"
             print(values)
+
+
+ExplanationCallback.__signature__ = ExplanationCallback._signature()  # no subclass of itself
 
 
 @contextlib.contextmanager

@@ -16,6 +16,16 @@ from kerasxai.evaluators.drop_increase import Ties
 from kerasxai.typing import Explainers, Labels, Numbers, Samples
 
 
+class _EachItsOwn:
+    """Stands in a signature for a default that is not the same for all evaluators."""
+
+    def __repr__(self):
+        return "<each evaluator's own>"
+
+
+EACH_ITS_OWN = _EachItsOwn()
+
+
 class _Chosen(Evaluate):
     """Base of the callbacks whose evaluators are chosen; options of these are options of the callback."""
 
@@ -45,7 +55,7 @@ class _Chosen(Evaluate):
         for evaluator in cls.chosen:
             for name, option in inspect.signature(evaluator).parameters.items():
                 if options.setdefault(name, option).default != option.default:
-                    options[name] = option.replace(default=...)  # each evaluator has its own
+                    options[name] = option.replace(default=EACH_ITS_OWN)
         return options
 
 

@@ -169,7 +169,7 @@ def _initializer(layer, variable):
 
 
 def _reseeded(initializer, seed):
-    config = initializer.get_config()
+    config = dict(initializer.get_config())  # which may be the initializer's own
     if "seed" in config:
         config["seed"] = seed
     return type(initializer).from_config(config)

@@ -8,7 +8,7 @@ from kerasxai.explainers.streaming import accumulate, merge, split
 from kerasxai.graph.keras_internals import inference_scope
 from kerasxai.graph.kinds import is_quantised, kind_of
 from kerasxai.graph.linear import activation_of, before_activation, bias_of, is_affine, is_channelwise
-from kerasxai.graph.score import as_float
+from kerasxai.precision import as_float
 from kerasxai.targets import resolve, select
 
 

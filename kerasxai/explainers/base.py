@@ -11,9 +11,9 @@ import tensorflow as tf
 from kerasxai.explainers.origin import Origin
 from kerasxai.graph import ModelGraph, Score, view
 from kerasxai.graph.reading import Node
-from kerasxai.graph.score import as_float
 from kerasxai.options import check_one_of, positive_integer
 from kerasxai.pixel_range import warn_of_pixels
+from kerasxai.precision import as_float
 from kerasxai.registry import Called, Configurable
 from kerasxai.running import Runner
 from kerasxai.targets import Target, resolve, select

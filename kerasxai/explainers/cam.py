@@ -17,9 +17,9 @@ from kerasxai.graph.kinds import kind_of
 from kerasxai.graph.linear import activation_of
 from kerasxai.graph.operations import keeps_order, what_does
 from kerasxai.graph.placement import placement
-from kerasxai.graph.score import as_float
 from kerasxai.graph.target_layer import captured_default, has_positions
 from kerasxai.options import check_one_of, flag, shown
+from kerasxai.precision import as_float
 from kerasxai.targets import Target
 from kerasxai.typing import Layers, Model
 

@@ -13,7 +13,7 @@ from kerasxai.explainers.streaming import accumulate
 from kerasxai.graph.forward import Forward
 from kerasxai.graph.linear import before_activation, is_affine
 from kerasxai.graph.operations import is_elementwise, is_linear, what_does
-from kerasxai.graph.score import as_float
+from kerasxai.precision import as_float
 from kerasxai.targets import resolve, select
 
 # A smaller difference says nothing of a slope.

@@ -9,7 +9,7 @@ from typing_extensions import Unpack
 from kerasxai import spatial
 from kerasxai.explainers.cam import CAM, ActivationGradientCAM, UpsampleOptions
 from kerasxai.explainers.registry import register
-from kerasxai.graph.score import as_float
+from kerasxai.precision import as_float
 from kerasxai.typing import Model
 
 

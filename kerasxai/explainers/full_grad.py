@@ -17,7 +17,7 @@ from kerasxai.graph.keras_internals import inference_scope
 from kerasxai.graph.linear import activation_of, before_activation, bias_of
 from kerasxai.graph.operations import is_linear, what_does
 from kerasxai.graph.placement import placements
-from kerasxai.graph.score import as_float
+from kerasxai.precision import as_float
 from kerasxai.typing import Labels, Model, Samples, TargetLike
 
 

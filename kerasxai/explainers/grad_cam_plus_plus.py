@@ -10,8 +10,8 @@ from kerasxai.explainers.cam import CAM, ActivationGradientCAM, CAMOptions
 from kerasxai.explainers.noise import mean_of_draws, noisy_copies
 from kerasxai.explainers.registry import register
 from kerasxai.explainers.streaming import split
-from kerasxai.graph.score import as_float
 from kerasxai.options import number, positive_integer, seed_number
+from kerasxai.precision import as_float
 from kerasxai.targets import resolve
 from kerasxai.typing import Model
 

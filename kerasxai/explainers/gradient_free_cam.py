@@ -14,8 +14,8 @@ from kerasxai.explainers.perturbation import in_type_of_input
 from kerasxai.explainers.registry import register
 from kerasxai.explainers.streaming import accumulate, merge, split
 from kerasxai.graph.operations import is_linear
-from kerasxai.graph.score import as_float
 from kerasxai.options import check_one_of, flag, positive_integer
+from kerasxai.precision import as_float
 from kerasxai.targets import resolve
 from kerasxai.typing import Model
 

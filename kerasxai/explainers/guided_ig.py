@@ -13,8 +13,8 @@ from kerasxai.explainers.gradient import in_type_of, is_real, real_inputs, zeros
 from kerasxai.explainers.integrated_gradients import BaselineExplainer
 from kerasxai.explainers.registry import register
 from kerasxai.explainers.streaming import accumulate
-from kerasxai.graph.score import as_float
 from kerasxai.options import number, positive_integer
+from kerasxai.precision import as_float
 from kerasxai.typing import Baseline, Model
 
 # Closer to the farthest point allowed is a matter of rounding.

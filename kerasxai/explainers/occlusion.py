@@ -13,8 +13,8 @@ from kerasxai.explainers.base import ExplainerOptions
 from kerasxai.explainers.perturbation import PerturbationExplainer, in_type_of_input, replacement, spatial_inputs
 from kerasxai.explainers.registry import register
 from kerasxai.explainers.streaming import accumulate
-from kerasxai.graph.score import as_float
 from kerasxai.options import check_broadcast, check_finite, positive_integer
+from kerasxai.precision import as_float
 from kerasxai.targets import resolve, select
 from kerasxai.typing import Array, Model
 

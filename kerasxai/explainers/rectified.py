@@ -21,6 +21,7 @@ from kerasxai.graph.operations import is_linear, what_does
 from kerasxai.typing import Model
 
 _TRACED_RECTIFIERS = {"Relu", "Relu6"}
+_PERHAPS_RECTIFIERS = {"Maximum", "ClipByValue", "SelectV2", "Select"}  # as max(x, 0) and where(x > 0, x, 0) are traced
 
 
 class RectifiedExplainer(GradientExplainer):
@@ -28,7 +29,7 @@ class RectifiedExplainer(GradientExplainer):
 
     Every ReLU is reached: fused `activation="relu"`, `ReLU` layers (`max_value` too), `Activation("relu")`, relu
     operations, nested models. A model without any warns that the result is the plain gradient; a layer that hides
-    ReLUs inside it is an error.
+    ReLUs inside it is an error, one of the user's own that perhaps computes one by hand is warned of.
     """
 
     reduce = "abs_sum"
@@ -112,8 +113,18 @@ def _refuse_hidden_rectifiers(graph, node):
         is_hidden = isinstance(layer, keras.layers.ReLU) and kind_of(layer) is None
         if is_hidden or is_rectifier(layer) or is_rectifier(getattr(layer, "activation", None)):
             raise ValueError(_hidden(node, layer.name))
-    if not is_builtin(node.operation) and _TRACED_RECTIFIERS & _traced_operations(graph, node):
+    if is_builtin(node.operation):
+        return
+    traced = _traced_operations(graph, node)
+    if _TRACED_RECTIFIERS & traced:
         raise ValueError(_hidden(node, "tf.nn.relu"))
+    if _PERHAPS_RECTIFIERS & traced and what_does(node.operation).does == "unknown":
+        warnings.warn(
+            f"Layer {node.path} ({node.kind}) may compute a ReLU by hand ({', '.join(_PERHAPS_RECTIFIERS & traced)}); "
+            f'its backward pass is left as it is. If it is one: kerasxai.register_operation({node.kind}, "rectify"); '
+            'if not, say what it does, "function" or "maximum" for instance.',
+            stacklevel=4,
+        )
 
 
 def _hidden(node, name):

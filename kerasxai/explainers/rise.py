@@ -14,8 +14,8 @@ from kerasxai.explainers.base import ExplainerOptions
 from kerasxai.explainers.perturbation import PerturbationExplainer, in_type_of_input, packed, spatial_inputs
 from kerasxai.explainers.registry import register
 from kerasxai.explainers.streaming import accumulate, uniform
-from kerasxai.graph.score import as_float
 from kerasxai.options import number, positive_integer, seed_number
+from kerasxai.precision import as_float
 from kerasxai.targets import Target
 from kerasxai.typing import Labels, Model, Samples, TargetLike
 

@@ -17,8 +17,8 @@ from kerasxai.explainers.registry import register
 from kerasxai.explainers.streaming import accumulate
 from kerasxai.graph import block_ends
 from kerasxai.graph.placement import placements
-from kerasxai.graph.score import as_float
 from kerasxai.options import number
+from kerasxai.precision import as_float
 from kerasxai.targets import resolve, select
 from kerasxai.typing import Model
 

@@ -19,8 +19,8 @@ from kerasxai.explainers.perturbation import PerturbationExplainer, in_type_of_i
 from kerasxai.explainers.segments import check_fits, check_segmentation, segment
 from kerasxai.explainers.streaming import accumulate
 from kerasxai.graph.python_calls import numpy_call
-from kerasxai.graph.score import as_float
 from kerasxai.options import check_broadcast, check_finite, positive_integer, seed_number
+from kerasxai.precision import as_float
 from kerasxai.targets import resolve, select
 from kerasxai.typing import Array, Labels, Model, Samples, TargetLike
 

@@ -11,7 +11,7 @@ from kerasxai.graph.kinds import kind_of
 from kerasxai.graph.linear import activation_of
 from kerasxai.graph.linear_parts import TRANSPOSED
 from kerasxai.graph.operations import is_linear, keeps_order, what_does
-from kerasxai.graph.score import as_float
+from kerasxai.precision import as_float
 
 
 def scale_and_shift(operation, rank):

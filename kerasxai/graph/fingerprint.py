@@ -10,6 +10,8 @@ import types
 import keras
 import numpy as np
 
+from kerasxai.graph.keras_internals import KEPT_OF_MODELS, layers_and_operations_below
+
 _PLAIN = frozenset({type(None), bool, int, float, complex, str, bytes, type(Ellipsis)})
 _LARGEST_ARRAY = 2**16  # bytes that are compared; a larger array counts as changed when it is another one
 _DEEPEST = 3  # how far into functions and objects of the user's own classes
@@ -18,33 +20,6 @@ _LIBRARIES = frozenset(
     {"keras", "tensorflow", "numpy", "torch", "jax", "builtins", "functools", "threading", "inspect"}
 )
 
-# What Keras and TensorFlow keep of a graph that never changes, and what `compile` and `fit` leave on a model.
-_OF_MODELS = frozenset(
-    {
-        "_inputs_struct",
-        "_outputs_struct",
-        "_inputs",
-        "_outputs",
-        "_nodes",
-        "_nodes_by_depth",
-        "_operations",
-        "_operations_by_depth",
-        "output_names",
-        "optimizer",
-        "history",
-        "stop_training",
-        "stop_evaluating",
-        "stop_predicting",
-        "_compiled_trainable_state",
-        "_compile_config",
-        "_self_unconditional_checkpoint_dependencies",
-        "_self_unconditional_dependency_names",
-        "_self_unconditional_deferred_dependencies",
-        "_self_update_uid",
-        "_self_name_based_restores",
-        "_self_saveable_object_factories",
-    }
-)
 # Of what every layer and model has, the few that decide what it computes or what its outputs mean.
 _TELLING = ("_dtype_policy", "call", "loss")
 
@@ -130,7 +105,7 @@ class _Look:
             if mark != id(value) and not _cannot_change(value):
                 inside.append((value, mark))
         self._owners.append((read, list(map(id, attributes.values())), inside))
-        for below in _layers_of(owner) if is_layer else _followed(attributes):
+        for below in layers_and_operations_below(owner) if is_layer else _followed(attributes):
             self._visit(below)
 
 
@@ -200,15 +175,7 @@ def _is_of_library(value):
 def _bookkeeping():
     """Attributes that say nothing of what a layer computes."""
     every = {*vars(keras.Layer(name="layer")), *vars(keras.Model(name="model"))}
-    return frozenset((every | _OF_MODELS).difference(_TELLING))
-
-
-def _layers_of(layer):
-    """Layers and operations right below a layer."""
-    graph = getattr(layer, "_functional", None) or layer
-    below = getattr(graph, "_operations", ())
-    operations = [operation for operation in below if not isinstance(operation, keras.Layer)]
-    return [*getattr(layer, "_layers", ()), *operations]
+    return frozenset((every | KEPT_OF_MODELS).difference(_TELLING))
 
 
 def _held_by(function):

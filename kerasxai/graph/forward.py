@@ -8,7 +8,7 @@ from kerasxai.graph.keras_internals import wide
 from kerasxai.graph.kinds import kind_of
 from kerasxai.graph.linear import activation_of, before_activation
 from kerasxai.graph.operations import is_linear
-from kerasxai.graph.score import as_float
+from kerasxai.precision import as_float
 
 
 class Forward:

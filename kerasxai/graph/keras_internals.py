@@ -14,6 +14,34 @@ from keras.src.models.functional import Functional
 from keras.src.ops.core import Cast
 from keras.src.ops.symbolic_arguments import SymbolicArguments
 
+# What Keras and TensorFlow keep of a graph that never changes, and what `compile` and `fit` leave on a model.
+KEPT_OF_MODELS = frozenset(
+    {
+        "_inputs_struct",
+        "_outputs_struct",
+        "_inputs",
+        "_outputs",
+        "_nodes",
+        "_nodes_by_depth",
+        "_operations",
+        "_operations_by_depth",
+        "output_names",
+        "optimizer",
+        "history",
+        "stop_training",
+        "stop_evaluating",
+        "stop_predicting",
+        "_compiled_trainable_state",
+        "_compile_config",
+        "_self_unconditional_checkpoint_dependencies",
+        "_self_unconditional_dependency_names",
+        "_self_unconditional_deferred_dependencies",
+        "_self_update_uid",
+        "_self_name_based_restores",
+        "_self_saveable_object_factories",
+    }
+)
+
 
 @contextlib.contextmanager
 def inference_scope():
@@ -92,6 +120,14 @@ def call_layers(model):
 def parts_of(layer):
     """A layer and all layers it holds, to any depth."""
     return layer._flatten_layers()
+
+
+def layers_and_operations_below(layer):
+    """Layers and operations right below a layer."""
+    graph = getattr(layer, "_functional", None) or layer
+    below = getattr(graph, "_operations", ())
+    operations = [operation for operation in below if not isinstance(operation, keras.Layer)]
+    return [*getattr(layer, "_layers", ()), *operations]
 
 
 def own_weights(layer):

@@ -6,7 +6,7 @@ import keras
 import tensorflow as tf
 
 from kerasxai.graph.kinds import is_quantised, kind_of, layers
-from kerasxai.graph.score import as_float
+from kerasxai.precision import as_float
 
 TRANSPOSED = layers("Conv*Transpose")
 _DEPTHWISE = layers("DepthwiseConv*")

@@ -14,6 +14,7 @@ import keras
 import tensorflow as tf
 
 from kerasxai.graph.kinds import computes_like, kind_of, layers, operations
+from kerasxai.options import check_one_of, flag
 from kerasxai.suggestions import did_you_mean, unknown_options
 
 
@@ -236,12 +237,13 @@ def register_operation(kind: type, does: str = "unknown", **more: Any) -> None:
         kind: A layer class. A subclass that overrides what it computes is not meant.
         does: A word of `kerasxai.Operation.does`: `"function"` (of each value by itself), `"rectify"` (as ReLU does),
             `"sum"`, `"move"` (selections, permutations, flips), `"maximum"`, `"same"` ...; `"unknown"`: see `more`.
-        **more: Attributes of `kerasxai.Operation` that differ from what the word implies, e.g. `relevance`, a
-            `kerasxai.lrp.Treatment` of one's own.
+        **more: Attributes of `kerasxai.Operation` that differ from what the word implies, e.g. `keeps_sign=True` of a
+            `"function"`, or `relevance`, a `kerasxai.lrp.Treatment` of one's own. `positions` are those of Keras' own
+            layers: `"pool"` reads `pool_size`, `"convolve"` reads `kernel_size`.
 
     Raises:
         TypeError: `kind` is no layer class, or an attribute is none.
-        ValueError: Nothing is meant by `does`.
+        ValueError: Nothing is meant by `does`, or an attribute cannot have this value.
 
     Example:
 
@@ -263,7 +265,20 @@ def register_operation(kind: type, does: str = "unknown", **more: Any) -> None:
     unknown = [name for name in more if name not in known]
     if unknown:
         raise TypeError(unknown_options("Operation", unknown, known))
+    for name, value in more.items():
+        _check_attribute(name, value)
     _REGISTERED[kind] = describe(does, **more)
+
+
+def _check_attribute(name, value):
+    rows = [row for _, row in _ROWS]
+    if name == "relevance":
+        if not hasattr(value, "propagate"):  # a treatment, of which this room knows no more
+            check_one_of(name, value, [None, *sorted({row.relevance for row in rows if row.relevance})])
+    elif name == "positions":
+        check_one_of(name, value, [None, *sorted({row.positions for row in rows if row.positions})])
+    else:
+        flag(name, value)
 
 
 @contextlib.contextmanager

@@ -18,6 +18,7 @@ from kerasxai.graph.losses import linear_units
 from kerasxai.graph.model_graph import ModelGraph
 from kerasxai.graph.opaque_model import OpaqueModel
 from kerasxai.graph.python_calls import numpy_call
+from kerasxai.precision import as_float
 from kerasxai.typing import Model, ScoreKind
 
 SCORES = ("logit", "probability")
@@ -203,8 +204,3 @@ def _check_still_probabilities(low, high):
             "themselves, or end the model in a softmax or sigmoid."
         )
     return np.True_
-
-
-def as_float(tensor):
-    """A tensor in the type sums are held in: float32; float64 stays."""
-    return tensor if tensor.dtype == tf.float64 else tf.cast(tensor, tf.float32)

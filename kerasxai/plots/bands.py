@@ -145,7 +145,7 @@ def legend_below(figure, axes, entries=()):
     """Names all lines of several axes, and further entries, once, below the panels."""
     handles = _handles(axes)
     handles.update({entry.get_label(): entry for entry in entries})
-    _legend(figure, handles, figure.get_figwidth(), loc="outside lower center")
+    legend(figure, handles, figure.get_figwidth(), loc="outside lower center")
 
 
 def legend_above(axes):
@@ -153,7 +153,7 @@ def legend_above(axes):
     place = {"loc": "lower center", "bbox_to_anchor": (0.5, 1.0), "borderaxespad": 0.2}
     handles = _handles(axes)
     if list(handles) != [""]:
-        _legend(axes[0], handles, layout.PAGE_WIDTH, **place)
+        legend(axes[0], handles, layout.PAGE_WIDTH, **place)
 
 
 def _handles(axes):
@@ -164,7 +164,7 @@ def _handles(axes):
     return handles
 
 
-def _legend(owner, handles, width, **place):
+def legend(owner, handles, width, **place):
     """Adds a legend to a figure or to axes, with as many entries side by side as so many inches hold."""
     if handles:
         columns = max(1, int(width / (texts.widest(handles, LABEL_SIZE) + LEGEND_ENTRY)))

@@ -3,7 +3,7 @@ The scales beside them are in `scales`."""
 
 import numpy as np
 
-from kerasxai.plots import checks, colours, layout, scales
+from kerasxai.plots import bands, checks, colours, layout, scales
 from kerasxai.plots.texts import LABEL_SIZE, line_height
 
 CLIPPED_PERCENTILE = 99.5  # of a map's magnitudes over an image
@@ -12,7 +12,6 @@ SIGNAL_OPACITY = 0.7
 SIGNAL_TICKS = {"nbins": 4, "steps": [1, 2, 2.5, 5, 10]}
 STEP_TICKS = {"nbins": "auto", "steps": [1, 2, 5, 10], "integer": True}
 MAX_CHANNELS_IN_LEGEND = 12
-LEGEND_COLUMNS = 7  # channels side by side
 KEY_STEPS, KEY_SHADES = 17, 5  # 0 is one of the steps of a signed scale
 DEFAULT_ALPHA = 0.5
 
@@ -124,8 +123,8 @@ class Signals:
         for panel in axes[-columns:]:
             panel.set_xlabel("step", fontsize=LABEL_SIZE, labelpad=1)
         if 1 < self.batch.shape[-1] <= MAX_CHANNELS_IN_LEGEND:
-            look = {"ncols": LEGEND_COLUMNS, "fontsize": LABEL_SIZE, "frameon": False}
-            sheet.figure.legend(handles=axes[0].get_lines(), loc="outside lower center", **look)
+            lines = {line.get_label(): line for line in axes[0].get_lines()}
+            bands.legend(sheet.figure, lines, sheet.page, loc="outside lower center")
 
 
 def panels(batch, alpha):

@@ -29,6 +29,7 @@ class Sheet:
         figure: The Figure or SubFigure.
         axes: What was added to the cells.
         panel_width: Inches.
+        page: Inches that its figure takes, unless panels would be too small.
     """
 
     def __init__(self, widths, heights, *, parent=None, least_width=SMALLEST_WIDTH, page=PAGE_WIDTH):
@@ -38,7 +39,7 @@ class Sheet:
         self._grid = self.figure.add_gridspec(len(rows), len(widths), width_ratios=widths, height_ratios=rows)
         self.axes = []
         self._widths, self._heights = widths, heights
-        self._least_width, self._page = least_width, page - 2 * EDGE
+        self._least_width, self.page = least_width, page - 2 * EDGE
         self._writers = []
         self._group = 1
         self.panel_width = 0.0
@@ -88,7 +89,11 @@ class Sheet:
     def wanted_width(self):
         """Inches within the figure's edge at which the panels fill the page, or at least have their least width."""
         around = self._around()[0]
-        return around + max(self._page - around, sum(self._widths) * self._least_width)
+        return around + max(self.page - around, sum(self._widths) * self._least_width)
+
+    def guess(self):
+        """Writes what has to fit for panels as wide as if nothing stood around them."""
+        self._write(max(self.page / sum(self._widths), self._least_width))
 
     def adapt(self, figure_width):
         """Gives the rows their heights in a figure of this width, and writes what has to fit; returns its height."""
@@ -96,9 +101,12 @@ class Sheet:
         self.panel_width = (figure_width - around[0]) / sum(self._widths)
         heights = self._heights(self.panel_width)
         self._grid.set_height_ratios(heights)
-        for write in self._writers:
-            write(self.panel_width * self._widths[self._column], heights[self._row])
+        self._write(self.panel_width)
         return around[1] + sum(heights)
+
+    def _write(self, width):
+        for write in self._writers:
+            write(width * self._widths[self._column], self._heights(width)[self._row])
 
     def centre_titles(self):
         """Moves titles to the middle of their groups; while laid out there, they would push the panels apart."""
@@ -159,14 +167,15 @@ def fit(*sheets, parts=None):
     pictures = [axes for axes in figure.axes if axes.get_aspect() == 1]
     for axes in pictures:  # what stands around them is measured from the cell, which they must fill
         axes.set_aspect("auto")
+    for sheet in sheets:  # most texts fit at once as they do in the end, and the first pass finds their room
+        sheet.guess()
     for _ in range(MOST_PASSES):
         engine.execute(figure)
+        before = _texts(figure)
         beside = figure.get_figheight() - sum(sheet.figure.bbox.height for sheet in sheets) / figure.dpi
         width = max(sheet.wanted_width() for sheet in sheets)
-        panel_widths = [sheet.panel_width for sheet in sheets]
         heights = [sheet.adapt(width) for sheet in sheets]
-        changes = [abs(sheet.panel_width - before) for sheet, before in zip(sheets, panel_widths)]
-        if max(changes) < 0.5 / figure.dpi:  # so no text was wrapped anew
+        if _texts(figure) == before:  # so the room around the panels is what was measured
             break
     figure.set_size_inches(width + 2 * EDGE, beside + sum(heights) + 2 * EDGE)
     edge = EDGE / figure.get_size_inches()
@@ -181,6 +190,13 @@ def fit(*sheets, parts=None):
     for sheet in sheets:
         sheet.centre_titles()
     return figure
+
+
+def _texts(figure):
+    """What stands in a figure, and whether it is shown: all that may change the room that the layout finds."""
+    from matplotlib.text import Text
+
+    return [(text.get_text(), text.get_visible()) for text in figure.findobj(Text)]
 
 
 def new_figure(width, height):

@@ -69,7 +69,7 @@ def curves(
     axes.set_xlabel("share of positions changed", fontsize="small")
     axes.set_ylabel("score", fontsize="small")
     if title:
-        axes.set_title(title, fontsize="small")
+        axes.set_title(texts.wrapped(title, CURVES_WIDTH, "small"), fontsize="small", parse_math=False)
     bands.clean(axes)
     bands.legend_below(figure, [axes])
     return figure
@@ -224,5 +224,5 @@ def _styles():
 
 def _finish(figure, panels, title, entries=()):
     if title:
-        figure.suptitle(title, fontsize="medium", parse_math=False)
+        figure.suptitle(texts.wrapped(title, figure.get_figwidth(), "medium"), fontsize="medium", parse_math=False)
     bands.legend_below(figure, panels, entries)

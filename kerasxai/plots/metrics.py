@@ -97,7 +97,7 @@ def training(
         values = recorded[name]
         places = _epochs_of(name, len(values), epochs, every)
         axes.plot(places, values, color=colours.STRESSED, marker="o", markersize=2.5)
-        axes.set_title(name, fontsize="small")
+        axes.set_title(name, fontsize="small", parse_math=False)
         axes.set_xlabel("epoch", fontsize="x-small")
         axes.tick_params(labelsize="x-small")
         bands.clean(axes)

@@ -74,7 +74,7 @@ def randomization(
         curves = [sheet.add(row, slice(None)) for row in range(len(panels))]
         _draw_maps(sheet, len(panels), batch, rows)
     if title:
-        sheet.figure.suptitle(title, fontsize="medium", parse_math=False)
+        sheet.figure.suptitle(texts.wrapped(title, layout.PAGE_WIDTH, "medium"), fontsize="medium", parse_math=False)
     places = np.interp(range(len(layers)), steps, range(len(steps)))  # named steps stand above the columns of maps
     _draw_curves(curves, panels, places)
     order = bands.option(next(iter(results.values())), "order", None)

@@ -39,12 +39,16 @@ def widest(texts, size, weight="normal"):
     return max((text_width(line, size, weight) for text in texts for line in text.split("\n")), default=0.0)
 
 
-@functools.lru_cache(maxsize=4096)
 def text_width(text, size, weight="normal"):
-    """Inches that one line of text takes."""
+    """Inches that one line of text takes, in the reader's font."""
+    return _text_width(text, _font(size, weight))
+
+
+@functools.lru_cache(maxsize=4096)
+def _text_width(text, font):
     from matplotlib.textpath import text_to_path
 
-    return SAFETY * text_to_path.get_text_width_height_descent(text, _font(size, weight), ismath=False)[0] / 72
+    return SAFETY * text_to_path.get_text_width_height_descent(text, font, ismath=False)[0] / 72
 
 
 def line_height(size):

@@ -363,3 +363,24 @@ def test_guided_grad_cam_is_grad_cam_times_guided_backprop(layer, x):
     assert_same(kerasxai.explain(model, x, "guided_grad_cam", target=CLASSES, layer=layer), expected)
     if layer == "second":
         assert_same(kerasxai.explain(model, x, "guided_grad_cam", target=CLASSES), expected)
+
+
+class ByHand(layers.Layer):
+    def call(self, x):
+        return tf.maximum(x, 0.0)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_relu_by_hand_is_warned_of_and_right_once_registered(method, x):
+    def net(*rectifiers):
+        made = [layers.Conv2D(4, 3, name="conv"), *rectifiers, layers.Flatten(), layers.Dense(4)]
+        return truth.randomise(keras.Sequential([keras.Input(SHAPE), *made]))
+
+    explain = kerasxai.explainers.get(method)
+    wanted = explain(net(layers.ReLU()))(x, target=CLASSES)
+    with pytest.warns(UserWarning, match=r'ByHand.*register_operation\(ByHand, "rectify"\)'):
+        explain(net(ByHand(), layers.ReLU()))
+    kerasxai.register_operation(ByHand, "rectify")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert_same(explain(net(ByHand()))(x, target=CLASSES), wanted)

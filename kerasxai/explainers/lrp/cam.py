@@ -9,7 +9,7 @@ from kerasxai.explainers.cam import CAM, CAMOptions
 from kerasxai.explainers.lrp.explainer import LRP
 from kerasxai.explainers.lrp.rules import Rules
 from kerasxai.explainers.registry import register
-from kerasxai.graph.score import as_float
+from kerasxai.precision import as_float
 from kerasxai.spatial import spatial_axes
 from kerasxai.typing import Model
 

@@ -75,7 +75,7 @@ def _unknown(node):
     return (
         f'LRP has no treatment for {node.path} ({node.kind}). Name one in the rules, {{{node.path!r}: "pass"}} '
         '("pass" for elementwise functions, "gradient" for selections and moves, "proportional" for sums), or for all '
-        f"of its kind: kerasxai.register_operation({node.kind}, ...)."
+        f'of its kind: kerasxai.register_operation({node.kind}, "function"), or "move", "sum".'
     )
 
 

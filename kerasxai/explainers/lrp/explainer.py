@@ -22,8 +22,8 @@ from kerasxai.explainers.lrp.propagation import Propagation
 from kerasxai.explainers.lrp.rules import Rules
 from kerasxai.explainers.registry import register
 from kerasxai.graph.forward import Forward
-from kerasxai.graph.score import as_float
 from kerasxai.options import check_finite, check_one_of, shown
+from kerasxai.precision import as_float
 from kerasxai.tables import Table
 from kerasxai.targets import resolve, select
 from kerasxai.typing import Labels, Model, Numbers, Samples, TargetLike

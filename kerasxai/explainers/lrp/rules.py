@@ -31,7 +31,7 @@ restored = _REGISTRY.restored
 
 
 def register(name: str) -> Callable[[type[T]], type[T]]:
-    """Class decorator that makes a rule known under a snake_case name, for configs and the command line.
+    """Class decorator that makes a rule known under a snake_case name, for mappings and configs.
 
     Example:
 

@@ -152,6 +152,12 @@ def test_register_operation_refuses(kind, does):
         kerasxai.register_operation(kind, does)
 
 
+@pytest.mark.parametrize("more", [{"relevance": "foo"}, {"positions": "foo"}, {"keeps_sign": "yes"}])
+def test_register_operation_refuses_values(more):
+    with pytest.raises(ValueError, match=rf"`{next(iter(more))}`"):
+        kerasxai.register_operation(Mirror, "function", **more)
+
+
 def test_register_operation_refuses_what_is_no_attribute():
     with pytest.raises(TypeError, match="Did you mean relevance"):
         kerasxai.register_operation(Mirror, "move", relevence="pass")
