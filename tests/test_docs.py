@@ -11,14 +11,25 @@ import numpy as np
 import pytest
 
 import kerasxai
-from kerasxai import callbacks, datasets, explainers, graph, models, plots, saved_models
+from kerasxai import callbacks, datasets, evaluators, explainers, graph, lrp, models, plots, saved_models
 
 ROOT = Path(__file__).resolve().parents[1]
 
 
 def documented():
     names = {f"kerasxai.{name}": getattr(kerasxai, name) for name in kerasxai.__all__}
-    for module in (callbacks, datasets.mnist1d, datasets.hmt, explainers, graph, models, plots, saved_models):
+    for module in (
+        callbacks,
+        datasets.mnist1d,
+        datasets.hmt,
+        evaluators,
+        explainers,
+        graph,
+        lrp,
+        models,
+        plots,
+        saved_models,
+    ):
         names.update({f"{module.__name__}.{name}": value for name, value in vars(module).items() if name[0] != "_"})
     for name, value in names.items():
         if (inspect.isclass(value) or inspect.isfunction(value)) and value.__module__.startswith("kerasxai"):

@@ -141,7 +141,7 @@ def masks_of_boxes(boxes: Sequence[Sequence[Sequence[float]]], size: Sequence[in
     Example:
 
     ```python
-    masks = masks_of_boxes([[(0, 0, 2, 3)], [(1, 1, 4, 4), (0, 3, 1, 4)]], size=(4, 4))
+    masks = kerasxai.evaluators.masks_of_boxes([[(0, 0, 2, 3)], [(1, 1, 4, 4), (0, 3, 1, 4)]], size=(4, 4))
     ```
     """
     masks = np.zeros((len(boxes), *size), bool)

@@ -38,8 +38,9 @@ def similarity_matrix(maps: dict[str, Array] | Sequence[Array]) -> np.ndarray:
     Example:
 
     ```python
-    maps = {name: kerasxai.explain(model, x, method="grad_cam") for name, model in models.items()}
-    clusters = architecture_clusters(similarity_matrix(maps))
+    models = {"net": model, "twin": keras.models.clone_model(model)}
+    maps = {name: kerasxai.explain(net, images, method="gradient_x_input").sum(axis=-1) for name, net in models.items()}
+    clusters = kerasxai.evaluators.architecture_clusters(kerasxai.evaluators.similarity_matrix(maps))
     ```
     """
     several = maps.values() if isinstance(maps, dict) else maps
