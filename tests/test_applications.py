@@ -15,8 +15,8 @@ from kerasxai.graph.positions import Positions
 from kerasxai.graph.target_layer import has_positions
 
 SIDES = {"InceptionV3": 160, "InceptionResNetV2": 160}  # their last maps have one position at 96
-METHODS = {"grad_cam": {}, "gradient": {}, "guided_backprop": {}}
-ALIKE = {"layer_cam": {}, "integrated_gradients": {"steps": 2}}  # these walk the nets as the others do
+METHODS = {"grad_cam": {}, "guided_backprop": {}}
+ALIKE = {"gradient": {}, "layer_cam": {}, "integrated_gradients": {"steps": 2}}  # these walk the nets as the others do
 RULES = ["epsilon", "epsilon_plus", "epsilon_gamma_box", "epsilon_alpha2_beta1_flat"]
 # The last layer with positions (None: Keras numbers it anew in every process; it feeds the global pooling), the preset
 # of the default run, and, where the rest is more of the same operations, the layer up to which that run explains.

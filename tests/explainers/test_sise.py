@@ -288,7 +288,7 @@ def test_hmt(hmt_model, hmt_images):
     assert maps.shape == (2, 224, 224) and np.isfinite(maps).all() and (maps.max(axis=(1, 2)) > 0).all()
 
 
-@pytest.mark.slow
+@pytest.mark.applications
 def test_resnet50():
     model = keras.applications.ResNet50(weights=None, input_shape=(96, 96, 3))
     x = images(2, (96, 96, 3))
