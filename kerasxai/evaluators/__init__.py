@@ -2,6 +2,7 @@
 
 from kerasxai.evaluators.base import Case, Evaluator, Results, Summary
 from kerasxai.evaluators.complexity import Complexity, CompressedSize, HighlightedArea, HistogramEntropy, Sparseness
+from kerasxai.evaluators.controls import control_maps
 from kerasxai.evaluators.convergence import CosineSimilarityConvergence
 from kerasxai.evaluators.curves import AOPC, Deletion, Insertion, PerturbationCurve, PixelFlipping
 from kerasxai.evaluators.drop_increase import AverageDrop, DropIncrease
@@ -63,6 +64,7 @@ __all__ = [
     "Summary",
     "architecture_clusters",
     "build",
+    "control_maps",
     "get",
     "masks_of_boxes",
     "names",

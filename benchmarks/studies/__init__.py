@@ -1,0 +1,5 @@
+"""The studies: name -> what it asks, in a line. Each is a module of this package with a `STUDY`."""
+
+STUDIES = {
+    "ground_truth": "Which explainer finds the evidence where it is known, and which faithfulness metric tells?",
+}
