@@ -64,7 +64,13 @@ METHODS = {
 }
 CONTROLS = ("random", "smooth_random", "centre", "edges")
 ROWS = (*METHODS, *CONTROLS)
-LOCALIZATION = ("relevance_mass", "relevance_rank", "pointing_game", "localization_auc", "average_precision")
+LOCALIZATION = (
+    "relevance_mass",
+    "relevance_rank",
+    "pointing_game",
+    "localization_roc_auc",
+    "localization_average_precision",
+)
 FAITHFULNESS = {
     "deletion": False,
     "insertion": True,
@@ -284,7 +290,7 @@ def tell_truth(report, scores):
         f"{len(ROWS)} rows, by each of the five metrics and on each net.",
         {"mean rank": "lower", **dict.fromkeys(LOCALIZATION, "higher")},
     )
-    auc = LOCALIZATION.index("localization_auc")
+    auc = LOCALIZATION.index("localization_roc_auc")
     by_task = {task: np.mean([of_net for net, of_net in means.items() if of_task(net, task)], axis=0) for task in TASKS}
     cells = [
         {"explainer": label(row), **{task: interval(by_task[task][:, index, auc]) for task in TASKS}}

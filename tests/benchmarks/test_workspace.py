@@ -1,6 +1,7 @@
 """A run that was killed goes on: nothing is computed twice, nothing is lost, nothing depends on where it broke off."""
 
 import json
+import random
 import subprocess
 import sys
 from pathlib import Path
@@ -13,8 +14,7 @@ from benchmarks.study import Refused, Workspace
 ROOT = Path(__file__).parents[2]
 # Kills itself inside the step or while a step's file gets its name, as asked; notes every step that it computes.
 TOY = """
-import os, signal, sys
-import numpy as np
+import os, random, signal, sys
 from benchmarks.study import Workspace
 
 folder, noted, killed_in_step, killed_in_write = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
@@ -35,9 +35,10 @@ with Workspace(folder, {"size": 3}) as work:
                 file.write(f"{number}\\n")
             if number == killed_in_step:
                 os.kill(os.getpid(), signal.SIGKILL)
-            return {"drawn": np.random.uniform(size=3)}
+            return {"drawn": [random.random() for _ in range(3)]}
         results.append(work.numbers(f"number {number}", compute)["drawn"])
-        results.append(work.arrays(f"arrays/{number}", lambda: {"drawn": np.random.uniform(size=3)})["drawn"].tolist())
+        arrays = work.arrays(f"arrays/{number}", lambda: {"drawn": [random.random() for _ in range(3)]})
+        results.append(arrays["drawn"].tolist())
     print(results)
 """
 
@@ -100,7 +101,7 @@ def test_a_model_is_that_of_its_file(tmp_path):
 
 def test_seeds_follow_from_names(tmp_path):
     def draw():
-        return np.random.uniform()
+        return random.random()
 
     with Workspace(tmp_path / "one", {}) as work:
         first = [work.numbers(name, draw) for name in ("a", "b")]
@@ -113,7 +114,7 @@ def test_seeds_follow_from_names(tmp_path):
 def test_other_settings_are_refused_unless_restarted(tmp_path):
     with Workspace(tmp_path / "run", {"seed": 0}) as work:
         work.numbers("step", lambda: 1)
-    with pytest.raises(Refused, match="seed: 0, now 1.*--out, or --restart"):
+    with pytest.raises(Refused, match=r"seed: 0, now 1.*--out, or --restart"):
         Workspace(tmp_path / "run", {"seed": 1})
     with Workspace(tmp_path / "run", {"seed": 1}, restart=True) as work:
         assert work.numbers("step", lambda: 2) == 2
