@@ -8,6 +8,8 @@ from kerasxai.evaluators.curves import AOPC, Deletion, Insertion, PerturbationCu
 from kerasxai.evaluators.drop_increase import AverageDrop, DropIncrease
 from kerasxai.evaluators.localization import (
     IntersectionOverUnion,
+    LocalizationAveragePrecision,
+    LocalizationROCAUC,
     PointingGame,
     RelevanceMass,
     RelevanceRank,
@@ -48,6 +50,8 @@ __all__ = [
     "IntersectionOverUnion",
     "LabelRandomization",
     "LocalLipschitz",
+    "LocalizationAveragePrecision",
+    "LocalizationROCAUC",
     "MaxSensitivity",
     "NoiseRobustness",
     "PerturbationCurve",

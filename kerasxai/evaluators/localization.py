@@ -6,6 +6,7 @@ import abc
 from collections.abc import Sequence
 
 import numpy as np
+from scipy.stats import rankdata
 from typing_extensions import Unpack
 
 from kerasxai.evaluators.base import Evaluator, EvaluatorOptions
@@ -122,6 +123,47 @@ class IntersectionOverUnion(Localization):
     def of_rows(self, rows, masks, ranks):
         shown = highlighted(rows, self.threshold)
         return (shown & masks).sum(axis=1) / (shown | masks).sum(axis=1)
+
+
+@register("localization_roc_auc")
+class LocalizationROCAUC(Localization):
+    """Area under the ROC curve of the map as a detector of the mask: how likely a position in it outranks one outside.
+
+    All values are read, not the highest alone; ties count half, so that a map without knowledge scores 0.5. A constant
+    map ranks nothing: NaN, as for the other metrics of rank. So is a mask that covers everything.
+
+    Reference:
+        Fawcett, 2006, https://doi.org/10.1016/j.patrec.2005.10.010
+    """
+
+    ranks_positions = True
+
+    def of_rows(self, rows, masks, ranks):
+        inside = masks.sum(axis=1)
+        outside = masks.shape[1] - inside
+        lower = rankdata(rows, axis=1)  # ties share their mean rank
+        wins = (lower * masks).sum(axis=1) - inside * (inside + 1) / 2
+        return wins / np.where(outside > 0, inside * outside, np.nan)
+
+
+@register("localization_average_precision")
+class LocalizationAveragePrecision(Localization):
+    """Average precision of the map as a detector of the mask: precision at each threshold, weighted by recall gained.
+
+    A map without knowledge scores the mask's share of the positions, so compare masks of one size. Tied values are one
+    threshold. A constant map ranks nothing: NaN, as for the other metrics of rank.
+
+    Reference:
+        Davis & Goadrich, 2006, https://doi.org/10.1145/1143844.1143874
+    """
+
+    ranks_positions = True
+
+    def of_rows(self, rows, masks, ranks):
+        # How many positions, and how many of the mask, are at least as relevant as each position of the mask.
+        reached = rankdata(-rows, method="max", axis=1)
+        hits = rankdata(np.where(masks, -rows, np.inf), method="max", axis=1)
+        return (hits / reached * masks).sum(axis=1) / masks.sum(axis=1)
 
 
 def masks_of_boxes(boxes: Sequence[Sequence[Sequence[float]]], size: Sequence[int]) -> np.ndarray:
