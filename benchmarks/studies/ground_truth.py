@@ -439,8 +439,8 @@ STUDY = Study(
     "is judged by whether its map points there, and every faithfulness metric by whether it says the same.",
     sources="",
     run=run,
-    full={"nets": 3, "scenes": (8000, 1000), "signals": 40000, "epochs": 12, "explained": 120}
+    full={"nets": 3, "scenes": 10000, "signals": 40000, "epochs": 12, "explained": 120}
     | {"faithfulness": FAITHFULNESS_OPTIONS},
-    quick={"nets": 1, "scenes": (2000, 300), "signals": 4000, "epochs": 6, "explained": 16}
+    quick={"nets": 1, "scenes": 2500, "signals": 4000, "epochs": 6, "explained": 16}
     | {"faithfulness": FAITHFULNESS_OPTIONS},
 )

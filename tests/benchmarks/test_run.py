@@ -1,0 +1,91 @@
+"""`benchmarks/run.py`: what it says, and that a study killed anywhere ends as one that was not."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from benchmarks import run
+from benchmarks.studies import STUDIES
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_list_names_every_study(capsys):
+    assert run.main(["--list"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines] == list(STUDIES)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ([], "NAME must be all or one of"),
+        (["grand_truth"], "Received: grand_truth"),
+        (["all", "--data", "nowhere"], "--data: nowhere is no folder"),
+        (["all", "--seed", "one"], "invalid int value: 'one'"),
+    ],
+)
+def test_bad_arguments(arguments, told, capsys):
+    with pytest.raises(SystemExit) as ended:
+        run.main(arguments)
+    assert ended.value.code == 2
+    assert told in capsys.readouterr().err.splitlines()[-1]
+
+
+def test_a_folder_that_cannot_be_written_is_told_in_one_line(tmp_path, capsys):
+    (tmp_path / "file").touch()
+    assert run.main(["ground_truth", "--quick", "--out", str(tmp_path / "file")]) == 1
+    lines = capsys.readouterr().err.splitlines()
+    assert "Traceback" not in "".join(lines)
+    assert any(re.match(r"ground_truth: .*Not a directory", line) for line in lines)
+
+
+# Runs a study with the settings given, and kills it where its n-th step's file gets its name.
+KILLED = """
+import os, signal, sys
+sys.path.insert(0, {root!r})
+from benchmarks import run
+from benchmarks.studies import {name} as module
+
+module.STUDY = module.STUDY._replace(quick=module.STUDY.quick | {settings!r})
+replace, written = os.replace, []
+
+def replaced(source, target):
+    written.append(target)
+    if len(written) == {killed}:
+        os.kill(os.getpid(), signal.SIGKILL)
+    replace(source, target)
+
+os.replace = replaced
+sys.exit(run.main([{name!r}, "--quick", "--out", sys.argv[1]]))
+"""
+TINY = {
+    "ground_truth": {"scenes": 60, "signals": 100, "epochs": 1, "explained": 3},
+}
+
+
+def ran(name, out, killed=0):
+    script = KILLED.format(root=str(ROOT), name=name, settings=TINY[name], killed=killed)
+    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
+    return subprocess.run([sys.executable, "-c", script, str(out)], capture_output=True, text=True, env=environment)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL")
+def test_a_killed_study_ends_as_one_that_was_not(tmp_path):
+    """The same seed gives the same results, and nothing is computed twice."""
+    whole = ran("ground_truth", tmp_path / "whole")
+    assert whole.returncode == 0, whole.stderr
+    assert ran("ground_truth", tmp_path / "killed", killed=40).returncode < 0
+    resumed = ran("ground_truth", tmp_path / "killed")
+    assert resumed.returncode == 0, resumed.stderr
+    results = [(tmp_path / run / "ground_truth" / "results.json").read_bytes() for run in ("whole", "killed")]
+    assert results[0] == results[1]
+    times = (tmp_path / "killed" / "ground_truth" / "times.jsonl").read_text().splitlines()
+    steps = [json.loads(line)["step"] for line in times]
+    assert len(steps) == len(set(steps)) > 40
