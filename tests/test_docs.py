@@ -22,6 +22,7 @@ def documented():
         callbacks,
         datasets.mnist1d,
         datasets.hmt,
+        datasets.planted,
         evaluators,
         explainers,
         graph,

@@ -17,7 +17,8 @@ EXPORTED = [getattr(room, name) for room in ROOMS for name in room.__all__ if na
 CLASSES = {one for one in EXPORTED if inspect.isclass(one)}
 CLASSES |= {registry.get(name) for registry in (explainers, evaluators) for name in registry.names()}
 FUNCTIONS = {one for one in EXPORTED if inspect.isfunction(one)}
-FUNCTIONS |= {datasets.mnist1d.load_data, datasets.hmt.load_data, datasets.hmt.download}
+FUNCTIONS |= {datasets.mnist1d.load_data, datasets.mnist1d.template_masks, datasets.planted.load_data}
+FUNCTIONS |= {datasets.hmt.load_data, datasets.hmt.download}
 FUNCTIONS |= {vars(cls)["__call__"] for cls in CLASSES if "__call__" in vars(cls)}
 # What a class of one's own has to give.
 FUNCTIONS |= {getattr(cls, name) for cls in CLASSES for name in getattr(cls, "__abstractmethods__", ())}
