@@ -65,7 +65,7 @@ os.replace = replaced
 sys.exit(run.main([{name!r}, "--quick", "--out", sys.argv[1]]))
 """
 TINY = {
-    "ground_truth": {"scenes": 60, "signals": 100, "epochs": 1, "explained": 3},
+    "ground_truth": {"scenes": 60, "signals": 100, "image_epochs": 1, "signal_epochs": 1, "explained": 3},
 }
 
 

@@ -90,8 +90,8 @@ STUDY = Study(
     "is judged by whether its map points there, and every faithfulness metric by whether it says the same.",
     sources="",
     run=run,
-    full={"nets": 2, "scenes": 10000, "signals": 40000, "epochs": 12, "explained": 64}
+    full={"nets": 2, "scenes": 6250, "image_epochs": 16, "signals": 50000, "signal_epochs": 8, "explained": 64}
     | {"faithfulness": FAITHFULNESS_OPTIONS},
-    quick={"nets": 1, "scenes": 2500, "signals": 4000, "epochs": 6, "explained": 16}
+    quick={"nets": 1, "scenes": 1250, "image_epochs": 2, "signals": 2500, "signal_epochs": 2, "explained": 8}
     | {"faithfulness": FAITHFULNESS_OPTIONS},
 )

@@ -17,7 +17,7 @@ TASKS = {
 }
 
 BATCH = 64
-LEARNING_RATE = 3e-3
+LEARNING_RATE = 2e-3
 
 
 class Samples(NamedTuple):
@@ -75,21 +75,35 @@ def scenes(task, data):
 
 def trained(train, settings):
     """A convolutional net with global average pooling and one Dense layer, which every explainer admits."""
-    rank = train.x.ndim - 2
-    convolution, pool = (layers.Conv1D, layers.MaxPooling1D) if rank == 1 else (layers.Conv2D, layers.MaxPooling2D)
-    average = layers.GlobalAveragePooling1D if rank == 1 else layers.GlobalAveragePooling2D
-    model = keras.Sequential([keras.Input(train.x.shape[1:])])
-    for filters in (16, 32, 64):
-        if filters > 16:
-            model.add(pool())
-        model.add(convolution(filters, 3, padding="same", activation="relu"))
-        model.add(convolution(filters, 3, padding="same", activation="relu"))
-    model.add(average())
-    model.add(layers.Dense(int(train.y.max()) + 1, activation="softmax"))
-    schedule = keras.optimizers.schedules.CosineDecay(LEARNING_RATE, settings.epochs * -(-len(train.x) // BATCH))
+    build = signal_net if train.x.ndim == 3 else image_net
+    epochs = settings.signal_epochs if train.x.ndim == 3 else settings.image_epochs
+    model = build(train.x.shape[1:], classes=int(train.y.max()) + 1)
+    schedule = keras.optimizers.schedules.CosineDecay(LEARNING_RATE, epochs * -(-len(train.x) // BATCH))
     model.compile(keras.optimizers.Adam(schedule), "sparse_categorical_crossentropy")
-    model.fit(train.x, train.y, batch_size=BATCH, epochs=settings.epochs, verbose=0)
+    model.fit(train.x, train.y, batch_size=BATCH, epochs=epochs, verbose=0)
     return model
+
+
+def image_net(shape, classes):
+    return keras.Sequential(
+        [
+            keras.Input(shape),
+            layers.Conv2D(16, 3, padding="same", activation="relu"),
+            layers.Conv2D(16, 3, padding="same", activation="relu"),
+            layers.MaxPooling2D(),
+            layers.Conv2D(32, 3, padding="same", activation="relu"),
+            layers.Conv2D(32, 3, padding="same", activation="relu"),
+            layers.GlobalAveragePooling2D(),
+            layers.Dense(classes, activation="softmax"),
+        ]
+    )
+
+
+def signal_net(shape, classes):
+    filters = (32, 32, 64, 64, 64, 64)
+    convolutions = [layers.Conv1D(count, 5, padding="same", activation="relu") for count in filters]
+    head = [layers.GlobalAveragePooling1D(), layers.Dense(classes, activation="softmax")]
+    return keras.Sequential([keras.Input(shape), *convolutions, *head])
 
 
 def predicted(model, x):
