@@ -10,7 +10,7 @@ from kerasxai.batches import Batches, Collector
 from kerasxai.compiled import Compiled
 from kerasxai.graph.python_calls import own_errors
 from kerasxai.progress import Progress
-from kerasxai.targets import PREDICTED, TargetPlan, check_labels, ranked_classes
+from kerasxai.targets import PREDICTED, TargetPlan, check_labels, of_logit_scale, ranked_classes
 
 
 class Batch(NamedTuple):
@@ -150,6 +150,7 @@ class Runner:
 
         def rank(inputs, target):
             self.trace_count -= 1  # one for all functions: no trace of theirs
+            target = of_logit_scale(target)  # probabilities that underflow to 0 have no order
             outputs, _ = self.score.outputs(inputs, target)
             return ranked_classes(self.score, outputs, target, count)
 
@@ -193,7 +194,10 @@ class _Reading:
             self._score.inspect(inputs, self.structure)
         self.plan = TargetPlan(self._target, self._score)
         if self._one_class and self.plan.count is not None:
-            raise ValueError(f"`target` must ask for one class of a sample here. Received: target={self._target!r}.")
+            raise ValueError(
+                f"`target` must ask for one class of a sample here. Received: target={self._target!r}. Give "
+                '"predicted", or one class after the other.'
+            )
         if self.size is not None:
             self.plan.check_length(self.size)
         if self._prepare is not None:

@@ -107,6 +107,11 @@ def read_target(text, names):
     return _index(text, names.names)
 
 
+def in_words(target):
+    """What `--target` asks for."""
+    return "the class predicted" if target == "predicted" else target
+
+
 def _index(name, names):
     """The class of a name, or of a unique part of it."""
     indices = [index for index, known in enumerate(names) if known == name]

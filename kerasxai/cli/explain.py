@@ -7,7 +7,7 @@ import re
 import numpy as np
 
 from kerasxai.cli.account import account_of, exit_status, facts, left_out_section
-from kerasxai.cli.classes import ClassNames, Predictor, check_target, class_names, read_target
+from kerasxai.cli.classes import ClassNames, Predictor, check_target, class_names, in_words, read_target
 from kerasxai.cli.gallery import MapArchive, figure, output_folder, sample_section, versions, write_json, write_page
 from kerasxai.cli.options import explainer_settings
 from kerasxai.cli.pictures import save_pictures
@@ -200,8 +200,7 @@ def _progress(total):
 def _facts(report):
     methods = ", ".join(config["method"].replace("_", " ") for config in report["explainers"])
     made = ", ".join(f"{name} {version}" for name, version in report["versions"].items())
-    target = {"predicted": "the class predicted"}.get(report["target"], report["target"])
-    explained = f"{len(report['samples'])} samples, explained: {target}, by {methods}."
+    explained = f"{len(report['samples'])} samples, explained: {in_words(report['target'])}, by {methods}."
     return [explained, *facts(report), f"{made}."]
 
 
