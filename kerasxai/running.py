@@ -135,7 +135,7 @@ class Runner:
     def _of_batch(self, function, batch, plan, takes_all_ranks, constants, key):
         if plan.count is None:
             return self.call(function, batch, plan.target, constants, key)
-        ranked = self._ranked_classes(batch, plan)
+        ranked = self.best_classes(batch, plan.target, plan.count)
         if takes_all_ranks:
             return self.call(function, batch._replace(classes=ranked), plan.target, constants, key)
         each, progress = [], Progress(plan.count, verbose=0)
@@ -145,8 +145,8 @@ class Runner:
                 each.append(self.call(function, of_rank, plan.target, constants, key))
         return keras.tree.map_structure(lambda *results: tf.stack(results, axis=1), *each)
 
-    def _ranked_classes(self, batch, plan):
-        count = plan.count
+    def best_classes(self, batch, target, count):
+        """The classes of the largest logits of each sample, the best first: int32 tensor `(batch, count)`."""
 
         def rank(inputs, target):
             self.trace_count -= 1  # one for all functions: no trace of theirs
@@ -154,7 +154,7 @@ class Runner:
             outputs, _ = self.score.outputs(inputs, target)
             return ranked_classes(self.score, outputs, target, count)
 
-        return self.call(rank, batch, plan.target, key=("ranked classes", count))
+        return self.call(rank, batch, target, key=("best classes", count))
 
     def _compile(self, function, parts, target):
         def run(tensors, classes, data, constants):

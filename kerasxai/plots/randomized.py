@@ -144,7 +144,7 @@ def _rows_of_maps(results, samples, steps):
     kept = {}
     for name, values in results.items():
         maps = np.asarray(values["maps"])
-        if maps.ndim > samples.ndim:
+        if np.ndim(values["spearman_curve"]) > 2:  # (samples, classes, steps)
             maps = maps[:, 0]  # of the best class
         kept[name] = maps[:, steps]
     count = len(samples)

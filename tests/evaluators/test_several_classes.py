@@ -166,6 +166,11 @@ def test_figures_show_means_over_classes(model):
     np.testing.assert_allclose(line.get_ydata(), found.results["gradient"]["deletion"]["curve"].mean(axis=(0, 1)))
     curve = found.results["gradient"]["noise_robustness"]["rmse_curve"].mean(axis=(0, 1))
     np.testing.assert_allclose(figures["noise_robustness"].axes[0].lines[0].get_ydata(), curve[::-1])
+    kept = found.results["gradient"]["randomization"]["maps"]
+    pictures = [axes.images[-1].get_array() for axes in figures["randomization"].axes if axes.images]
+    assert kept.shape == (1, 2, 6, 8, 10) and len(pictures) == 6
+    for picture, map_of_step in zip(pictures, kept[0, 0]):  # of the best class
+        np.testing.assert_allclose(np.asarray(picture, float), map_of_step, rtol=1e-5)
 
 
 # Memory
