@@ -45,7 +45,7 @@ def googlenet(
 ) -> keras.Model:
     """GoogLeNet, also called Inception v1: 6,624,904 trainable parameters for 1,000 classes.
 
-    As `torchvision.models.googlenet` without its auxiliary classifiers, which only help training; 14,432 moving
+    As `torchvision.models.googlenet` without its auxiliary classifiers, which only help training; 14,560 moving
     statistics come on top. Unlike the net of the paper it has a batch normalisation after every convolution instead
     of a bias, no local response normalisation, and 3 x 3 convolutions where the paper has 5 x 5. Its poolings round
     up. `inception5b_concat` is the last feature layer, the default of the CAMs.
