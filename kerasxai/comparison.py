@@ -78,7 +78,10 @@ class Comparison:
         return self._summaries[row].get(metric)
 
     def values(self, row: str, metric: str) -> np.ndarray | None:
-        """The value of each sample in a cell, `(samples,)`, None where the metric does not apply to the row."""
+        """The value of each sample in a cell, None where the metric does not apply to the row.
+
+        `(samples,)`, or `(samples, k)` for `target="top<k>"`.
+        """
         self._check_cell(row, metric)
         evaluator, result = self._columns[metric]
         measured = self.results[row].get(evaluator)

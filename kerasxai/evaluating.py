@@ -6,6 +6,7 @@ import functools
 
 from kerasxai.comparison import Comparison
 from kerasxai.evaluators import Case, Results, build
+from kerasxai.evaluators.base import joined
 from kerasxai.evaluators.controls import control_maps
 from kerasxai.evaluators.scoring import ScoredModel
 from kerasxai.explainers.registry import build as build_explainer
@@ -45,7 +46,8 @@ def evaluate(
             row name -> one of these.
         evaluators: List of names, config dicts, classes or evaluators; or a dict label -> one of these, whose label
             stands before the names of its metrics.
-        target: What is explained, see `Explainer.__call__`; one class a sample.
+        target: What is explained, see `Explainer.__call__`; for `"top4"` results have an axis of classes, and intervals
+            are over samples still. Controls are the same maps for every class.
         y: Labels, for `target="true"`.
         controls: Whether maps that know nothing of the model are evaluated beside: random, smooth random, centre,
             edges of the input.
@@ -75,24 +77,29 @@ def evaluate(
         raise ValueError("`explainers` and `evaluators` must hold at least one each. Received: an empty list.")
     for measure in measures.values():
         measure.check(True, masks, reference_model)
-    samples = ScoredModel(model).samples(x, y, target, batch_size)
-    maps = control_maps(samples.x, seed) if controls else {}
+    ranks = ScoredModel(model).samples_by_rank(x, y, target, batch_size)
+    for measure in measures.values():
+        measure.check_target(ranks[0])
+    maps = control_maps(ranks[0].x, seed) if controls else {}
     if taken := sorted(set(rows) & set(maps)):
         raise ValueError(f"`explainers` must not have the name of a control. Received: {', '.join(taken)}.")
     results: dict[str, dict[str, Results]] = {}
-    progress = Progress(len(rows) + (len(rows) + len(maps)) * len(measures), verbose, unit="step")
+    steps = len(ranks) * (len(rows) + (len(rows) + len(maps)) * len(measures))
+    progress = Progress(steps, verbose, unit="step")
     for label in [*rows, *maps]:
-        case = Case(model, samples, maps.get(label), rows.get(label), masks, reference_model)
-        if case.explainer is not None:
-            with progress.part(1):
-                if any(measure.needs_maps for measure in measures.values()):
-                    _ = case.attributions  # made here, once for all
-        results[label] = {}
-        for name, measure in measures.items():
-            if "explainer" not in measure.needs or case.explainer is not None:
-                results[label][name] = measure.evaluate(case)
-            progress.add(1)
-    return Comparison(results, controls=list(maps), samples=len(samples))
+        by_measure: dict[str, list[Results]] = {}
+        for samples in ranks:
+            case = Case(model, samples, maps.get(label), rows.get(label), masks, reference_model)
+            if case.explainer is not None:
+                with progress.part(1):
+                    if any(measure.needs_maps for measure in measures.values()):
+                        _ = case.attributions  # made here, once for all
+            for name, measure in measures.items():
+                if "explainer" not in measure.needs or case.explainer is not None:
+                    by_measure.setdefault(name, []).append(measure.evaluate(case))
+                progress.add(1)
+        results[label] = {name: joined(of_ranks, ranks[0].plan.count) for name, of_ranks in by_measure.items()}
+    return Comparison(results, controls=list(maps), samples=len(ranks[0]))
 
 
 def _named(described, config_key, build_one):

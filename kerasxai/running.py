@@ -10,7 +10,7 @@ from kerasxai.batches import Batches, Collector
 from kerasxai.compiled import Compiled
 from kerasxai.graph.python_calls import own_errors
 from kerasxai.progress import Progress
-from kerasxai.targets import PREDICTED, TargetPlan, check_labels, ranked_classes
+from kerasxai.targets import PREDICTED, TargetPlan, check_labels, of_logit_scale, ranked_classes
 
 
 class Batch(NamedTuple):
@@ -135,7 +135,7 @@ class Runner:
     def _of_batch(self, function, batch, plan, takes_all_ranks, constants, key):
         if plan.count is None:
             return self.call(function, batch, plan.target, constants, key)
-        ranked = self._ranked_classes(batch, plan)
+        ranked = self.best_classes(batch, plan.target, plan.count)
         if takes_all_ranks:
             return self.call(function, batch._replace(classes=ranked), plan.target, constants, key)
         each, progress = [], Progress(plan.count, verbose=0)
@@ -145,15 +145,16 @@ class Runner:
                 each.append(self.call(function, of_rank, plan.target, constants, key))
         return keras.tree.map_structure(lambda *results: tf.stack(results, axis=1), *each)
 
-    def _ranked_classes(self, batch, plan):
-        count = plan.count
+    def best_classes(self, batch, target, count):
+        """The classes of the largest logits of each sample, the best first: int32 tensor `(batch, count)`."""
 
         def rank(inputs, target):
             self.trace_count -= 1  # one for all functions: no trace of theirs
+            target = of_logit_scale(target)  # probabilities that underflow to 0 have no order
             outputs, _ = self.score.outputs(inputs, target)
             return ranked_classes(self.score, outputs, target, count)
 
-        return self.call(rank, batch, plan.target, key=("ranked classes", count))
+        return self.call(rank, batch, target, key=("best classes", count))
 
     def _compile(self, function, parts, target):
         def run(tensors, classes, data, constants):
@@ -193,7 +194,10 @@ class _Reading:
             self._score.inspect(inputs, self.structure)
         self.plan = TargetPlan(self._target, self._score)
         if self._one_class and self.plan.count is not None:
-            raise ValueError(f"`target` must ask for one class of a sample here. Received: target={self._target!r}.")
+            raise ValueError(
+                f"`target` must ask for one class of a sample here. Received: target={self._target!r}. Give "
+                '"predicted", or one class after the other.'
+            )
         if self.size is not None:
             self.plan.check_length(self.size)
         if self._prepare is not None:

@@ -5,6 +5,7 @@ Targets are checked here, at the door, and become one int32 tensor per batch, so
 
 from __future__ import annotations
 
+import copy
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -154,6 +155,11 @@ def ranked_classes(score, outputs, target, count):
     return tf.concat([positive, 1 - positive], axis=1)[:, :count]
 
 
+def of_logit_scale(target):
+    """The same target, its classes scored by their logits."""
+    return replace(target, scale=target.scale._replace(kind="logit"))
+
+
 def uses_labels(target):
     """Whether a target takes the labels of the samples."""
     if isinstance(target, tuple) and len(target) == 2 and isinstance(target[0], str):
@@ -228,6 +234,12 @@ class TargetPlan:
             return np.full(size, self._classes, np.int32), None
         self._check_reach(self._classes, stop)
         return self._classes[start:stop], None
+
+    def of_one_class(self):
+        """The same plan for samples with one class each, which is known."""
+        plan = copy.copy(self)
+        plan.count = None
+        return plan
 
     @property
     def _limit(self):

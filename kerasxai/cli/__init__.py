@@ -118,13 +118,6 @@ def _add_explain(commands):
         "  kerasxai explain net1d.keras signals.csv --method integrated_gradients --option steps=100 --out signals\n",
     )
     _add_model_and_inputs(parser)
-    parser.add_argument(
-        "--target",
-        default="predicted",
-        metavar="CLASS",
-        help="number or name of a class, `top4` for the four best, or `predicted` (default)",
-    )
-    parser.add_argument("--classes", metavar="FILE", help="class names, one a line or a JSON list")
 
     def run(options):
         from kerasxai.cli import explain
@@ -143,7 +136,8 @@ def _add_evaluate(commands):
         formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog="examples:\n"
         "  kerasxai evaluate HMT.h5 tiles/ --preprocess 0-1 --samples 40 --out quality\n"
-        "  kerasxai evaluate net1d.keras signals.npy --method lrp --method gradient --metric deletion --out quality\n",
+        "  kerasxai evaluate net1d.keras signals.npy --method lrp --method gradient --metric deletion --out quality\n"
+        "  kerasxai evaluate resnet.keras photos/ --target top4 --out quality\n",
     )
     _add_model_and_inputs(parser)
     parser.add_argument(
@@ -199,6 +193,13 @@ def _add_model_and_inputs(parser):
     parser.add_argument(
         "--strict", action="store_true", help="fail at an input that cannot be read, instead of leaving it out"
     )
+    parser.add_argument(
+        "--target",
+        default="predicted",
+        metavar="CLASS",
+        help="number or name of a class, `top4` for the four best, or `predicted` (default)",
+    )
+    parser.add_argument("--classes", metavar="FILE", help="class names, one a line or a JSON list")
     parser.add_argument("--out", required=True, metavar="DIR", help="folder for the results")
     parser.add_argument("--overwrite", action="store_true", help="replace what is in --out")
     parser.add_argument("--batch-size", type=_positive, default=8, metavar="N", help="samples at once (8)")

@@ -35,6 +35,14 @@ class Predictor:
         values = self._runner.call(self._outputs, Batch([tf.constant(x)]), self._target).numpy()
         return np.concatenate([1 - values, values], axis=1) if self._binary else values
 
+    def best(self, x, count):
+        """The classes that explainers take for `"top<count>"`, `(samples, count)`."""
+        import tensorflow as tf
+
+        from kerasxai.running import Batch
+
+        return self._runner.best_classes(Batch([tf.constant(x)]), self._target, count).numpy()
+
     def _outputs(self, inputs, target):
         return self._score.outputs(inputs, target)[0][0]
 
@@ -105,6 +113,11 @@ def read_target(text, names):
             raise ValueError(f"--target {text}: the model has the classes 0 to {(count or 1) - 1}.")
         return int(text)
     return _index(text, names.names)
+
+
+def in_words(target):
+    """What `--target` asks for."""
+    return "the class predicted" if target == "predicted" else target
 
 
 def _index(name, names):

@@ -5,11 +5,12 @@ from collections import Counter
 import numpy as np
 
 from kerasxai.cli.account import account_of, exit_status, facts, left_out_section
-from kerasxai.cli.classes import ClassNames, Predictor
+from kerasxai.cli.classes import ClassNames, Predictor, check_target, class_names, in_words, read_target
 from kerasxai.cli.gallery import figure, output_folder, versions, write_json, write_page
 from kerasxai.cli.options import explainer_settings, metric_settings
 from kerasxai.cli.quiet import load_tensorflow
 from kerasxai.cli.session import check_early, open_model
+from kerasxai.input_files import class_folders, list_files
 
 METHODS = ("grad_cam", "gradient_x_input", "integrated_gradients", "lrp")
 METRICS = ("drop_increase", "aopc", "deletion", "insertion")
@@ -22,6 +23,8 @@ def run(options):
     settings = explainer_settings(options, methods)
     wanted, metric_options = metric_settings(options, options.metric or METRICS)
     check_early(options)
+    given_names = class_names(options.classes)
+    check_target(options.target, given_names or class_folders(list_files(options.input)))
     load_tensorflow()
     import kerasxai
     from kerasxai.explaining import SeveralExplainers
@@ -29,11 +32,14 @@ def run(options):
     model, inputs = open_model(options)
     explainers = SeveralExplainers(model, methods, **settings).explainers
     metrics = [_metric(entry, metric_options) for entry in wanted]
+    predictor = Predictor(model)
+    names = ClassNames(given_names, inputs, predictor.classes)
+    target = read_target(options.target, names)
     samples = samples_of(inputs, options.samples)
-    account = _account(model, inputs, samples, options.batch_size)
+    account = _account(predictor, names, inputs, samples, options.batch_size)
     x = np.stack([sample.x for sample in samples])
     with output_folder(options.out, options.overwrite) as folder:
-        comparison = kerasxai.evaluate(model, x, explainers, metrics, batch_size=options.batch_size)
+        comparison = kerasxai.evaluate(model, x, explainers, metrics, target, batch_size=options.batch_size)
         _write(folder, comparison, x, options, explainers, account)
     _print(comparison)
     print("\n".join([f"{len(x)} samples.", *facts(account), f"Open {options.out}/index.html"]))
@@ -59,9 +65,7 @@ def samples_of(inputs, count):
     return [sample for sample in samples if sample.x.shape == shape]
 
 
-def _account(model, inputs, samples, batch_size):
-    predictor = Predictor(model)
-    names = ClassNames((), inputs, predictor.classes)
+def _account(predictor, names, inputs, samples, batch_size):
     labelled = [sample for sample in samples if names.label(sample.folder) is not None]
     hits = []
     for start in range(0, len(labelled), batch_size):
@@ -86,12 +90,13 @@ def _write(folder, comparison, x, options, explainers, account):
             "model": str(options.model),
             **account,
             "samples": comparison.samples,
+            "target": options.target,
             "explainers": [explainer.get_config() for explainer in explainers.values()],
             "versions": made,
         },
     )
     lines = [
-        f"{comparison.samples} samples; the class predicted is explained and scored.",
+        f"{comparison.samples} samples; explained and scored: {in_words(options.target)}.",
         *facts(account),
         "Controls know nothing of the model: a method that does not beat them says nothing by this metric.",
         ", ".join(f"{name} {version}" for name, version in made.items()) + ".",

@@ -7,7 +7,7 @@ import re
 import numpy as np
 
 from kerasxai.cli.account import account_of, exit_status, facts, left_out_section
-from kerasxai.cli.classes import ClassNames, Predictor, check_target, class_names, read_target
+from kerasxai.cli.classes import ClassNames, Predictor, check_target, class_names, in_words, read_target
 from kerasxai.cli.gallery import MapArchive, figure, output_folder, sample_section, versions, write_json, write_page
 from kerasxai.cli.options import explainer_settings
 from kerasxai.cli.pictures import save_pictures
@@ -53,7 +53,7 @@ def _explain_all(options, inputs, explainers, predictor, names, target, folder):
             probabilities = _predict(predictor, x, chunk, inputs)
             if probabilities is None:
                 continue
-            classes = _explained_classes(target, probabilities)
+            classes = _explained_classes(target, probabilities, predictor, x)
             with progress.part(len(chunk)):
                 if _is_top(target):
                     results = _top(explainers, x, classes)
@@ -141,7 +141,7 @@ def _files(pictures):
     return [file for file, *_ in pictures]
 
 
-def _explained_classes(target, probabilities):
+def _explained_classes(target, probabilities, predictor, x):
     """Classes to explain, `(samples, how many)`; None for a single unit, which has none to choose."""
     from kerasxai.targets import Classes
 
@@ -149,8 +149,9 @@ def _explained_classes(target, probabilities):
         return None
     if isinstance(target, int):
         return np.full((len(probabilities), 1), target)
-    count = int(target[3:]) if _is_top(target) else 1
-    return np.argsort(-probabilities, axis=1, kind="stable")[:, :count].view(Classes)
+    if _is_top(target):
+        return predictor.best(x, int(target[3:])).view(Classes)
+    return probabilities.argmax(axis=1)[:, np.newaxis].view(Classes)
 
 
 def _top(explainers, x, classes):
@@ -200,8 +201,7 @@ def _progress(total):
 def _facts(report):
     methods = ", ".join(config["method"].replace("_", " ") for config in report["explainers"])
     made = ", ".join(f"{name} {version}" for name, version in report["versions"].items())
-    target = {"predicted": "the class predicted"}.get(report["target"], report["target"])
-    explained = f"{len(report['samples'])} samples, explained: {target}, by {methods}."
+    explained = f"{len(report['samples'])} samples, explained: {in_words(report['target'])}, by {methods}."
     return [explained, *facts(report), f"{made}."]
 
 

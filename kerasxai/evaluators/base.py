@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import abc
 import functools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict
 
 import numpy as np
 
 from kerasxai.evaluators.scoring import ScoredModel, as_input
+from kerasxai.evaluators.similarity import mean_of_known
 from kerasxai.explainers.registry import build as build_explainer
 from kerasxai.heatmap import to_heatmap
 from kerasxai.options import positive_integer, seed_number
@@ -46,12 +47,16 @@ class Evaluator(Configurable, abc.ABC):
         directions: Dict result -> `"higher"` or `"lower"` is better, None where neither is.
         needs: What `measure` uses besides the maps: of `"explainer"`, `"masks"`, `"reference_model"`.
         needs_maps: Whether it uses maps.
+        needs_class: Whether its results hang on the class that is explained.
+        abscissae: Results that measure nothing but say where the entries of curves stand, the same for every class.
     """
 
     config_key = "evaluator"
     directions: Mapping[str, str | None] = {}
     needs: tuple[str, ...] = ()
     needs_maps = True
+    needs_class = True
+    abscissae: tuple[str, ...] = ()
 
     def __init__(self, batch_size: int = 32, seed: int = 0) -> None:
         self.batch_size = positive_integer("batch_size", batch_size)
@@ -75,7 +80,8 @@ class Evaluator(Configurable, abc.ABC):
         Args:
             model: A built Keras model; never changed.
             x: Samples `(samples, *input_shape)`, or a dataset, which is read once.
-            maps: Attributions `(samples, *spatial)` or `(samples, *input_shape)`; None: `explainer` makes them.
+            maps: Attributions `(samples, *spatial)` or `(samples, *input_shape)`, with an axis of classes after the
+                samples for `target="top4"`; None: `explainer` makes them.
             target: What the maps explain, see `Explainer.__call__`; fixed from the original input.
             y: Labels, for `target="true"`.
             explainer: A registry name, config dict, class, `callable(model)` or explainer on `model`.
@@ -83,20 +89,27 @@ class Evaluator(Configurable, abc.ABC):
             reference_model: Another model to compare with, for metrics that do.
 
         Returns:
-            `Results`: a dict of arrays with a leading axis of samples (or what the metric says), with `summary()`.
+            `Results`: a dict of arrays with a leading axis of samples (or what the metric says), with `summary()`. For
+            `target="top4"` an axis of the four best classes, the best first, stands after the first axis.
 
         Raises:
             ValueError: What the metric needs is not given, or does not fit together.
         """
         self.check(explainer, masks, reference_model, maps)
-        samples = self.scored_model(model).samples(x, y, target, self.batch_size)
-        case = Case(model, samples, maps, explainer, masks, reference_model)
-        return self.evaluate(case)
+        ranks = self.scored_model(model).samples_by_rank(x, y, target, self.batch_size)
+        self.check_target(ranks[0])
+        maps_by_rank = [None] * len(ranks) if maps is None else _by_rank(maps, ranks)
+        explainer = None if explainer is None else build_explainer(explainer, model)
+        results = []
+        for samples, of_rank in zip(ranks, maps_by_rank):
+            results.append(self.evaluate(Case(model, samples, of_rank, explainer, masks, reference_model)))
+        return joined(results, ranks[0].plan.count)
 
     def evaluate(self, case: Case) -> Results:
-        """The `Results` of a `Case`."""
+        """The `Results` of a `Case`, which is of one class a sample."""
         self.check(case.explainer, case.masks, case.reference_model, case.given_maps)
-        return Results(self, self.measure(case), case)
+        constant, tied = (case.is_constant.sum(), case.is_tied.sum()) if self.needs_maps else (0, 0)
+        return Results(self, self.measure(case), (len(case.samples),), int(constant), int(tied))
 
     @abc.abstractmethod
     def measure(self, case: Case) -> dict[str, Any]:
@@ -124,9 +137,18 @@ class Evaluator(Configurable, abc.ABC):
         if self.needs_maps and maps is None and explainer is None:
             raise ValueError(f"{self.name} needs `maps`, or an `explainer` to make them. Received: neither.")
 
+    def check_target(self, samples: scoring.Samples) -> None:
+        """Refuses several classes a sample where the metric would be the same for each."""
+        count = samples.plan.count
+        if count is not None and not self.needs_class:
+            raise ValueError(
+                f"{self.name} is the same whatever class is explained, so `target` must not ask for several. "
+                f'Received: target="top{count}". Leave `target` out.'
+            )
+
 
 class Case:
-    """What an evaluator measures: samples with fixed targets, and explanations of them, each computed once.
+    """What an evaluator measures: samples with one fixed target each, and their explanations, each computed once.
 
     Attributes:
         model: The user's model.
@@ -211,14 +233,14 @@ class Case:
 
 
 class Summary(NamedTuple):
-    """A result over a set of samples.
+    """A result over a set of samples. One of several classes counts by the mean of those that have a value.
 
     Attributes:
         mean: Over the samples that have a value.
         standard_error: Of that mean.
-        low, high: Bounds of the 95 % bootstrap confidence interval (percentile method).
+        low, high: Bounds of the 95 % bootstrap confidence interval (percentile method, samples drawn).
         count: Number of samples with a value.
-        nan: Number without.
+        nan: Number of values that are missing, of every class where there are several.
         constant, tied: Number of constant maps, and of maps with tied values.
     """
 
@@ -235,33 +257,59 @@ class Summary(NamedTuple):
 class Results(dict):
     """What an evaluator returns: result -> array, one entry per sample along the first axis.
 
+    For `target="top<k>"` an axis of the k classes follows the first; only `evaluator.abscissae` have none.
+
     Attributes:
         evaluator: The evaluator.
         directions: Dict result -> `"higher"`, `"lower"` or None.
-        per_sample: Names of the results with one number per sample, which `summary` covers.
+        shape: `(samples,)`, or `(samples, k)` for `target="top<k>"`.
+        constant, tied: Number of constant maps, and of maps with tied values.
+        per_sample: Names of the results with one number per sample, or per sample and class, which `summary` covers.
     """
 
-    def __init__(self, evaluator: Evaluator, values: dict[str, Any], case: Case) -> None:
+    def __init__(
+        self, evaluator: Evaluator, values: dict[str, Any], shape: tuple[int, ...], constant: int = 0, tied: int = 0
+    ) -> None:
         super().__init__(values)
-        self.evaluator = evaluator
+        self.evaluator, self.shape = evaluator, shape
+        self.constant, self.tied = constant, tied
         self.directions = dict(evaluator.directions)
-        self.per_sample = [name for name in self.directions if np.shape(values[name]) == (len(case.samples),)]
-        self._constant = self._tied = 0
-        if evaluator.needs_maps:
-            self._constant, self._tied = int(case.is_constant.sum()), int(case.is_tied.sum())
+        self.per_sample = [name for name in self.directions if np.shape(values[name]) == shape]
 
     def summary(self) -> dict[str, Summary]:
         """Dict result -> `Summary` of the results with one number per sample."""
         return {name: self._summary(np.asarray(self[name], np.float64)) for name in self.per_sample}
 
     def _summary(self, values):
+        missing = int(np.isnan(values).sum())
+        if values.ndim > 1:
+            values = mean_of_known(values)  # classes of one sample are not independent of one another
         kept = values[~np.isnan(values)]
-        counts = {"count": len(kept), "nan": len(values) - len(kept), "constant": self._constant, "tied": self._tied}
+        counts = {"count": len(kept), "nan": missing, "constant": self.constant, "tied": self.tied}
         if not len(kept):
             return Summary(np.nan, np.nan, np.nan, np.nan, **counts)
         low, high = bootstrap_interval(kept, self.evaluator.seed)
         error = kept.std(ddof=1) / np.sqrt(len(kept)) if len(kept) > 1 else np.nan
         return Summary(float(kept.mean()), float(error), float(low), float(high), **counts)
+
+
+def joined(ranks: Sequence[Results], count: int | None) -> Results:
+    """The results of several classes of the same samples as one, see `Results`.
+
+    Args:
+        ranks: `Results` of one evaluator, for each class a sample is explained for.
+        count: Number of classes that were asked for, None where it was one and there is no axis of classes.
+    """
+    first = ranks[0]
+    if count is None:
+        return first
+    values = {}
+    for name, of_first in first.items():
+        several = [of_rank[name] for of_rank in ranks]
+        is_shared = name in first.evaluator.abscissae
+        values[name] = of_first if is_shared else np.stack(several, axis=min(1, np.ndim(of_first)))
+    constant, tied = sum(of_rank.constant for of_rank in ranks), sum(of_rank.tied for of_rank in ranks)
+    return Results(first.evaluator, values, (*first.shape, count), constant, tied)
 
 
 def bootstrap_interval(values, seed=0):
@@ -296,6 +344,20 @@ def ranks(values):
 
 def _rows(values):
     return values.reshape(len(values), -1)
+
+
+def _by_rank(maps, ranks):
+    """Given maps, one array for each of `ranks`, the `Samples` of each class that was asked for."""
+    count = ranks[0].plan.count
+    if count is None:
+        return [maps]
+    maps = np.asarray(maps)
+    if maps.shape[:2] != (len(ranks[0]), count):
+        raise ValueError(
+            f"`maps` must have the shape {(len(ranks[0]), count)} + positions, as explainers give them for "
+            f'target="top{count}". Received: {maps.shape}.'
+        )
+    return list(np.moveaxis(maps, 1, 0))
 
 
 def _checked_maps(maps, samples):

@@ -46,6 +46,7 @@ class CosineSimilarityConvergence(Evaluator):
 
     needs = ("explainer",)
     needs_maps = False
+    needs_class = False  # relevance starts from random vectors
     directions = {"cosine_similarity_convergence": "lower"}
 
     def __init__(self, n_samples: int = 10, **kwargs: Unpack[EvaluatorOptions]) -> None:

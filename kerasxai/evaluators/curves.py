@@ -49,6 +49,8 @@ class PerturbationCurve(Evaluator):
         **kwargs: `batch_size`, `seed`, see `Evaluator`.
     """
 
+    abscissae = ("fraction",)
+
     def __init__(
         self,
         order: Order = "morf",

@@ -44,6 +44,7 @@ class ROAD(Evaluator):
     """
 
     directions = {"road": "higher", "road_accuracy": "higher"}
+    abscissae = ("percentage",)
 
     def __init__(
         self,

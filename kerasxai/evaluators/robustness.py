@@ -184,6 +184,7 @@ class Robustness(Evaluator):
 
     needs = ("explainer",)
     directions = {"rmse": "lower", "spearman": "higher", "ssim": "higher"}
+    abscissae = ("levels",)
     levels: tuple[float, ...] = ()
     level_unit = "level"
 

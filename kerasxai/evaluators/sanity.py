@@ -133,6 +133,7 @@ class Randomization(_WeightRandomization):
     """
 
     directions = SIMILARITIES
+    abscissae = ("layers",)
 
     def __init__(
         self,

@@ -43,16 +43,35 @@ class ScoredModel:
         Returns:
             `Samples`.
         """
+        (samples,) = self._samples(x, y, target, batch_size, one_class=True)
+        return samples
+
+    def samples_by_rank(self, x, y=None, target=None, batch_size=32):
+        """The samples to evaluate on, once for each class that is asked for.
+
+        Args:
+            x, y, batch_size: See `samples`.
+            target: See `Explainer.__call__`.
+
+        Returns:
+            List of `Samples` of the same inputs: for `"top<k>"` k of them, the best class first, else one.
+        """
+        return self._samples(x, y, target, batch_size)
+
+    def _samples(self, x, y, target, batch_size, **how):
         if self._fingerprint.has_changed():
             self._traced_before = self.trace_count
             self._look_at(self.graph.model)
-        ran = self.runner.run(self._resolved, x, target, y, batch_size=batch_size, one_class=True)
-        results = ran.results
-        samples = Samples(self, results["inputs"], results["classes"], results.get("data"), ran.plan, batch_size)
+        ran = self.runner.run(self._resolved, x, target, y, batch_size=batch_size, takes_all_ranks=True, **how)
+        results, several = ran.results, []
         is_array = not isinstance(x, (tf.data.Dataset, keras.utils.PyDataset))
-        if "scores" in results and is_array:  # a dataset's batches are not those that perturbed samples run in
-            samples.keep("originals", lambda: results["scores"])
-        return samples
+        for rank, classes in enumerate(results["classes"].T):
+            samples = Samples(self, results["inputs"], classes, results.get("data"), ran.plan, batch_size)
+            if "scores" in results and is_array:  # a dataset's batches are not those that perturbed samples run in
+                scores = results["scores"][:, rank]
+                samples.keep("originals", lambda scores=scores: scores)
+            several.append(samples)
+        return several
 
     def values(self, inputs, target):
         """Scores `(batch,)` of a batch, in TensorFlow operations: float32."""
@@ -71,13 +90,16 @@ class ScoredModel:
         self.runner = Runner(self.score, self._fingerprint.leave_out_what_a_run_writes)
 
     def _resolved(self, inputs, target):
-        """The samples themselves with their fixed targets, and their scores where these need no data."""
+        """The samples with their classes `(batch, ranks)`, and the scores of these where they need no data."""
         if target.function is not None:
             data = {} if target.data is None else {"data": target.data}
-            return {"inputs": list(inputs), "classes": target.classes, **data}
+            return {"inputs": list(inputs), "classes": target.classes[:, tf.newaxis], **data}
         outputs, _ = self.score.outputs(inputs, target)
-        target = resolve(self.score, outputs, target)
-        return {"inputs": list(inputs), "classes": target.classes, "scores": select(self.score, outputs, target)}
+        classes = target.classes
+        if classes.shape.rank == 1:
+            classes = resolve(self.score, outputs, target).classes[:, tf.newaxis]
+        scores = [select(self.score, outputs, target.of_batch(of_rank)) for of_rank in tf.unstack(classes, axis=1)]
+        return {"inputs": list(inputs), "classes": classes, "scores": tf.stack(scores, axis=1)}
 
 
 class Samples:
@@ -203,7 +225,7 @@ class _Slices:
 
     def __init__(self, samples, arrays):
         self._samples, self._arrays = samples, arrays
-        self.plan, self.room = samples.plan, len(samples)
+        self.plan, self.room = samples.plan.of_one_class(), len(samples)
 
     def __iter__(self):
         size = self._samples.batch_size

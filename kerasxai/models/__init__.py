@@ -2,6 +2,7 @@
 
 from kerasxai.models.alexnet import alexnet, alexnet_64
 from kerasxai.models.densenet import densenet161
+from kerasxai.models.googlenet import googlenet
 from kerasxai.models.preprocessing import find_preprocess_input, preprocess_input
 from kerasxai.models.small import hmt_cnn, lenet5, mnist1d_cnn
 from kerasxai.models.squeezenet import squeezenet
@@ -12,6 +13,7 @@ __all__ = [
     "alexnet_64",
     "densenet161",
     "find_preprocess_input",
+    "googlenet",
     "hmt_cnn",
     "lenet5",
     "mnist1d_cnn",

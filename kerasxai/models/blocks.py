@@ -1,5 +1,5 @@
-"""What the builders share: documented and checked options, scaled widths, average pooling to a given size, the end.
-The nets are beside it."""
+"""What the builders share: documented and checked options, scaled widths, averaging to a given size, pooling that
+rounds up, the end. The nets are beside it."""
 
 import inspect
 import math
@@ -94,6 +94,17 @@ def average_to(x, size, name):
     if averaged != (1, 1):
         x = layers.AveragePooling2D(averaged, name=name)(x)
     return x
+
+
+def pool_rounding_up(x, size, name):
+    """Max pooling in steps of 2 that rounds up, as PyTorch's `ceil_mode`: what is missing is padded at the end, by 0.
+
+    `"same"` would pad some sides at both ends. The values must not be negative, or a 0 could be a maximum.
+    """
+    padding = tuple((0, (size - side) % 2) for side in x.shape[1:3])
+    if padding != ((0, 0), (0, 0)):
+        x = layers.ZeroPadding2D(padding, name=f"{name}_pad")(x)
+    return layers.MaxPooling2D(size, strides=2, name=name)(x)
 
 
 def classified(inputs, x, classes, activation, name):

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import keras
 from keras import layers
 
-from kerasxai.models.blocks import RELU_START, check_options, documented, scaled
+from kerasxai.models.blocks import RELU_START, check_options, documented, pool_rounding_up, scaled
 
 # Version -> the first convolution (channels, size), the fire modules after which a pooling stands.
 VERSIONS = {"1.0": ((96, 7), (4, 8)), "1.1": ((64, 3), (3, 5))}
@@ -55,11 +55,11 @@ def squeezenet(
     (channels, size), pooled_after = VERSIONS[version]
     inputs = keras.Input(input_shape, name="input")
     x = layers.Conv2D(scaled(channels, width), size, strides=2, name="conv1", **RELU_START)(inputs)
-    x = _pool(x, index=1)
+    x = pool_rounding_up(x, 3, name="pool1")
     for index, (squeezed, expanded) in enumerate(FIRES, start=2):
         x = _fire(x, scaled(squeezed, width), scaled(expanded, width), index)
         if index in pooled_after:
-            x = _pool(x, index)
+            x = pool_rounding_up(x, 3, name=f"pool{index}")
     x = layers.Dropout(DROPOUT, name="dropout9")(x)
     x = layers.Conv2D(classes, 1, activation="relu", kernel_initializer=_classifier_start(), name="conv10")(x)
     x = layers.GlobalAveragePooling2D(name="avgpool")(x)
@@ -72,14 +72,6 @@ def _fire(x, squeezed, expanded, index):
     small = layers.Conv2D(expanded, 1, name=f"fire{index}_expand1x1", **RELU_START)(x)
     large = layers.Conv2D(expanded, 3, padding="same", name=f"fire{index}_expand3x3", **RELU_START)(x)
     return layers.Concatenate(name=f"fire{index}_concat")([small, large])
-
-
-def _pool(x, index):
-    """Max pooling 3/2 that rounds up, padding at the end only; `"same"` would pad odd sides on both."""
-    padding = tuple((0, 1 - side % 2) for side in x.shape[1:3])
-    if padding != ((0, 0), (0, 0)):
-        x = layers.ZeroPadding2D(padding, name=f"pool{index}_pad")(x)
-    return layers.MaxPooling2D(3, strides=2, name=f"pool{index}")(x)
 
 
 def _classifier_start():

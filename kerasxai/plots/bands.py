@@ -51,15 +51,19 @@ def band(values, seed=0):
     """Means and bootstrap confidence intervals of curves, as `Summary` has them for single numbers.
 
     Args:
-        values: Array `(samples, steps)`; each step counts the samples that have a value there.
+        values: Array `(samples, steps)`, or `(samples, classes, steps)`, of which a sample counts by the mean over its
+            classes; each step counts the samples that have a value there.
         seed: Seed of the draws.
 
     Returns:
         Array `(3, steps)`: mean, lower and upper bound; NaN where no sample has a value.
     """
     from kerasxai.evaluators.base import bootstrap_interval
+    from kerasxai.evaluators.similarity import mean_of_known
 
     values = np.asarray(values, np.float64)
+    if values.ndim > 2:
+        values = mean_of_known(np.moveaxis(values, 1, -1))
     bounds = np.full((3, values.shape[1]), np.nan)
     patterns, of_step = np.unique(~np.isnan(values), axis=1, return_inverse=True)
     for number, known in enumerate(patterns.T):
@@ -71,7 +75,7 @@ def band(values, seed=0):
 
 
 def draw(axes, places, values, seed=0, **look):
-    """Draws the mean of curves `(samples, steps)` and its band, unless no sample has a value anywhere."""
+    """Draws the mean of curves, see `band`, and its band, unless no sample has a value anywhere."""
     mean, low, high = band(values, seed)
     known = ~np.isnan(mean)
     if not known.any():

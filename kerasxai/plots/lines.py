@@ -203,7 +203,7 @@ def _draw_levels(axes, result, curve, **look):
     """A curve against the levels in rising order, in which they need not be given."""
     order = np.argsort(result["levels"], kind="stable")
     levels = np.asarray(result["levels"])[order]
-    bands.draw(axes, levels, curve[:, order], bands.option(result, "seed", 0), **look)
+    bands.draw(axes, levels, curve[..., order], bands.option(result, "seed", 0), **look)
 
 
 def _unit(results):

@@ -43,7 +43,8 @@ def randomization(
         results: `Results` of `kerasxai.evaluators.Randomization`, or a dict explainer -> Results, all of one model and
             order.
         samples: The samples evaluated, for the maps below; needs `Randomization(keep_maps=...)`, which tells how many
-            of them are drawn, one row for each and for each explainer. None: curves only.
+            of them are drawn, one row for each and for each explainer (for `target="top4"`, of the best class). None:
+            curves only.
         title: Title, or None.
 
     Returns:
@@ -140,7 +141,12 @@ def _rows_of_maps(results, samples, steps):
             f"Received: results without maps{of_whom}."
         )
     samples = checks.sample_batch(samples)
-    kept = {name: np.asarray(values["maps"])[:, steps] for name, values in results.items()}
+    kept = {}
+    for name, values in results.items():
+        maps = np.asarray(values["maps"])
+        if np.ndim(values["spearman_curve"]) > 2:  # (samples, classes, steps)
+            maps = maps[:, 0]  # of the best class
+        kept[name] = maps[:, steps]
     count = len(samples)
     for maps in kept.values():
         count = min(count, len(maps))

@@ -58,6 +58,23 @@ def test_table_is_that_of_python(model, tmp_path, capsys):
 
 
 @pytest.mark.slow
+def test_target(model, tmp_path):
+    measure = kerasxai.evaluators.Deletion(steps=3)
+    for index, (text, target) in enumerate({"top2": "top2", "1": 1, "b": 1, "predicted": None}.items()):
+        (tmp_path / "names.txt").write_text("a\nb\nc\n")
+        chosen = ["--method", "gradient", "--metric", "deletion", "--metric-option", "steps=3"]
+        given = ["--target", text, "--classes", tmp_path / "names.txt", *["--overwrite"] * (index > 0)]
+        assert evaluate(tmp_path, *chosen, *given) == 0
+        wanted = kerasxai.evaluate(model, X, "gradient", measure, target)
+        values = json.loads((tmp_path / "out" / "comparison.json").read_text())["values"]
+        for row in wanted.rows:
+            np.testing.assert_allclose(values[row]["deletion"]["deletion"], wanted.values(row, "deletion"), rtol=1e-5)
+        said = "the class predicted" if text == "predicted" else text
+        assert f"explained and scored: {said}." in (tmp_path / "out" / "index.html").read_text()
+        assert json.loads((tmp_path / "out" / "report.json").read_text())["target"] == text
+
+
+@pytest.mark.slow
 def test_folder_holds_table_figures_and_page(model, tmp_path):
     assert evaluate(tmp_path, "--samples", "4") == 0
     names = {path.name for path in (tmp_path / "out").iterdir()}
@@ -91,6 +108,10 @@ def test_curves_of_every_kind_are_on_the_page(model, tmp_path):
         (["--metric-option", "fraction=7"], "fraction=7"),
         (["--metric-option", "fractoin=0.5"], "None of the metrics has the option fractoin"),
         (["--metric", "pointing_game"], "masks"),
+        (["--target", "best"], "--target must be `predicted`, `top4`"),
+        (["--target", "top4"], "--target top4: the model has 3 classes"),
+        (["--target", "3"], "the classes 0 to 2"),
+        (["--target", "top2", "--metric", "cosine_similarity_convergence", "--method", "lrp"], "whatever class"),
     ],
 )
 def test_bad_command_lines_fail_in_one_line(arguments, message, model, tmp_path, capsys):

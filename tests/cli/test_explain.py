@@ -86,6 +86,23 @@ def test_top_classes_get_an_axis(tmp_path, image_model, pictures):
             np.testing.assert_array_equal(drawn, overlay_pixels(pictures[sample["name"]], values, signed=True)[0])
 
 
+def test_top_classes_are_those_of_the_explainers_where_probabilities_vanish(tmp_path):
+    dense = layers.Dense(4, activation="softmax")
+    model = keras.Sequential([keras.Input((12, 1)), layers.Flatten(), dense])
+    weights = np.arange(48, dtype="float32").reshape(12, 4) / 1e4
+    dense.set_weights([weights, np.array([0, -300, 100, -200], "float32")])
+    model.save(tmp_path / "net.keras")
+    np.save(tmp_path / "signals.npy", np.random.default_rng(0).normal(size=(2, 12, 1)).astype("float32"))
+    out = tmp_path / "out"
+    given = ("--method", "gradient", "--target", "top4", "--out", out)
+    assert run(tmp_path / "net.keras", tmp_path / "signals.npy", *given) == 0
+    report = json.loads((out / "report.json").read_text())
+    assert [sample["explained"] for sample in report["samples"]] == [["2", "0", "3", "1"]] * 2
+    with np.load(out / "gradient.npz") as archive:
+        for name in archive.files:
+            np.testing.assert_allclose(archive[name][..., 0], weights.T[[2, 0, 3, 1]], rtol=1e-5)
+
+
 def test_captions_say_what_a_map_does_not_show(tmp_path, image_model, pictures):
     image_model.set_weights([np.zeros_like(weights) for weights in image_model.get_weights()])
     image_model.save(tmp_path / "net.keras")

@@ -51,10 +51,10 @@ def models():
     return fitted(net), fitted(net)
 
 
-def results_of(evaluator, models, rows=slice(None)):
+def results_of(evaluator, models, rows=slice(None), target=1):
     model, twin = models
     options = {"explainer": "lrp"} if evaluator.name == "cosine_similarity_convergence" else {"explainer": "gradient"}
-    return evaluator(model, X[rows], target=1, masks=MASKS[rows], reference_model=twin, **options)
+    return evaluator(model, X[rows], target=target, masks=MASKS[rows], reference_model=twin, **options)
 
 
 @pytest.mark.slow
@@ -78,6 +78,28 @@ def test_config_seed_batch_mates_and_the_model(name, models):
     for key in found.per_sample:
         np.testing.assert_allclose(alone[key], found[key][2:3], rtol=1e-3, atol=1e-5, err_msg=key)
         assert np.isfinite(found[key]).any() or key == "reference_accuracy", key
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", evaluators.names())
+def test_the_best_classes_are_what_each_is_alone(name, models):
+    evaluator = evaluators.get(name)(**OPTIONS.get(name, {}), seed=5, batch_size=3)
+    if not evaluator.needs_class:
+        with pytest.raises(ValueError, match=f'{name} is the same whatever class.*target="top2".*Leave'):
+            results_of(evaluator, models, target="top2")
+        return
+    ranked = np.argsort(-np.asarray(models[0](X, training=False)), axis=1)
+    found = results_of(evaluator, models, target="top2")
+    for rank in range(2):
+        alone = results_of(evaluator, models, target=ranked[:, rank])
+        assert set(found) == set(alone) and found.per_sample == alone.per_sample
+        for key, values in alone.items():
+            of_rank = found[key] if key in evaluator.abscissae else np.take(found[key], rank, axis=1)
+            assert of_rank.shape == np.shape(values), key
+            if values.dtype.kind in "if":
+                np.testing.assert_allclose(of_rank, values, rtol=1e-5, atol=1e-6, err_msg=key)
+            else:
+                np.testing.assert_array_equal(of_rank, values, err_msg=key)
 
 
 def test_every_option_named_here_is_one_of_the_evaluator():

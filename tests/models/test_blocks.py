@@ -1,4 +1,4 @@
-"""Averaging to a size, and SqueezeNet's pooling, against their definitions written out."""
+"""Averaging to a size, and pooling that rounds up, against their definitions written out."""
 
 import inspect
 
@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 
 from kerasxai import models
-from kerasxai.models.blocks import average_to, scaled
-from kerasxai.models.squeezenet import _pool
+from kerasxai.models.blocks import average_to, pool_rounding_up, scaled
 
 
 def area_weights(side, size):
@@ -51,17 +50,19 @@ def test_vgg_at_64_pixels_is_the_same_too():
     np.testing.assert_allclose(area_weights(2, 7), adaptive_weights(2, 7))
 
 
+@pytest.mark.parametrize("size", [2, 3])
 @pytest.mark.parametrize("height, width", [(7, 7), (8, 8), (7, 8), (2, 3)])
-def test_pooling_rounds_up(height, width):
+def test_pooling_rounds_up(height, width, size):
     inputs = keras.Input((height, width, 2))
-    model = keras.Model(inputs, _pool(inputs, index=1))
+    model = keras.Model(inputs, pool_rounding_up(inputs, size, name="pool"))
     x = np.random.default_rng(0).uniform(size=(3, height, width, 2)).astype("float32")
-    rows, columns = (range(0, max(side - 1, 1), 2) for side in (height, width))
+    # A window begins at every second position, as long as it reaches one that no window before it has.
+    rows, columns = (range(0, max(side - size + 2, 1), 2) for side in (height, width))
     expected = np.stack(
-        [np.stack([x[:, i : i + 3, j : j + 3].max(axis=(1, 2)) for j in columns], axis=1) for i in rows], axis=1
+        [np.stack([x[:, i : i + size, j : j + size].max(axis=(1, 2)) for j in columns], axis=1) for i in rows], axis=1
     )
     np.testing.assert_array_equal(model(x), expected)
-    assert model.output_shape[1:3] == tuple(-(-(side - 3) // 2) + 1 for side in (height, width))
+    assert model.output_shape[1:3] == tuple(-(-(side - size) // 2) + 1 for side in (height, width))
 
 
 def test_scaled():
@@ -69,7 +70,7 @@ def test_scaled():
 
 
 def test_the_docstring_of_a_net_names_all_its_options():
-    for name in ("lenet5", "squeezenet", "vgg16_bn"):
+    for name in ("googlenet", "lenet5", "squeezenet", "vgg16_bn"):
         build = getattr(models, name)
         for option in inspect.signature(build).parameters:
             assert f"\n    {option}: " in build.__doc__

@@ -54,6 +54,7 @@ def shapes(model, names):
         ("squeezenet", {"version": "1.0"}, 1_248_424, 0),
         ("squeezenet", {"version": "1.1"}, 1_235_496, 0),
         ("densenet161", {}, 28_681_000, 219_936),
+        ("googlenet", {}, 6_624_904, 14_560),
     ],
 )
 def test_parameters_are_the_published_ones(without_values, build, options, parameters, statistics):
@@ -140,6 +141,45 @@ def test_densenet_maps():
     ]
 
 
+def test_googlenet_maps():
+    model = models.googlenet(width=1 / 16)
+    poolings = "conv1_relu pool1 pool2 pool3 pool4 inception5b_concat"
+    assert [shape[0] for shape in shapes(model, poolings)] == [112, 56, 28, 14, 7, 7]
+    # The paper's table 1.
+    outputs = {"3a": 256, "3b": 480, "4a": 512, "4b": 512, "4c": 512, "4d": 528, "4e": 832, "5a": 832, "5b": 1024}
+    assert shapes(model, " ".join(f"inception{module}_concat" for module in outputs)) == [
+        (side, side, channels // 16) for side, channels in zip([28] * 2 + [14] * 5 + [7] * 2, outputs.values())
+    ]
+
+
+def test_an_inception_module_is_four_branches_side_by_side():
+    """Written out for one position: the normalisations of an untrained net only divide by sqrt(1 + epsilon)."""
+    model = models.googlenet(input_shape=(32, 32, 3), width=1 / 16, classes=2)
+    before, after = model.get_layer("pool2"), model.get_layer("inception3a_concat")
+    values, found = keras.Model(model.inputs[0], [before.output, after.output])(
+        np.random.default_rng(0).normal(size=(2, 32, 32, 3)).astype("float32")
+    )
+    padded = np.pad(np.asarray(values, "float64"), [(0, 0), (1, 1), (1, 1), (0, 0)])  # of a ReLU: no maximum lost
+
+    def convolved(x, name):  # (batch, rows, columns, channels): one position less on every side for 3 x 3
+        kernel = np.asarray(model.get_layer(name).kernel, "float64")
+        size, (rows, columns) = len(kernel), (length - len(kernel) + 1 for length in x.shape[1:3])
+        windows = (x[:, i : i + rows, j : j + columns] @ kernel[i, j] for i in range(size) for j in range(size))
+        return np.maximum(sum(windows), 0) / np.sqrt(1 + 1e-3)
+
+    inner = padded[:, 1:-1, 1:-1]
+    side = inner.shape[1]
+    largest = np.max([padded[:, i : i + side, j : j + side] for i in range(3) for j in range(3)], axis=0)
+    branches = [convolved(inner, "inception3a_branch1")]
+    for number in (2, 3):
+        reduced = convolved(padded, f"inception3a_branch{number}_reduce")  # 0 stays 0: no bias
+        branches.append(convolved(reduced, f"inception3a_branch{number}"))
+    branches.append(convolved(largest, "inception3a_branch4"))
+    expected = np.concatenate(branches, axis=-1)
+    assert expected.max() > 0
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
+
+
 SMALL = {
     "mnist1d_cnn": {"width": 0.2},
     "hmt_cnn": {"input_shape": (16, 24, 3), "width": 0.1},
@@ -151,6 +191,7 @@ SMALL = {
     "vgg16_bn": {"input_shape": (64, 64, 3), "classes": 7, "width": 1 / 16},
     "squeezenet": {"input_shape": (64, 69, 3), "classes": 7, "width": 1 / 8},
     "densenet161": {"input_shape": (64, 64, 3), "classes": 7, "width": 1 / 24},
+    "googlenet": {"input_shape": (64, 69, 3), "classes": 7, "width": 1 / 8},
 }
 LAST_FEATURES = {
     "mnist1d_cnn": "conv3",
@@ -163,6 +204,7 @@ LAST_FEATURES = {
     "vgg16_bn": "block5_relu3",
     "squeezenet": "conv10",
     "densenet161": "relu5",
+    "googlenet": "inception5b_concat",
 }
 
 
@@ -238,6 +280,7 @@ SMALLEST = {
     "vgg13": 32,
     "vgg16_bn": 32,
     "densenet161": 29,
+    "googlenet": 15,
 }
 
 

@@ -141,7 +141,7 @@ def test_every_module_and_constructor_of_keras_is_known():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("build", ["vgg13", "vgg16_bn", "densenet161", "squeezenet"])
+@pytest.mark.parametrize("build", ["vgg13", "vgg16_bn", "densenet161", "googlenet", "squeezenet"])
 def test_nets_of_our_own_are_not_mistaken(build):
     net = getattr(models, build)(input_shape=(64, 64, 3), width=1 / 64)
     for name in (net.name, "functional"):

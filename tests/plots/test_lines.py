@@ -65,6 +65,13 @@ def labels_of(figure):
 # Bands
 
 
+def test_classes_of_a_sample_are_averaged_before_samples_are_drawn():
+    values = np.random.default_rng(0).normal(size=(6, 3, 2))
+    values[0, 1] = values[2, :, 0] = np.nan
+    averaged = np.ma.masked_invalid(values).mean(axis=1).filled(np.nan)
+    np.testing.assert_allclose(bands.band(values, seed=4), expected(averaged, seed=4))
+
+
 def test_bands_are_the_bootstrap_intervals_of_each_step():
     values = np.random.default_rng(1).normal(size=(12, 5))
     values[3, 2:4], values[:, 4] = np.nan, np.nan
