@@ -57,7 +57,7 @@ class Report:
         self.tables[name] = {"caption": caption, "rows": rows}
         best = {column: _best([row[column] for row in rows], side) for column, side in better.items()}
         heads = [{"name": column, "arrow": BETTER.get(better.get(column), "")} for column in rows[0]]
-        cells = [[_cell(value, column, best.get(column)) for column, value in row.items()] for row in rows]
+        cells = [[_cell(value, best.get(column)) for column, value in row.items()] for row in rows]
         self.parts.append({"kind": "table", "name": name, "caption": _html(caption), "heads": heads, "rows": cells})
 
     def figure(self, name, figure, caption):
@@ -121,15 +121,16 @@ def _html(text):
     return markdown_it.MarkdownIt("commonmark").enable("table").render(text)
 
 
-def _cell(value, column, best):
+def _cell(value, best):
     """A cell of the page: its text, what it is sorted by, and whether it is the best of its column."""
     number = value.mean if isinstance(value, Interval) else value
     if isinstance(number, bool) or not isinstance(number, (int, float)):
-        return {"text": str(value), "sort": str(value), "number": False, "best": False}
-    text = f"{value:.3g}" if isinstance(value, float) else str(value)
+        return {"text": str(value), "number": False}
     if number != number:
-        text = "–"
-    return {"text": text, "sort": number, "number": True, "best": number == best}
+        return {"text": "–", "number": True}
+    text = f"{number:.3g}" if isinstance(number, float) else str(number)
+    bounds = f"{value.low:.3g} to {value.high:.3g}" if isinstance(value, Interval) else ""
+    return {"text": text, "bounds": bounds, "sort": number, "number": True, "best": number == best}
 
 
 def _best(values, side):

@@ -19,7 +19,7 @@ from benchmarks.study import Study
 
 def run(work, report, settings):
     solved, scores, drawn = [], {}, {}
-    for task in work.each("task", TASKS):
+    for task in work.each("task", settings.tasks):
         train, test = load(task, settings)
         for number in work.each("net", range(settings.nets)):
             net = f"{task}/{number}"
@@ -30,7 +30,7 @@ def run(work, report, settings):
             explainer = functools.partial(explainer_of, model=model, background=train.x[:BACKGROUND])
             judge = Judge(model, samples, settings.faithfulness)
             scores[net] = {}
-            for row in work.each("explainer", METHODS):
+            for row in work.each("explainer", settings.explainers):
                 scores[net][row] = work.numbers(f"scores/{net}/{row}", lambda: judge.explained(explainer(row)))
             scores[net] |= work.numbers(f"scores/{net}/controls", judge.controls)
             if number == 0:
@@ -81,7 +81,6 @@ class Judge:
 
 
 CURVES = {"steps": 16}
-FAITHFULNESS_OPTIONS = {"deletion": CURVES, "insertion": CURVES, "aopc": CURVES, "road": {}, "drop_increase": {}}
 
 STUDY = Study(
     title="Which explainer finds the evidence?",
@@ -90,8 +89,26 @@ STUDY = Study(
     "is judged by whether its map points there, and every faithfulness metric by whether it says the same.",
     sources="",
     run=run,
-    full={"nets": 2, "scenes": 6250, "image_epochs": 16, "signals": 50000, "signal_epochs": 8, "explained": 64}
-    | {"faithfulness": FAITHFULNESS_OPTIONS},
-    quick={"nets": 1, "scenes": 1250, "image_epochs": 2, "signals": 2500, "signal_epochs": 2, "explained": 8}
-    | {"faithfulness": FAITHFULNESS_OPTIONS},
+    full={
+        "tasks": list(TASKS),
+        "explainers": list(METHODS),
+        "nets": 2,
+        "scenes": 6250,
+        "image_epochs": 16,
+        "signals": 50000,
+        "signal_epochs": 8,
+        "explained": 64,
+        "faithfulness": {"deletion": CURVES, "insertion": CURVES, "aopc": CURVES, "road": {}, "drop_increase": {}},
+    },
+    quick={
+        "tasks": ["distractor", "and", "mnist1d"],
+        "explainers": list(DRAWN),
+        "nets": 1,
+        "scenes": 1250,
+        "image_epochs": 2,
+        "signals": 2500,
+        "signal_epochs": 2,
+        "explained": 8,
+        "faithfulness": {"deletion": CURVES, "insertion": CURVES, "aopc": CURVES, "road": {}, "drop_increase": {}},
+    },
 )

@@ -43,14 +43,13 @@ METHODS = {
     "kernel_shap": {},
 }
 CONTROLS = ("random", "smooth_random", "centre", "edges")
-ROWS = (*METHODS, *CONTROLS)
-LOCALIZATION = (
-    "relevance_mass",
-    "relevance_rank",
-    "pointing_game",
-    "localization_roc_auc",
-    "localization_average_precision",
-)
+LOCALIZATION = {
+    "relevance_mass": "mass",
+    "relevance_rank": "rank",
+    "pointing_game": "pointing",
+    "localization_roc_auc": "AUC",
+    "localization_average_precision": "AP",
+}  # metric -> head of its column
 FAITHFULNESS = {
     "deletion": False,
     "insertion": True,
@@ -63,7 +62,7 @@ FAITHFULNESS = {
 
 BACKGROUND = 100  # training samples that expected gradients draws from
 EXAMPLES = 2  # samples of a task that are drawn
-DRAWN = ("grad_cam", "layer_cam", "gradient", "integrated_gradients", "guided_backprop", "lrp, epsilon_plus", "rise")
+DRAWN = ("grad_cam", "gradient", "integrated_gradients", "guided_backprop", "lrp, epsilon_plus", "rise")
 
 
 def explainer_of(row, model, background):
