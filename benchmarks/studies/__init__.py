@@ -1,5 +1,7 @@
 """The studies: name -> what it asks, in a line. Each is a module of this package with a `STUDY`."""
 
 STUDIES = {
+    "aopc": "Does the AOPC compare explainers, and can it compare nets?",
+    "methods": "Nine methods side by side: pixel flipping, simplicity of the maps, and what models they explain.",
     "ground_truth": "Which explainer finds the evidence where it is known, and which faithfulness metric tells?",
 }
