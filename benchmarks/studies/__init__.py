@@ -2,6 +2,6 @@
 
 STUDIES = {
     "aopc": "Does the AOPC compare explainers, and can it compare nets?",
-    "methods": "Nine methods side by side: pixel flipping, simplicity of the maps, and what models they explain.",
+    "methods": "Nine methods side by side: which curve falls fastest, whose maps are simplest, and what runs on what?",
     "ground_truth": "Which explainer finds the evidence where it is known, and which faithfulness metric tells?",
 }
