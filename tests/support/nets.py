@@ -333,20 +333,6 @@ def unrolled(shared):
     return model
 
 
-class dtype_policy:
-    """Context in which layers are made with another dtype policy."""
-
-    def __init__(self, name):
-        self._name = name
-
-    def __enter__(self):
-        self._before = keras.config.dtype_policy()
-        keras.config.set_dtype_policy(self._name)
-
-    def __exit__(self, *_):
-        keras.config.set_dtype_policy(self._before)
-
-
 # Explainers
 
 
