@@ -7,6 +7,7 @@ import keras
 import numpy as np
 from keras import Input, Sequential, layers, ops
 
+from benchmarks.model_kinds.kind import dtype_policy
 from kerasxai import explainers
 from tests.support.truth import randomise
 
