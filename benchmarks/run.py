@@ -50,6 +50,7 @@ def run(name, options):
     import tensorflow as tf
 
     from benchmarks.study import Refused, Report, Workspace
+    from benchmarks.study.report import versions
     from benchmarks.study.workspace import CODE, digest
 
     keras.backend.clear_session()
@@ -62,7 +63,8 @@ def run(name, options):
     start = time.perf_counter()
     try:
         code = digest(ROOT / "kerasxai", ROOT / "benchmarks" / "study", ROOT / "benchmarks" / "studies")
-        with Workspace(folder, {**settings, CODE: code}, options.seed, options.restart) as work:
+        decisive = {**settings, **versions(), CODE: code}
+        with Workspace(folder, decisive, options.seed, options.restart) as work:
             report = Report(study, settings)
             study.run(work, report, types.SimpleNamespace(**settings))
             report.write(folder, work.seconds)
