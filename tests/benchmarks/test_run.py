@@ -66,6 +66,7 @@ sys.exit(run.main([{name!r}, "--quick", "--out", sys.argv[1]]))
 """
 TINY = {
     "ground_truth": {"scenes": 60, "signals": 100, "image_epochs": 1, "signal_epochs": 1, "explained": 3},
+    "robustness": {"angles": [10], "noise": [0.1], "explained": 2, "lime_samples": 10, "epochs": 1},
 }
 
 
