@@ -71,8 +71,11 @@ def run(name, options):
     except KeyboardInterrupt:
         print(f"Interrupted. The same command goes on with {name} where it was.", file=sys.stderr)
         raise SystemExit(130) from None
-    except (Refused, OSError) as error:
+    except Refused as error:
         print(f"{name}: {error}", file=sys.stderr)
+        return False
+    except OSError as error:  # a full disk, a folder that is not ours
+        print(f"{name}: {error}. Once that is mended, the same command goes on.", file=sys.stderr)
         return False
     except Exception:  # the other studies go on
         traceback.print_exc()
