@@ -1,6 +1,7 @@
 """The studies: name -> what it asks, in a line. Each is a module of this package with a `STUDY`."""
 
 STUDIES = {
+    "architectures": "Do nets of one architecture explain themselves alike?",
     "robustness": "How far do explanations move when the image is turned or noisy?",
     "ground_truth": "Which explainer finds the evidence where it is known, and which faithfulness metric tells?",
 }
