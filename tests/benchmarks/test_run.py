@@ -65,9 +65,11 @@ os.replace = replaced
 sys.exit(run.main([{name!r}, "--quick", "--out", sys.argv[1]]))
 """
 TINY = {
+    "architectures": {"nets": ["AlexNet", "SqueezeNet 1.0"], "explained": 2, "width": 0.03},
     "aopc": {"explained": 3, "nets": [[2, 2, 1], [2, 3, 1]], "temperatures": [0.5, 2.0]},
     "methods": {"epochs": 1, "explained": 3, "steps": 4, "lime_samples": 70, "kinds": ["NumPy function"]},
     "ground_truth": {"scenes": 60, "signals": 100, "image_epochs": 1, "signal_epochs": 1, "explained": 3},
+    "robustness": {"angles": [10], "noise": [0.1], "explained": 2, "lime_samples": 10, "epochs": 1},
 }
 
 

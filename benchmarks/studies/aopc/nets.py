@@ -6,8 +6,10 @@ import keras
 import numpy as np
 from keras import layers
 
-from benchmarks.studies.pictures import digits, fitted, of_imagenet, photos
+from benchmarks.studies.subjects import fitted, of_imagenet, photos
+from benchmarks.study.digits import digits
 
+SIZE = 32  # of the digits
 # Top-1 accuracy on ImageNet's validation images, https://keras.io/api/applications
 IMAGENET = {"VGG16": 0.713, "MobileNetV2": 0.713, "ResNet50": 0.749, "DenseNet121": 0.750, "InceptionV3": 0.779}
 
@@ -36,7 +38,7 @@ def nets(work, settings):
             x, _ = photos(settings, model, settings.explained)
             yield Net(name, model, x, np.array([accuracy]))
         return
-    train, (x, y) = digits()
+    train, (x, y) = digits(SIZE)
     for blocks, width, epochs in work.each("net", settings.nets):
         for seed in work.each("seed", range(settings.seeds)):
             name = f"{blocks} blocks from {width}, {epochs} epochs, {seed + 1}"
@@ -47,7 +49,7 @@ def nets(work, settings):
 
 def digits_net(blocks, width):
     """Blocks of a convolution and a pooling, each with twice the channels of the one before, and global pooling."""
-    steps = [keras.Input((32, 32, 1))]
+    steps = [keras.Input((SIZE, SIZE, 1))]
     for filters in (width * 2**block for block in range(blocks)):
         steps.append(layers.Conv2D(filters, 3, padding="same", activation="relu", kernel_initializer="he_normal"))
         steps.append(layers.MaxPooling2D())

@@ -118,7 +118,7 @@ STUDY = Study(
         "nets": 3,
         "epochs": 25,
         "explained": 64,
-        "tiles": 4,
+        "tiles": 3,
         "steps": 64,
         "lime_samples": 300,
         "kinds": list(KINDS),

@@ -7,9 +7,11 @@ import numpy as np
 from keras import layers
 
 import kerasxai
-from benchmarks.studies.pictures import digits, fitted, of_imagenet, photos
+from benchmarks.studies.subjects import fitted, of_imagenet, photos
 from benchmarks.study import Refused
+from benchmarks.study.digits import digits
 
+SIZE = 32  # of the digits
 LIME_PARTS = 8  # of a digit along each axis: superpixels of so few colours are one or two
 
 
@@ -44,7 +46,7 @@ def subjects(work, settings):
     if settings.weights:
         yield of_photos(settings)
         return
-    train, (x, y) = digits()
+    train, (x, y) = digits(SIZE)
     for net in work.each("net", range(settings.nets)):
         model = work.model(f"nets/digits {net}", lambda: fitted(digits_net(), train, settings.epochs))
         x_explained = x[: settings.explained]
@@ -59,7 +61,7 @@ def digits_net():
 
     blocks = [convolution(16), layers.MaxPooling2D(), convolution(32), convolution(32), layers.MaxPooling2D()]
     head = [convolution(64), layers.GlobalAveragePooling2D(), layers.Dense(10, activation="softmax")]
-    return keras.Sequential([keras.Input((32, 32, 1)), *blocks, *head])
+    return keras.Sequential([keras.Input((SIZE, SIZE, 1)), *blocks, *head])
 
 
 def of_tiles(settings):

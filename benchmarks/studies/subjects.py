@@ -1,23 +1,8 @@
-"""Images that several studies explain: digits that are at hand, and the user's own under a net of ImageNet."""
-
-import numpy as np
+"""What several studies explain: small nets that are trained here, and nets of ImageNet with the user's images."""
 
 from benchmarks.study import Refused
 
-DIGITS_TRAINED = 1297  # of 1797; the others are for tests
 BATCH = 32
-
-
-def digits(size=32):
-    """scikit-learn's digits, resized bilinearly: `(x, y)` to train, `(x, y)` to test, values 0..1."""
-    import tensorflow as tf
-    from sklearn.datasets import load_digits
-
-    x, y = load_digits(return_X_y=True)
-    x = tf.image.resize(x.reshape(-1, 8, 8, 1).astype("float32") / 16, (size, size)).numpy()
-    order = np.random.default_rng(0).permutation(len(x))
-    train, test = order[:DIGITS_TRAINED], order[DIGITS_TRAINED:]
-    return (x[train], y[train]), (x[test], y[test])
 
 
 def fitted(model, train, epochs, rate=4e-3):
