@@ -16,21 +16,21 @@ def fitted(model, train, epochs, rate=4e-3):
     return model
 
 
-def photos(settings, model, most):
-    """The first of the user's images, as the net takes them, and as they are shown."""
-    import kerasxai
+def of_imagenet(name, settings):
+    """The net of Keras Applications, for the images that the user gave."""
+    import keras
 
     if settings.images is None:
         raise Refused("--weights imagenet explains your images. Give their folder: --images DIR.")
-    images = kerasxai.load_images(settings.images, model)
-    return images.x[:most], images.pixels[:most]
-
-
-def of_imagenet(name):
-    """The net of Keras Applications with its weights."""
-    import keras
-
     try:
-        return getattr(keras.applications, name)(weights="imagenet")
+        return getattr(keras.applications, name)(weights=settings.weights)
     except Exception as error:  # Keras raises a bare one where there is no internet
         raise Refused(f"The weights of {name} could not be had: {error}") from error
+
+
+def photos(model, settings):
+    """The first of the user's images, as the net takes them, and as they are shown."""
+    import kerasxai
+
+    images = kerasxai.load_images(settings.images, model)
+    return images.x[: settings.explained], images.pixels[: settings.explained]

@@ -19,6 +19,7 @@ METHODS = {
     "SmoothGrad": {"method": "smooth_grad", "n_samples": 16},
 }
 FIXED = "LRP-epsilon"  # the explainer that nets are compared under
+OF_IMAGENET = {"window": None, "batch_size": 32}  # None: 9 of 224, as in the paper
 RESULTS = ("aopc", "abpc", "curve", "lerf_curve", "fraction")
 
 
@@ -48,9 +49,10 @@ class Judge:
 
     def __init__(self, settings):
         self.random_maps = settings.random_maps
-        self.aopc = kerasxai.evaluators.AOPC(
-            window=settings.window, steps=settings.steps, n_samples=settings.draws, batch_size=settings.batch_size
-        )
+        size = {"window": settings.window, "batch_size": settings.batch_size}
+        if settings.weights:
+            size = OF_IMAGENET
+        self.aopc = kerasxai.evaluators.AOPC(steps=settings.steps, n_samples=settings.draws, **size)
 
     def of(self, model, x, row):
         """Results of an explainer."""

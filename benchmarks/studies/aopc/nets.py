@@ -34,8 +34,8 @@ def nets(work, settings):
     """The nets, one after another; the last is the one that explainers are compared under."""
     if settings.weights:
         for name, accuracy in work.each("net", IMAGENET.items()):
-            model = of_imagenet(name)
-            x, _ = photos(settings, model, settings.explained)
+            model = of_imagenet(name, settings)
+            x, _ = photos(model, settings)
             yield Net(name, model, x, np.array([accuracy]))
         return
     train, (x, y) = digits(SIZE)

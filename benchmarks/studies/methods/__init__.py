@@ -44,7 +44,7 @@ def run(work, report, settings):
         scores[RANDOM] = work.numbers(f"scores/{name}/{RANDOM}", judge.of_random)
         found.setdefault(subject.name, []).append(scores)
         if subject.net == 0:
-            few = subject.take(np.linspace(0, len(subject.x) - 1, EXAMPLES).astype(int))
+            few = subject.take(np.unique(np.linspace(0, len(subject.x) - 1, EXAMPLES).astype(int)))
             drawn[subject.name] = few, work.arrays(f"maps/{name}", Judge(few, settings).drawn)
     outcomes = {
         kind: work.numbers(f"kinds/{kind}", lambda: tried(kind, configs(LIME_SAMPLES)))

@@ -76,8 +76,8 @@ def of_tiles(settings):
 
 
 def of_photos(settings):
-    model = of_imagenet("VGG16")
-    x, shown = photos(settings, model, settings.explained)
+    model = of_imagenet("VGG16", settings)
+    x, shown = photos(model, settings)
     return Subject("photos", 0, model, x, shown, np.nan)
 
 
