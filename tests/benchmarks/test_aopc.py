@@ -7,7 +7,7 @@ from scipy.stats import linregress, rankdata
 
 import kerasxai
 from benchmarks.studies.aopc.nets import cooled, digits_net
-from benchmarks.studies.aopc.telling import partial, share, share_of_two
+from benchmarks.studies.aopc.relations import partial, share, share_of_two
 from benchmarks.study.ranks import spearman
 
 

@@ -4,7 +4,7 @@ import numpy as np
 
 import kerasxai
 from benchmarks.studies.aopc.nets import cooled, nets
-from benchmarks.studies.aopc.telling import tell_cooled, tell_methods, tell_nets
+from benchmarks.studies.aopc.telling import PAPERS, tell_cooled, tell_methods, tell_nets
 from benchmarks.study import Study
 
 METHODS = {
@@ -27,7 +27,7 @@ def run(work, report, settings):
     judge, of_nets = Judge(settings), {}
     for net in nets(work, settings):
         found = work.numbers(f"under LRP-epsilon/{net.name}", lambda: judge.beside_random(net.model, net.x))
-        of_nets[net.name] = {"correct": net.correct, **found}
+        of_nets[net.name] = {replace: {"correct": net.correct, **of} for replace, of in found.items()}
     # `net` is now the last one.
     of_methods = {
         row: work.numbers(f"methods/{row}", lambda: judge.of(net.model, net.x, row))
@@ -39,28 +39,37 @@ def run(work, report, settings):
         of_temperatures[temperature] = work.numbers(
             f"temperatures/{temperature}", lambda: judge.beside_random(cooled(net.model, temperature), net.x)
         )
-    tell_methods(report, of_methods, net.name, settings)
-    tell_nets(report, of_nets)
-    tell_cooled(report, of_temperatures, net.name)
+    tell_methods(report, by_replacement(of_methods), net.name, settings)
+    tell_nets(report, by_replacement(of_nets))
+    tell_cooled(report, by_replacement(of_temperatures)[PAPERS], net.name)
+
+
+def by_replacement(found):
+    """Dict row -> dict replacement -> results, the other way round."""
+    replacements = next(iter(found.values()))
+    return {replace: {row: of[replace] for row, of in found.items()} for replace in replacements}
 
 
 class Judge:
-    """Scores explainers of a net. Kept for all of them: the metric is traced once for each net."""
+    """Scores explainers of a net, by each replacement. Kept for all: the metric is traced once for each net."""
 
     def __init__(self, settings):
         self.random_maps = settings.random_maps
         size = {"window": settings.window, "batch_size": settings.batch_size}
         if settings.weights:
             size = OF_IMAGENET
-        self.aopc = kerasxai.evaluators.AOPC(steps=settings.steps, n_samples=settings.draws, **size)
+        self.aopc = {
+            replace: kerasxai.evaluators.AOPC(steps=settings.steps, replace=replace, n_samples=settings.draws, **size)
+            for replace in settings.replacements
+        }
 
     def of(self, model, x, row):
-        """Results of an explainer."""
+        """Dict replacement -> results of an explainer."""
         explainer = kerasxai.explainers.from_config({"verbose": 0, **METHODS[row]}, model)
         return self.results(model, x, explainer(x), explainer)
 
     def of_controls(self, model, x):
-        """Dict control -> results of maps that know nothing of the net."""
+        """Dict control -> dict replacement -> results of maps that know nothing of the net."""
         edges = kerasxai.evaluators.control_maps(x)["edges"]
         return {"random": self.of_random(model, x), "edges": self.results(model, x, edges)}
 
@@ -68,23 +77,29 @@ class Judge:
         """Means over several random maps, another for each image."""
         maps = [kerasxai.evaluators.control_maps(x, seed)["random"] for seed in range(self.random_maps)]
         found = [self.results(model, x, values) for values in maps]
-        return {name: np.mean([of[name] for of in found], axis=0) for name in RESULTS}
+        return {
+            replace: {name: np.mean([of[replace][name] for of in found], axis=0) for name in RESULTS}
+            for replace in self.aopc
+        }
 
     def beside_random(self, model, x):
-        """Results of LRP-epsilon, and the AOPC of random maps."""
-        return {**self.of(model, x, FIXED), "random": self.of_random(model, x)["aopc"]}
+        """Dict replacement -> results of LRP-epsilon, and the AOPC of random maps."""
+        random = self.of_random(model, x)
+        return {
+            replace: {**found, "random": random[replace]["aopc"]} for replace, found in self.of(model, x, FIXED).items()
+        }
 
     def results(self, model, x, maps, explainer=None):
-        found = self.aopc(model, x, maps, explainer=explainer)
-        return {name: found[name] for name in RESULTS}
+        found = {replace: aopc(model, x, maps, explainer=explainer) for replace, aopc in self.aopc.items()}
+        return {replace: {name: of[name] for name in RESULTS} for replace, of in found.items()}
 
 
 STUDY = Study(
     title="AOPC: of explainers, and of nets",
-    question="As regions of an image are replaced by noise, those that a map marks most first, the probability of the "
-    "class falls. The area over that curve (AOPC) ranks explainers under one net. The source also ranks nets by it, "
-    "under one explainer, and doubts that this can be done. Can it? How much of that ranking is there for any map, and "
-    "how much of it is the nets' confidence?",
+    question="As regions of an image are replaced, by noise or by zero, those that a map marks most first, the "
+    "probability of the class falls. The area over that curve (AOPC) ranks explainers under one net. The source also "
+    "ranks nets by it, under one explainer, and doubts that this can be done. Can it? How much of that ranking is "
+    "there for any map, and how much of it is the nets' confidence?",
     sources="An evaluation of the explainability of CNN architectures by heat maps (NUS, 2019), section 4.3: Inception "
     "V3 and 100 images of ImageNet, 15 steps. AOPC: [Samek et al., 2017](https://doi.org/10.1109/TNNLS.2016.2599820).",
     run=run,
@@ -92,6 +107,7 @@ STUDY = Study(
         "nets": [[2, 8, 12], [2, 16, 25], [3, 4, 25], [3, 8, 12], [3, 8, 25], [3, 16, 25]],  # blocks, width, epochs
         "seeds": 3,
         "explained": 128,
+        "replacements": ["uniform_noise", "zero"],
         "window": 4,
         "steps": 15,
         "draws": 2,
@@ -103,6 +119,7 @@ STUDY = Study(
         "nets": [[2, 4, 2], [3, 4, 2], [3, 8, 4]],
         "seeds": 1,
         "explained": 16,
+        "replacements": ["uniform_noise", "zero"],
         "window": 4,
         "steps": 15,
         "draws": 1,

@@ -4,123 +4,160 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 import kerasxai
-from benchmarks.study.ranks import drawn_means, interval, ranks, spearman
-from benchmarks.study.verdicts import of_all, of_best
+from benchmarks.studies.aopc.relations import MEASURES, correlations, shares_of
+from benchmarks.study.ranks import drawn_means, interval, ranks
+from benchmarks.study.verdicts import of_all, of_best, of_several
 
+PAPERS = "uniform_noise"  # what regions are replaced by in the paper that the source follows
+REPLACED = {PAPERS: "by noise", "zero": "by zero"}
 BEST = "LRP-epsilon"
 CONTROLS = ("random", "edges")
 ORDERS = {"curve": "most relevant first", "lerf_curve": "least relevant first"}
 SCORES = ("AOPC", "ABPC", "AOPC above random")
 TWINS = ("gradient x input",)  # the same as LRP-epsilon in a net of ReLUs, but for the stabiliser
 LEAST_NETS = 6  # of fewer a correlation over nets decides nothing
-MEASURES = ("accuracy", "confidence", "AOPC", "AOPC of a random order", "AOPC above random")
 
 
-def tell_methods(report, scores, net, settings):
+def tell_methods(report, by_replacement, net, settings):
     report.section(
         "Explainers under one net",
-        f"The net: *{net}*. {settings.steps} regions are replaced, one after another, by uniform noise; maps are of "
-        "the class that the net predicts. The same score, the same net, the same images: only the maps differ.",
+        f"The net: *{net}*. {settings.steps} regions are replaced, one after another; maps are of the class that the "
+        "net predicts. The same score, the same net, the same images: only the maps differ. By what the regions are "
+        "replaced decides, too. The source follows a paper that takes noise, which changes the dark background of a "
+        "digit as much as its strokes; zero, black for digits, takes strokes away and leaves the background alone.",
     )
-    fraction = scores[BEST]["fraction"]
-    for name, order in ORDERS.items():
-        curves = {label(row): {"curve": np.asarray(of[name]), "fraction": fraction} for row, of in scores.items()}
-        controls = list(map(label, CONTROLS))
-        report.figure(
-            f"methods_{name}",
-            kerasxai.plots.curves(curves, controls=controls),
-            f"Probability of the predicted class as regions are replaced, {order}: mean and 95 % band.",
+    verdicts, here = [], []
+    for replace, scores in by_replacement.items():
+        words = REPLACED[replace]
+        draw_curves(report, scores, replace)
+        drawn, placed = means_and_ranks(scores)
+        rows = []
+        for index, row in enumerate(scores):
+            cells = {name: interval(drawn[:, index, place]) for place, name in enumerate(SCORES)}
+            rows.append({"explainer": label(row), **cells, "rank by AOPC": interval(placed[:, index])})
+        rows.sort(key=lambda row: -row["AOPC"].mean)
+        report.table(
+            f"methods_{replace}",
+            rows,
+            f"Replaced {words}. *AOPC*: mean fall of the probability over the steps, most relevant first. *ABPC*: "
+            "that, less the same with the least relevant first. 95 % intervals over images. Controls are maps that know "
+            "nothing of the net; the random one is the mean of several. In a net of ReLUs gradient x input is "
+            "LRP-epsilon but for the stabiliser.",
+            dict.fromkeys(SCORES, "higher"),
         )
-    aopc, abpc = stack(scores, "aopc"), stack(scores, "abpc")
-    drawn = drawn_means(np.stack([aopc, abpc, aopc - np.asarray(scores["random"]["aopc"])], axis=1))
-    placed = ranks(drawn, [True] * len(SCORES))
-    rows = []
-    for index, row in enumerate(scores):
-        cells = {words: interval(drawn[:, index, place]) for place, words in enumerate(SCORES)}
-        rows.append({"explainer": label(row), **cells, "rank by AOPC": interval(placed[:, index, 0])})
-    rows.sort(key=lambda row: -row["AOPC"].mean)
-    report.table(
-        "methods",
-        rows,
-        "*AOPC*: mean fall of the probability over the steps, most relevant first. *ABPC*: that, less the same with "
-        "the least relevant first. 95 % intervals over images. Controls are maps that know nothing of the net; the "
-        "random one is the mean of several. In a net of ReLUs gradient x input is LRP-epsilon but for the stabiliser.",
-        dict.fromkeys(SCORES, "higher"),
-    )
-    names = list(scores)
-    best = names.index(BEST)
-    others = [place for place, name in enumerate(names) if name not in (BEST, *TWINS)]
-    differences = [interval(drawn[:, best, 0] - drawn[:, other, 0]) for other in others]
-    first = rows[0]
+        names = list(scores)
+        best = names.index(BEST)
+        others = [place for place, name in enumerate(names) if name not in (BEST, *TWINS)]
+        verdicts.append(of_best([interval(drawn[:, best, 0] - drawn[:, other, 0]) for other in others]))
+        here.append(
+            f"{words}: {interval(drawn[:, best, 0])}, rank {interval(placed[:, best])} of {len(names)}; the first is "
+            f"{rows[0]['explainer']} with {rows[0]['AOPC']}"
+        )
     report.claim(
         "With the net fixed, LRP-epsilon is the best explainer.",
         "the largest AOPC (Inception V3)",
-        f"LRP-epsilon {interval(drawn[:, best, 0])}, rank {interval(placed[:, best, 0])} of {len(names)}; the first is "
-        f"{first['explainer']} with {first['AOPC']}",
-        of_best(differences),
+        ". ".join(here),
+        of_several(verdicts),
     )
 
 
-def tell_nets(report, scores):
-    drawn = measures(scores)
+def draw_curves(report, scores, replace):
+    fraction = scores[BEST]["fraction"]
+    for name, order in ORDERS.items():
+        curves = {label(row): {"curve": np.asarray(of[name]), "fraction": fraction} for row, of in scores.items()}
+        report.figure(
+            f"methods_{replace}_{name}",
+            kerasxai.plots.curves(curves, controls=list(map(label, CONTROLS))),
+            f"Probability of the predicted class as regions are replaced {REPLACED[replace]}, {order}: mean and 95 % "
+            "band.",
+        )
+
+
+def means_and_ranks(scores):
+    """Drawn means of the `SCORES` of all rows, and the rows' ranks by AOPC."""
+    aopc, abpc = stack(scores, "aopc"), stack(scores, "abpc")
+    drawn = drawn_means(np.stack([aopc, abpc, aopc - np.asarray(scores["random"]["aopc"])], axis=1))
+    return drawn, ranks(drawn[..., :1], [True])[..., 0]
+
+
+def tell_nets(report, by_replacement):
+    drawn = {replace: measures(scores) for replace, scores in by_replacement.items()}
+    nets = list(by_replacement[PAPERS])
     rows = [
-        {"net": name, **{measure: interval(drawn[measure][:, index]) for measure in MEASURES}}
-        for index, name in enumerate(scores)
+        {"net": name, **{measure: interval(drawn[PAPERS][measure][:, index]) for measure in MEASURES}}
+        for index, name in enumerate(nets)
     ]
     report.section(
         "Nets under one explainer",
         "This compares what can't be compared, as the source itself warns: each net has a curve of its own, which "
-        "starts at its own confidence and falls by its own sensitivity to noise, whatever the map says. A net whose "
-        "score falls as *random* regions are replaced has a high AOPC under any map. AOPC above random takes that part "
-        "away.",
+        "starts at its own confidence and falls by its own sensitivity to what is replaced, whatever the map says. A "
+        "net whose score falls as *random* regions are replaced has a high AOPC under any map. AOPC above random takes "
+        "that part away.",
     )
     report.table(
         "nets",
         sorted(rows, key=lambda row: -row["AOPC"].mean),
-        "LRP-epsilon under each net, the same images. *confidence*: mean probability of the class explained. *AOPC of "
-        "a random order*: that of random maps, another for each image. 95 % intervals over images.",
+        f"LRP-epsilon under each net, the same images, replaced {REPLACED[PAPERS]}. *confidence*: mean probability of "
+        "the class explained. *AOPC of a random order*: that of random maps, another for each image. 95 % intervals "
+        "over images.",
         dict.fromkeys(MEASURES, "higher"),
     )
     report.figure(
         "nets",
-        scatter(drawn),
-        "Each point a net, with 95 % intervals over images; the darker, the more accurate.",
+        scatter(drawn[PAPERS]),
+        f"Each point a net, replaced {REPLACED[PAPERS]}, with 95 % intervals over images; the darker, the more "
+        "accurate.",
     )
-    if len(scores) < 3:
+    if len(nets) < 3:
         return
-    related = correlations(drawn)
-    table = [{"of": first, "with": second, "correlation": found} for (first, second), found in related.items()]
-    shares = {
-        "the confidence": share(drawn["confidence"], drawn["AOPC"]),
-        "the AOPC of a random order": share(drawn["AOPC of a random order"], drawn["AOPC"]),
-        "both": share_of_two(drawn["confidence"], drawn["AOPC of a random order"], drawn["AOPC"]),
-        "the accuracy": share(drawn["accuracy"], drawn["AOPC"]),
-    }
+    related = {replace: correlations(of) for replace, of in drawn.items()}
     report.table(
         "correlations",
-        table,
-        f"Spearman's correlation over the {len(scores)} nets; intervals of draws of images and of nets. The last row: "
+        [
+            {"of": pair[0], "with": pair[1], **{REPLACED[replace]: of[pair] for replace, of in related.items()}}
+            for pair in related[PAPERS]
+        ],
+        f"Spearman's correlation over the {len(nets)} nets; intervals of draws of images and of nets. The last row: "
         "what is left of accuracy and AOPC among nets that fall alike in a random order.",
     )
+    shares = {replace: shares_of(of) for replace, of in drawn.items()}
     report.table(
         "shares",
-        [{"explained by": name, "share of the variance of AOPC": interval(found)} for name, found in shares.items()],
+        [
+            {"explained by": name, **{REPLACED[replace]: of[name] for replace, of in shares.items()}}
+            for name in shares[PAPERS]
+        ],
         "How much of the ranking of nets is there without a map: the share of the variance of AOPC, over nets, that a "
         "straight line explains. Intervals of draws of images and of nets; it is biased upwards where nets are few.",
     )
-    claimed, alone = related["accuracy", "AOPC"], related["AOPC of a random order", "AOPC"]
+    tell_claims_of_nets(report, related, shares, len(nets))
+
+
+def tell_claims_of_nets(report, related, shares, count):
+    def told(text):
+        return ". ".join(f"{REPLACED[replace]}: {text(replace)}" for replace in related)
+
     report.claim(
         "With the explainer fixed, more accurate nets have larger AOPC.",
         "yes",
-        f"Spearman's correlation {claimed}; with AOPC above random {related['accuracy', 'AOPC above random']}",
-        decided(scores, claimed),
+        told(
+            lambda replace: (
+                f"Spearman's correlation {related[replace]['accuracy', 'AOPC']}; with AOPC above random "
+                f"{related[replace]['accuracy', 'AOPC above random']}"
+            )
+        ),
+        of_several(decided(count, of["accuracy", "AOPC"]) for of in related.values()),
     )
     report.claim(
         "That second comparison is not valid: nets' AOPC differ without regard to the maps.",
         "argued, not measured",
-        f"AOPC goes with that of a random order, correlation {alone}, and with confidence, "
-        f"{related['confidence', 'AOPC']}; the two explain {interval(shares['both'])} of its variance",
-        decided(scores, alone),
+        told(
+            lambda replace: (
+                f"the AOPC of a random order and the confidence explain {shares[replace]['both']} of the "
+                f"variance of AOPC; correlation with the first {related[replace]['AOPC of a random order', 'AOPC']}"
+            )
+        ),
+        of_several(decided(count, of["AOPC of a random order", "AOPC"]) for of in related.values()),
     )
 
 
@@ -150,9 +187,9 @@ def tell_cooled(report, scores, net):
     )
 
 
-def decided(scores, correlation):
-    """Whether a correlation over the nets is positive, if there are enough of them."""
-    return of_all([correlation]) if len(scores) >= LEAST_NETS else "open"
+def decided(nets, correlation):
+    """Whether a correlation over a number of nets is positive, if there are enough of them."""
+    return of_all([correlation]) if nets >= LEAST_NETS else "open"
 
 
 def label(row):
@@ -175,54 +212,6 @@ def of_explained(scores):
     aopc, random = stack(scores, "aopc"), stack(scores, "random")
     means = drawn_means(np.stack([confidence, aopc, random, aopc - random], axis=1))
     return dict(zip(MEASURES[1:], np.moveaxis(means, -1, 0)))
-
-
-def correlations(drawn):
-    """Dict pair of measures -> `Interval` of their rank correlation, over draws of images and of nets."""
-    drawn = with_drawn_nets(drawn)
-    accuracy, confidence, aopc, random, above = (drawn[measure] for measure in MEASURES)
-    pairs = {
-        ("accuracy", "AOPC"): spearman(accuracy, aopc),
-        ("confidence", "AOPC"): spearman(confidence, aopc),
-        ("AOPC of a random order", "AOPC"): spearman(random, aopc),
-        ("accuracy", "AOPC above random"): spearman(accuracy, above),
-        ("confidence", "AOPC above random"): spearman(confidence, above),
-        ("AOPC", "AOPC above random"): spearman(aopc, above),
-        ("accuracy, random order held", "AOPC"): partial(
-            spearman(accuracy, aopc), spearman(accuracy, random), spearman(random, aopc)
-        ),
-    }
-    return {pair: interval(values) for pair, values in pairs.items()}
-
-
-def with_drawn_nets(drawn):
-    """Every draw of images with a draw of nets; all nets in the first."""
-    draws, nets = next(iter(drawn.values())).shape
-    chosen = np.random.default_rng(2).integers(nets, size=(draws, nets))
-    chosen[0] = np.arange(nets)
-    return {measure: np.take_along_axis(values, chosen, axis=1) for measure, values in drawn.items()}
-
-
-def partial(correlation, with_first, with_second):
-    """Correlation of two rows with a third one held, from the correlations of all three."""
-    scale = np.sqrt((1 - with_first**2) * (1 - with_second**2))
-    left = correlation - with_first * with_second
-    return np.divide(left, scale, out=np.full_like(left, np.nan), where=scale > 1e-9)
-
-
-def share(known, explained):
-    """Share of the variance over nets that a straight line explains, of every draw."""
-    return share_of_two(known, known, explained)
-
-
-def share_of_two(first, second, explained):
-    """Share of the variance over nets that a plane explains, of every draw."""
-    drawn = with_drawn_nets({"first": first, "second": second, "explained": explained})
-    known = np.stack([drawn["first"], drawn["second"], np.ones_like(drawn["first"])], axis=-1)  # (draws, nets, 3)
-    fitted = (known @ (np.linalg.pinv(known) @ drawn["explained"][..., np.newaxis]))[..., 0]
-    spread = drawn["explained"].var(axis=1)
-    left = (drawn["explained"] - fitted).var(axis=1)
-    return np.divide(spread - left, spread, out=np.full_like(spread, np.nan), where=spread > 0)
 
 
 def scatter(drawn):
