@@ -12,13 +12,17 @@ from benchmarks.study import Report, Study
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_kind_runs_and_perturbation_explains_what_has_positions(kind):
+def test_every_kind_runs_and_cam_explains_those_that_end_in_pooling(kind):
     model, x = KINDS[kind]()
     outputs = model(x) if callable(model) else model.predict(x, verbose=0)
     assert len(keras.tree.flatten(outputs)[0]) == 2
     said = tried(kind, {"CAM": {"method": "cam", "verbose": 0}})["CAM"]
     ends_in_pooling = kind not in ("no global pooling", "two inputs", "subclassed", *NO_CONVOLUTION, *NO_NET)
     assert (said == RUNS) == ends_in_pooling, said
+
+
+def test_a_map_of_one_input_only_runs():
+    assert tried("two inputs", {"Grad-CAM": {"method": "grad_cam", "verbose": 0}}) == {"Grad-CAM": RUNS}
 
 
 def test_first_sentence():

@@ -40,8 +40,8 @@ def tell_methods(report, by_replacement, net, settings):
             f"methods_{replace}",
             rows,
             f"Replaced {words}. *AOPC*: mean fall of the probability over the steps, most relevant first. *ABPC*: "
-            "that, less the same with the least relevant first. 95 % intervals over images. Controls are maps that know "
-            "nothing of the net; the random one is the mean of several. In a net of ReLUs gradient x input is "
+            "that, less the same with the least relevant first. 95 % intervals over images. Controls are maps that "
+            "know nothing of the net; the random one is the mean of several. In a net of ReLUs gradient x input is "
             "LRP-epsilon but for the stabiliser.",
             dict.fromkeys(SCORES, "higher"),
         )
