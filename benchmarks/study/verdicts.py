@@ -28,9 +28,11 @@ def of_best(differences):
 
 
 def of_several(verdicts):
-    """Of a claim that was tested several times."""
+    """Of a claim that was tested several times: what all say, else `"in part"`, or `"no"` where none says yes."""
     verdicts = set(verdicts)
-    return verdicts.pop() if len(verdicts) == 1 else "in part"
+    if len(verdicts) == 1:
+        return verdicts.pop()
+    return "in part" if verdicts & {"yes", "in part"} else "no"
 
 
 def _sides(differences):

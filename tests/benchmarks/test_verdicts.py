@@ -26,5 +26,6 @@ def test_verdicts(differences, all_true, best):
 
 
 def test_verdicts_of_several_tests():
-    assert of_several(["no", "no"]) == "no"
+    assert of_several(["no", "no"]) == of_several(["no", "open"]) == "no"
+    assert of_several(["open"]) == "open"
     assert of_several(["yes", "no"]) == of_several(["yes", "open"]) == "in part"

@@ -92,7 +92,7 @@ def tell_nets(report, by_replacement):
         "This compares what can't be compared, as the source itself warns: each net has a curve of its own, which "
         "starts at its own confidence and falls by its own sensitivity to what is replaced, whatever the map says. A "
         "net whose score falls as *random* regions are replaced has a high AOPC under any map. AOPC above random takes "
-        "that part away.",
+        "that part away; the nets' confidence stays in it.",
     )
     report.table(
         "nets",
