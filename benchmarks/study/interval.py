@@ -26,10 +26,17 @@ class Interval(NamedTuple):
         return cls(float(values.mean()), *bounds(drawn))
 
     def __str__(self):
-        return f"{self.mean:.3g} ({self.low:.3g} to {self.high:.3g})"
+        return f"{short(self.mean)} ({short(self.low)} to {short(self.high)})"
+
+
+def short(number):
+    """A number in three digits, or in as many as it has before the point."""
+    return f"{number:.3g}" if abs(number) < 1000 else f"{number:.0f}"
 
 
 def bounds(drawn):
     """Lowest and highest value of the middle 95 % of the draws, NaN left out."""
+    if np.isnan(drawn).all():
+        return np.nan, np.nan
     tail = (1 - CONFIDENCE) / 2
     return tuple(float(bound) for bound in np.nanquantile(drawn, [tail, 1 - tail]))

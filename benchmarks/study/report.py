@@ -11,7 +11,7 @@ from pathlib import Path
 import jinja2
 import markdown_it
 
-from benchmarks.study.interval import Interval
+from benchmarks.study.interval import Interval, short
 from benchmarks.study.workspace import plain
 from kerasxai.whole_files import whole_file
 
@@ -132,8 +132,8 @@ def _cell(value, best):
         return {"text": str(value), "number": False}
     if number != number:
         return {"text": "–", "number": True}
-    text = f"{number:.3g}" if isinstance(number, float) else str(number)
-    bounds = f"{value.low:.3g} to {value.high:.3g}" if isinstance(value, Interval) else ""
+    text = short(number) if isinstance(number, float) else str(number)
+    bounds = f"{short(value.low)} to {short(value.high)}" if isinstance(value, Interval) else ""
     return {"text": text, "bounds": bounds, "sort": number, "number": True, "best": number == best}
 
 

@@ -187,7 +187,7 @@ class AOPC(PerturbationCurve):
     `1 / (L + 1) sum_{k = 0 ... L} f(x) - f(x with k regions replaced)`, and the whole `curve`. Regions are squares
     (1-D: windows) from position 0 on, the last cut at the border, ranked by summed relevance; a step replaces one.
     `abpc` is the AOPC most relevant first minus the AOPC least relevant first, `aopc_above_random` that above a random
-    order of the same regions.
+    order of the same regions; `lerf_curve` and `random_curve` are the curves of these.
 
     Args:
         window: Side of a region; None: 9 of 224, else a 25th of the longest side.
@@ -228,6 +228,7 @@ class AOPC(PerturbationCurve):
             "abpc": area["morf"] - area["lerf"],
             "aopc_above_random": area[self.order] - area["random"],
             "curve": curves[self.order],
+            "lerf_curve": curves["lerf"],
             "random_curve": curves["random"],
             "fraction": thresholds / regions.count,
         }

@@ -120,7 +120,8 @@ def test_aopc_with_regions_cut_at_the_border(order, how, draws, size):
     np.testing.assert_allclose(found["aopc"], (expected[:, :1] - expected).mean(axis=1), rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(found["abpc"], area["morf"] - area["lerf"], rtol=1e-3, atol=1e-5)
     np.testing.assert_allclose(found["aopc_above_random"], area[order] - area["random"], rtol=1e-3, atol=1e-5)
-    np.testing.assert_allclose(found["random_curve"], other("random"), rtol=1e-4, atol=1e-5)
+    for name in ("random", "lerf"):
+        np.testing.assert_allclose(found[f"{name}_curve"], other(name), rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(found["fraction"], np.arange(len(units) + 1) / len(units))
 
 
