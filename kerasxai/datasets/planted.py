@@ -118,9 +118,7 @@ def load_data(
     return train, test
 
 
-def load_shortcut(
-    share: float = 0.9, samples: int = 5000, size: int = 32, seed: int = 0
-) -> tuple[Planted, Planted]:
+def load_shortcut(share: float = 0.9, samples: int = 5000, size: int = 32, seed: int = 0) -> tuple[Planted, Planted]:
     """Images whose class is the digit in them, and a mark that goes with one class in training and not in the test.
 
     Class 0 is a digit 3, class 1 a digit 8, about as often as each other. In training, the share `share` of class 1

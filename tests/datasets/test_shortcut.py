@@ -1,4 +1,4 @@
-"""The shortcut: the digit decides the class, the mark goes with it in training alone, and the masks say where they are."""
+"""The shortcut: the digit is the class, the mark goes with it in training alone, the masks say where they are."""
 
 import numpy as np
 import pytest

@@ -1,0 +1,81 @@
+"""The digits, the two nets of the source, and the explainers that are checked."""
+
+import keras
+import numpy as np
+
+import kerasxai
+from benchmarks.study import Refused
+
+ARCHITECTURES = {"alexnet": "AlexNet", "vgg11": "VGG-11"}
+SIDE = 64
+BATCH = 20
+LEARNING_RATE = 5e-4
+ROUND = 3  # epochs after which the accuracy is looked at
+LEARNED = 0.95  # train accuracy at which the source stops
+DRAWS, NOISE = 20, 0.2  # of SmoothGrad, as in the source
+EXPLAINERS = {
+    "grad_cam": {},
+    "smooth_grad": {"n_samples": DRAWS, "noise_level": NOISE},
+    "guided_backprop": {},
+    "integrated_gradients": {"steps": 32},
+    "lrp, epsilon_plus": {"method": "lrp", "rules": "epsilon_plus"},
+    "lrp, epsilon": {"method": "lrp", "rules": "epsilon"},
+}
+
+
+def digits(count):
+    """Digits of scikit-learn, as many of each as may be: `(count, 64, 64, 3)` in 0..1, and their classes."""
+    from scipy.ndimage import zoom
+    from sklearn.datasets import load_digits
+
+    data = load_digits()
+    of_class = [np.flatnonzero(data.target == digit)[: -(-count // 10)] for digit in range(10)]
+    chosen = np.sort(np.stack(of_class, axis=1).ravel()[:count])
+    images = data.images[chosen].astype("float32") / 16
+    enlarged = zoom(images, (1, SIDE / 8, SIDE / 8), order=1, mode="nearest", grid_mode=True)
+    return np.repeat(enlarged[..., np.newaxis], 3, axis=-1), data.target[chosen]
+
+
+def untrained(architecture, width):
+    """A net as it starts, without dropout: the digits are to be learnt by heart."""
+    build = {"alexnet": kerasxai.models.alexnet_64, "vgg11": kerasxai.models.vgg11}[architecture]
+    model = build(input_shape=(SIDE, SIDE, 3), classes=10, width=width)
+    return keras.models.clone_model(model, call_function=without_dropout)
+
+
+def without_dropout(layer, inputs, *rest, **options):
+    return inputs if isinstance(layer, keras.layers.Dropout) else layer(inputs, *rest, **options)
+
+
+def trained(architecture, x, labels, settings):
+    """A net that has learnt the labels of its training samples.
+
+    Raises:
+        Refused: It has not, in all epochs allowed.
+    """
+    model = untrained(architecture, settings.width)
+    model.compile(keras.optimizers.Adam(LEARNING_RATE), "sparse_categorical_crossentropy")
+    for _ in range(0, settings.epochs, ROUND):
+        model.fit(x, labels, batch_size=BATCH, epochs=ROUND, verbose=0)
+        if accuracy(model, x, labels) >= LEARNED:
+            return model
+    raise Refused(f"{architecture} has not learnt its labels in {settings.epochs} epochs. Try another --seed.")
+
+
+def accuracy(model, x, labels):
+    return float((model.predict(x, batch_size=100, verbose=0).argmax(axis=-1) == labels).mean())
+
+
+def explainer_of(row, model):
+    return kerasxai.explainers.from_config({"method": row, "verbose": 0, **EXPLAINERS[row]}, model)
+
+
+def heatmaps(explainer, x, target=None):
+    """Maps with their channels reduced as the explainer declares."""
+    raw = explainer(x, target=target)
+    return kerasxai.to_heatmap(raw, explainer.reduce) if raw.ndim == x.ndim else raw
+
+
+def on(explainer, model):
+    """The same explainer of another net."""
+    return kerasxai.explainers.from_config(explainer.get_config(), model)
