@@ -50,6 +50,7 @@ def run(name, options):
     import tensorflow as tf
 
     from benchmarks.study import Refused, Report, Workspace
+    from benchmarks.study.report import versions
     from benchmarks.study.workspace import CODE, digest
 
     keras.backend.clear_session()
@@ -62,15 +63,19 @@ def run(name, options):
     start = time.perf_counter()
     try:
         code = digest(ROOT / "kerasxai", ROOT / "benchmarks" / "study", ROOT / "benchmarks" / "studies")
-        with Workspace(folder, {**settings, CODE: code}, options.seed, options.restart) as work:
+        decisive = {**settings, **versions(), CODE: code}
+        with Workspace(folder, decisive, options.seed, options.restart) as work:
             report = Report(study, settings)
             study.run(work, report, types.SimpleNamespace(**settings))
             report.write(folder, work.seconds)
     except KeyboardInterrupt:
         print(f"Interrupted. The same command goes on with {name} where it was.", file=sys.stderr)
         raise SystemExit(130) from None
-    except (Refused, OSError) as error:
+    except Refused as error:
         print(f"{name}: {error}", file=sys.stderr)
+        return False
+    except OSError as error:  # a full disk, a folder that is not ours
+        print(f"{name}: {error}. Once that is mended, the same command goes on.", file=sys.stderr)
         return False
     except Exception:  # the other studies go on
         traceback.print_exc()

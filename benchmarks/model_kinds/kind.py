@@ -1,5 +1,6 @@
 """A kind of model: the model, its inputs, and the same net as a function of layer calls, which knows no kerasxai."""
 
+import contextlib
 import dataclasses
 from collections.abc import Callable
 from typing import Any
@@ -169,6 +170,17 @@ def randomised(model, seed=0):
             value = draw.normal(0.0, np.sqrt(2.0 / max(1, np.prod(shape[:-1]))), shape)
         weight.assign(value.astype(weight.dtype))
     return model
+
+
+@contextlib.contextmanager
+def dtype_policy(name):
+    """Layers made inside have another dtype policy."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(name)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
 
 
 def data(shape, samples=3, seed=0, low=-1.0, high=1.0):

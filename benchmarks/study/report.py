@@ -92,11 +92,10 @@ class Report:
         for name, figure in self.figures.items():
             with whole_file(_made(folder / "figures" / f"{name}.png"), "wb") as file:
                 file.write(figure["png"])
-        versions = {package: _version(package) for package in PACKAGES} | {"python": platform.python_version()}
         content = {
             "study": self.study.title,
             "settings": self.settings,
-            "versions": versions,
+            "versions": versions(),
             "claims": self.claims,
             "tables": {name: {**table, "rows": _records(table["rows"])} for name, table in self.tables.items()},
             "figures": {name: figure["caption"] for name, figure in self.figures.items()},
@@ -110,11 +109,16 @@ class Report:
             claims=self.claims,
             parts=self.parts,
             settings=plain(self.settings),
-            versions=versions,
+            versions=versions(),
             minutes=seconds / 60,
         )
         with whole_file(folder / "report.html") as file:
             file.write(page)
+
+
+def versions():
+    """Versions of what decides the results: dict package -> version."""
+    return {package: _version(package) for package in PACKAGES} | {"python": platform.python_version()}
 
 
 def _html(text):

@@ -4,6 +4,7 @@ A step's result is a file with the step's name, which appears whole or not at al
 not computed. Each step draws from a seed of its own name, so that results do not depend on where a run was broken off.
 """
 
+import contextlib
 import hashlib
 import json
 import os
@@ -98,8 +99,11 @@ class Workspace:
     def seconds(self):
         """Time that all steps took, those of earlier processes too."""
         log = self.folder / "times.jsonl"
-        lines = log.read_text("utf-8").splitlines() if log.exists() else []
-        return sum(json.loads(line)["seconds"] for line in lines)
+        total = 0.0
+        for line in log.read_text("utf-8").splitlines() if log.exists() else ():
+            with contextlib.suppress(ValueError):  # a line that a full disk cut off
+                total += json.loads(line)["seconds"]
+        return total
 
     def _path(self, name, suffix):
         return self._steps / (re.sub(r"[^\w./-]+", "_", name) + suffix)

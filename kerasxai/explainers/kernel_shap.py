@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import tensorflow as tf
-from typing_extensions import Unpack
 
-from kerasxai.explainers.base import ExplainerOptions
 from kerasxai.explainers.coalitions import ShapleyKernel
 from kerasxai.explainers.least_squares import solved
 from kerasxai.explainers.registry import register
-from kerasxai.explainers.surrogate import Segmentation, SurrogateExplainer
-from kerasxai.typing import Array, Model
+from kerasxai.explainers.surrogate import SurrogateExplainer
 
 # Share of a diagonal that keeps a system solvable when there are fewer coalitions than segments.
 _JITTER = 1e-12
@@ -42,19 +39,6 @@ class KernelSHAP(SurrogateExplainer):
     maps = shap(images)
     ```
     """
-
-    passes = "2 F + n_samples F"
-
-    def __init__(
-        self,
-        model: Model,
-        segmentation: Segmentation = None,
-        n_samples: int | None = None,
-        baseline: float | str | Array = "mean",
-        seed: int = 0,
-        **kwargs: Unpack[ExplainerOptions],
-    ) -> None:
-        super().__init__(model, segmentation, n_samples, baseline, seed, **kwargs)
 
     def make_coalitions(self):
         return ShapleyKernel(self.seed, self.n_samples)

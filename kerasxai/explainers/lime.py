@@ -49,8 +49,6 @@ class LIME(SurrogateExplainer):
     ```
     """
 
-    passes = "2 F + n_samples F"
-
     def __init__(
         self,
         model: Model,

@@ -81,7 +81,7 @@ class SurrogateExplainer(PerturbationExplainer):
         segmentation: What makes the segments. None: quickshift superpixels of an image, 10 equal windows of a signal.
             `"quickshift"` or `"slic"`; an int or one per spatial axis: equal parts; an int array `(*spatial)`: labels,
             the same for all samples; a function of one sample `(*spatial, channels)` that returns labels.
-        n_samples: Number of coalitions of segments.
+        n_samples: Number of coalitions of segments; None: as many as the method takes by itself.
         baseline: What a segment that is left out becomes: `"mean"`, its mean of each channel, or a number, or one per
             channel.
         seed: Seed of the coalitions and of quickshift.
@@ -89,12 +89,13 @@ class SurrogateExplainer(PerturbationExplainer):
     """
 
     family = "surrogate"
+    passes = "2 F + n_samples F"
 
     def __init__(
         self,
         model: Model,
         segmentation: Segmentation = None,
-        n_samples: int | None = 1000,
+        n_samples: int | None = None,
         baseline: float | str | Array = "mean",
         seed: int = 0,
         **kwargs: Unpack[ExplainerOptions],

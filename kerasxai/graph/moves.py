@@ -117,7 +117,7 @@ def windows(node, sizes, new_sizes):
     if isinstance(operation, CONVOLUTION):
         reach = operation.kernel_size
     elif positions == "pool":
-        reach = operation.pool_size
+        reach = _declared(operation, "pool_size")
     elif positions == "convolve":
         reach = _kernel_size(node)
     else:
@@ -131,7 +131,7 @@ def windows(node, sizes, new_sizes):
     reach = [(taps - 1) * apart + 1 for taps, apart in zip(reach, dilation)]
     if "Transpose" in type(operation).__name__:
         return list(map(Window.transposed, sizes, new_sizes, reach, strides))
-    windows = list(map(Window.convolution, sizes, new_sizes, reach, strides, [operation.padding] * rank))
+    windows = list(map(Window.convolution, sizes, new_sizes, reach, strides, [_declared(operation, "padding")] * rank))
     return None if None in windows else windows
 
 
@@ -187,6 +187,16 @@ def decoded_positions(coded, sizes):
 def _orders(length):
     draws = np.random.default_rng(length)
     return [draws.permutation(length) for _ in range(_CODES)]
+
+
+def _declared(layer, name):
+    """An attribute that a layer's `positions` promise."""
+    if not hasattr(layer, name):
+        raise ValueError(
+            f"A layer registered with positions={what_does(layer).positions!r} must have the attribute `{name}`, as "
+            f"Keras' own have. Received: {type(layer).__name__}, which has none."
+        )
+    return getattr(layer, name)
 
 
 def _each_axis(value, rank):

@@ -140,3 +140,15 @@ def test_a_folder_of_the_users_is_left_alone(tmp_path):
         with pytest.raises(Refused, match="files that are not of a study"):
             Workspace(tmp_path, {}, restart=restart)
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
+
+
+def test_times_add_up_over_processes_and_cut_lines_are_passed_over(tmp_path):
+    for name in ("a", "b"):
+        with Workspace(tmp_path / "run", {}) as work:
+            work.numbers(name, lambda: 1)
+    log = tmp_path / "run" / "times.jsonl"
+    steps = [json.loads(line) for line in log.read_text().splitlines()]
+    assert [step["step"] for step in steps] == ["a", "b"]
+    with open(log, "a") as file:
+        file.write('{"step": "c", "sec')
+    assert work.seconds == sum(step["seconds"] for step in steps)

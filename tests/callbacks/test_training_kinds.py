@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 
 import kerasxai
+from benchmarks.model_kinds.kind import dtype_policy
 from kerasxai.callbacks import AOPC, DropIncrease, Evaluate, ExplanationDrift
 from tests.callbacks import training
 from tests.support import nets
@@ -172,7 +173,7 @@ def test_evaluate_of_an_unbuilt_model():
 
 @pytest.mark.slow
 def test_mixed_precision():
-    with nets.dtype_policy("mixed_float16"):
+    with dtype_policy("mixed_float16"):
         model = training.compiled(training.network())
     history = training.fit(Evaluate(X[:4], explainers=["grad_cam", "lrp"]), model=model).history
     assert np.isfinite(history[DROP]).all() and np.isfinite(history["val_lrp_drop_rate"]).all()

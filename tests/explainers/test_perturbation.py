@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 
 import kerasxai
+from benchmarks.model_kinds.kind import dtype_policy
 from kerasxai.explainers import Occlusion
 from tests.explainers.perturbed import nets_of_both_ranks, samples
 from tests.support import nets
@@ -122,7 +123,7 @@ def test_open_image_size(method):
 def test_half_precision_is_close(method):
     model = nets.build("mixed_float16")
     x = nets.normals(3)
-    with nets.dtype_policy("float32"):
+    with dtype_policy("float32"):
         inputs = keras.Input(nets.IMAGE)
         twin = nets.head(nets.conv("late")(nets.feature_extractor()(inputs)), activation=None)
         twin = keras.Model(inputs, keras.layers.Softmax()(twin))

@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 from keras import layers, ops
 
+import kerasxai
 from kerasxai.graph import ModelGraph
 from kerasxai.graph.placement import Placement, placement
 from kerasxai.graph.positions import Positions
@@ -335,3 +336,17 @@ def test_what_is_no_tensor_of_the_input_has_no_place():
     for index, wanted in ((0, (0, 12)), (1, (1, 11))):
         rows, _ = axes_of(model, index)
         assert (rows.start, rows.stop) == wanted
+
+
+class Halving(layers.Layer):
+    """Pools by two, without the attributes that Keras' own layers have."""
+
+    def call(self, x):
+        return ops.max_pool(x, 2)
+
+
+def test_a_layer_registered_as_pooling_must_tell_its_window():
+    kerasxai.register_operation(Halving, "maximum", positions="pool")
+    model = chain((8, 8, 2), layers.Conv2D(3, 3), Halving())
+    with pytest.raises(ValueError, match=r"positions='pool' must have the attribute `pool_size`.*Received: Halving"):
+        axes_of(model)

@@ -8,6 +8,7 @@ import pytest
 import tensorflow as tf
 from keras import Input, layers, ops
 
+from benchmarks.model_kinds.kind import dtype_policy
 from kerasxai.explainers import Gradient
 from kerasxai.graph import Score, view
 from kerasxai.targets import TargetPlan, select
@@ -213,7 +214,7 @@ def test_average_of_softmaxes_stays_a_distribution():
 def test_outputs_are_float32_or_float64():
     x = nets.normals()
     assert scored(nets.build("mixed_float16"), "logit", x).dtype == np.float32
-    with nets.dtype_policy("float64"):
+    with dtype_policy("float64"):
         model = nets.build("sequential")
         assert scored(model, "logit", x.astype("float64")).dtype == np.float64
 

@@ -7,6 +7,7 @@ import keras
 import numpy as np
 from keras import Input, Sequential, layers, ops
 
+from benchmarks.model_kinds.kind import dtype_policy
 from kerasxai import explainers
 from tests.support.truth import randomise
 
@@ -331,20 +332,6 @@ def unrolled(shared):
     kernel, bias, *rest = shared.get_weights()
     model.set_weights([kernel, bias, kernel, bias, *rest])
     return model
-
-
-class dtype_policy:
-    """Context in which layers are made with another dtype policy."""
-
-    def __init__(self, name):
-        self._name = name
-
-    def __enter__(self):
-        self._before = keras.config.dtype_policy()
-        keras.config.set_dtype_policy(self._name)
-
-    def __exit__(self, *_):
-        keras.config.set_dtype_policy(self._before)
 
 
 # Explainers

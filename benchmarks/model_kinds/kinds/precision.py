@@ -5,22 +5,8 @@ import numpy as np
 import tensorflow as tf
 from keras import Sequential, layers
 
-from benchmarks.model_kinds.kind import IMAGE, chain, conv, data, dense, gap, kind, pool
+from benchmarks.model_kinds.kind import IMAGE, chain, conv, data, dense, dtype_policy, gap, kind, pool
 from benchmarks.model_kinds.kinds.structures import as_functional, body
-
-
-class policy:
-    """Layers made inside have another dtype policy."""
-
-    def __init__(self, name):
-        self.name = name
-
-    def __enter__(self):
-        self.before = keras.config.dtype_policy()
-        keras.config.set_dtype_policy(self.name)
-
-    def __exit__(self, *_):
-        keras.config.set_dtype_policy(self.before)
 
 
 def half(name, tolerance, activation="swish", **head):
@@ -30,7 +16,7 @@ def half(name, tolerance, activation="swish", **head):
         late = conv(5, activation=activation, name="late")
         return [conv(4, activation=activation), pool(), late, gap(), dense(**options)]
 
-    with policy(name):
+    with dtype_policy(name):
         model = Sequential([keras.Input(IMAGE), *steps(**head)])
     made = chain(steps(), tolerance=tolerance)
     model.set_weights(made.model.get_weights())
@@ -62,7 +48,7 @@ def half_head():
 @kind
 def float64():
     """float64"""
-    with policy("float64"):
+    with dtype_policy("float64"):
         steps = [*body(), gap(), dense()]
         model = as_functional(steps, dtype="float64")
     return chain(steps, model=model, x=data(IMAGE).astype("float64"))
@@ -71,7 +57,7 @@ def float64():
 @kind
 def float64_given_float32():
     """float64, samples in float32"""
-    with policy("float64"):
+    with dtype_policy("float64"):
         steps = [*body(), gap(), dense()]
         model = as_functional(steps, dtype="float64")
     x = data(IMAGE).astype("float64")
@@ -88,7 +74,7 @@ def float64_input():
 @kind
 def float64_layers():
     """float32 Input, float64 layers"""
-    with policy("float64"):
+    with dtype_policy("float64"):
         steps = [*body(), gap(), dense()]
     return chain(steps, model=as_functional(steps, dtype="float32"))
 

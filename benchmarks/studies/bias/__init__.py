@@ -44,7 +44,9 @@ def run(work, report, settings):
         for number in work.each("net", range(settings.nets)):
             net = f"{share:g}/{number}"
             model = work.model(f"nets/{net}", lambda: trained(train, settings))
-            accuracies[share, number] = work.arrays(f"right/{net}", lambda: {"right": predicted(model, test.x) == test.y})
+            accuracies[share, number] = work.arrays(
+                f"right/{net}", lambda: {"right": predicted(model, test.x) == test.y}
+            )
             explainer = functools.partial(explainer_of, model=model, background=train.x[:BACKGROUND])
             judge = Judge(model, test, marked)
             for row in work.each("explainer", settings.explainers):
@@ -57,9 +59,10 @@ def run(work, report, settings):
         found = work.numbers(f"scores/controls/{name}", lambda: judge.scores(maps))
         scores[name] = {net: found for net in accuracies}
     tell_accuracy(report, accuracies, test, settings)
-    tell_maps(report, scores, settings)
-    tell_counts(report, scores, settings)
-    tell_strengths(report, scores, accuracies, test, settings)
+    areas = {part: float(mask.mean()) for part, mask in judge.masks.items()}
+    tell_maps(report, scores, areas, settings)
+    tell_counts(report, scores, areas, settings)
+    tell_strengths(report, scores, accuracies, areas, test, settings)
     tell_examples(report, examples)
 
 

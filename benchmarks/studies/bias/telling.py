@@ -6,7 +6,8 @@ import numpy as np
 import kerasxai
 from benchmarks.studies.bias.counting import LEVEL, MOST, POWER, maps_needed
 from benchmarks.study import Interval
-from kerasxai.datasets.planted import MARK_SIDE, SHORTCUT_DIGITS
+from benchmarks.study.claims import partly
+from kerasxai.datasets.planted import SHORTCUT_DIGITS
 
 CONTROLS = ("random", "smooth_random", "centre", "edges")
 GROUPS = {(1, True): False, (1, False): True, (0, True): True, (0, False): False}  # class, mark -> disadvantaged
@@ -41,29 +42,28 @@ def tell_accuracy(report, accuracies, test, settings):
         "The disadvantaged group is predicted about as well as by chance.",
         "56 %",
         f"{before} with {settings.before:.0%}",
-        held([CHANCE[0] <= before.low and before.high <= CHANCE[1]]),
+        partly([CHANCE[0] <= before.low and before.high <= CHANCE[1]]),
     )
     report.claim(
         "Trained on balanced data, the net predicts it well.",
         "81 %",
         str(after),
-        held([after.low > max(before.high, CHANCE[1])]),
+        partly([after.low > max(before.high, CHANCE[1])]),
     )
 
 
-def tell_maps(report, scores, settings):
+def tell_maps(report, scores, areas, settings):
     report.section(
         "Where the maps point",
         f"Maps of the class predicted, of {settings.explained} test images with the mark, under nets that "
         f"learned it as a shortcut (before: {settings.before:.0%}) and others that did not (after: "
         f"{settings.after:.0%}). Controls know no net.",
     )
-    heads = {("mark", "mass"): "mark", ("digit", "mass"): "digit"}
-    areas = areas_of(settings)
     for metric, told, by_chance in (
-        ("mass", "Share of the map's positive part that lies on the mark's box and on the digit's", areas),
+        ("mass", "Share of the map's positive part that lies on the mark's box and on the digit's", areas.values()),
         ("auc", "Area under the ROC curve of the map as a detector of the mark's box and of the digit's", (0.5, 0.5)),
     ):
+        of_mark, of_digit = by_chance
         rows = []
         for row in scores:
             cells = {}
@@ -74,18 +74,18 @@ def tell_maps(report, scores, settings):
         report.table(
             f"maps_{metric}",
             sorted(rows, key=lambda cells: -cells["mark, before"].mean),
-            f"{told}, with 95 % intervals over images; by chance {by_chance[0]:.3g} and {by_chance[1]:.3g}.",
+            f"{told}, with 95 % intervals over images; by chance {of_mark:.3g} and {of_digit:.3g}.",
             {"mark, before": "higher", "mark, after": "lower", "digit, after": "higher"},
         )
-    claim_maps(report, scores, settings, heads, areas)
+    claim_maps(report, scores, settings, areas)
 
 
-def claim_maps(report, scores, settings, heads, areas):
+def claim_maps(report, scores, settings, areas):
     told, sides = {"mark": [], "digit": []}, {"mark": [], "digit": []}
     for row in CLAIMED:
         for part, shares, area in (
-            ("mark", (settings.before, settings.after), areas[0]),
-            ("digit", (settings.after, settings.before), areas[1]),
+            ("mark", (settings.before, settings.after), areas["mark"]),
+            ("digit", (settings.after, settings.before), areas["digit"]),
         ):
             there, elsewhere = (values_of(scores, row, share, settings.nets, part, "mass") for share in shares)
             told[part].append(f"{row} {Interval.of(there)}, against {Interval.of(elsewhere)}")
@@ -93,23 +93,23 @@ def claim_maps(report, scores, settings, heads, areas):
     report.claim(
         "Maps of the biased net show the spurious feature.",
         "faces and hair",
-        f"Mass on the mark before, against after; by area {areas[0]:.3g}: {'; '.join(told['mark'])}",
-        held(sides["mark"]),
+        f"Mass on the mark before, against after; by area {areas['mark']:.3g}: {'; '.join(told['mark'])}",
+        partly(sides["mark"]),
     )
     report.claim(
         "Maps of the balanced net show the object.",
         "keyboard and hands",
-        f"Mass on the digit after, against before; by area {areas[1]:.3g}: {'; '.join(told['digit'])}",
-        held(sides["digit"]),
+        f"Mass on the digit after, against before; by area {areas['digit']:.3g}: {'; '.join(told['digit'])}",
+        partly(sides["digit"]),
     )
 
 
-def tell_counts(report, scores, settings):
-    area = areas_of(settings)[0]
+def tell_counts(report, scores, areas, settings):
+    area = areas["mark"]
     report.section(
         "How many maps must one look at?",
-        f"Someone who suspects the mark counts, over n maps, those with more than its share of the area ({area:.1%}) of "
-        "their positive part on it. If that is more often the case than a coin would land on one side (one-sided sign "
+        f"Someone who suspects the mark counts, over n maps, those with more than its share of the area ({area:.1%}) "
+        "of their positive part on it. If that is more often the case than a coin would land on one side (one-sided sign "
         f"test at {LEVEL:.0%}), the shortcut is found. *Maps needed*: the smallest n with which it is found in "
         f"{POWER:.0%} of all draws of n maps. No test of this kind needs fewer than five. A method that finds a mark "
         "under the nets that do not follow it too, or a control that does, sees that a mark is there, not that it "
@@ -136,8 +136,8 @@ def tell_counts(report, scores, settings):
         "counts",
         sorted(rows, key=lambda cells: (np.nan_to_num(cells["maps needed"], nan=np.inf), cells["needed, after"])),
         "*above*: share of the maps with more on the mark than its area, with 95 % intervals over images and nets. *at "
-        f"most*: maps needed at the lower end of that interval. –: not within {MOST}. *tells*: *yes* if the shortcut is "
-        "found before and nothing after; *always* if the mark is found after too; *no* if it is not found.",
+        f"most*: maps needed at the lower end of that interval. –: not within {MOST}. *tells*: *yes* if the shortcut "
+        "is found before and nothing after; *always* if the mark is found after too; *no* if it is not found.",
         {"maps needed": "lower"},
     )
     found = [row["explainer"] for row in rows if row["tells"] == "yes"]
@@ -149,7 +149,7 @@ def tell_counts(report, scores, settings):
     )
 
 
-def tell_strengths(report, scores, accuracies, test, settings):
+def tell_strengths(report, scores, accuracies, areas, test, settings):
     report.section("How strong must the shortcut be?")
     figure, (left, right) = plt.subplots(1, 2, figsize=(8, 3.2), layout="constrained")
     at = np.array(settings.shares)
@@ -163,7 +163,7 @@ def tell_strengths(report, scores, accuracies, test, settings):
     for row in (*shown, "edges"):
         values = [Interval.of(values_of(scores, row, share, settings.nets, "mark", "mass")) for share in at]
         drawn(right, at, values, label(row))
-    right.axhline(areas_of(settings)[0], color="black", linewidth=0.8, linestyle=":")
+    right.axhline(areas["mark"], color="black", linewidth=0.8, linestyle=":")
     right.set_ylabel("mass on the mark")
     for axes in (left, right):
         axes.set_xticks(at, [f"{share:.0%}" for share in at])
@@ -218,7 +218,7 @@ def disadvantage(test):
 
 def over_nets(accuracies, share, nets):
     """Share of nets that are right on each test sample."""
-    return np.mean([accuracies[share, number]["right"] for number in range(nets)], axis=0)
+    return np.mean([accuracies[share, number] for number in range(nets)], axis=0)
 
 
 def values_of_all(scores, row, share, nets, part="mark", metric="mass"):
@@ -244,11 +244,6 @@ def verdict(before, after):
     return "yes" if np.isnan(after) else "always"
 
 
-def areas_of(settings):
-    """Share of the image that the mark's box takes, and the digit's."""
-    return MARK_SIDE**2 / settings.size**2, round(3 / 8 * settings.size) ** 2 / settings.size**2
-
-
 def label(row):
     return f"{row} (control)" if row in CONTROLS else row
 
@@ -260,10 +255,3 @@ def listed(names):
 def drawn(axes, at, intervals, text):
     mean, low, high = np.array(intervals).T
     axes.errorbar(at, mean, [mean - low, high - mean], marker="o", markersize=4, capsize=3, label=text)
-
-
-def held(conditions):
-    """Whether a claim held: in all cases, in some, in none."""
-    if all(conditions):
-        return "yes"
-    return "in part" if any(conditions) else "no"

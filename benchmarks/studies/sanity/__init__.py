@@ -8,8 +8,8 @@ import kerasxai
 from benchmarks.studies.sanity.nets import (
     ARCHITECTURES,
     EXPLAINERS,
+    SIDE,
     accuracy,
-    digits,
     explainer_of,
     heatmaps,
     on,
@@ -19,6 +19,7 @@ from benchmarks.studies.sanity.nets import (
 from benchmarks.studies.sanity.noise import tell_grid
 from benchmarks.studies.sanity.telling import tell_cascade, tell_labels, tell_nets, tell_others
 from benchmarks.study import Study
+from benchmarks.study.digits import digits
 
 MEASURES = ("spearman", "spearman_absolute", "ssim")
 TWINS = ("same labels", "permuted labels", "untrained")
@@ -27,7 +28,8 @@ JUDGES = ("localization_roc_auc", "deletion", "compressed_size")
 
 
 def run(work, report, settings):
-    x, y = digits(settings.samples)
+    (x, y), _ = digits(SIDE, channels=3)
+    x, y = x[: settings.samples], y[: settings.samples]
     nets = {}
     for architecture in work.each("net", ARCHITECTURES):
         nets[architecture] = [
@@ -149,7 +151,7 @@ STUDY = Study(
     "[Adebayo et al., 2018](https://arxiv.org/abs/1810.03292), and two later ones: [Sixt et al., "
     "2020](https://arxiv.org/abs/1912.09818), [Hedström et al., 2023](https://arxiv.org/abs/2401.06465).",
     run=run,
-    full={"width": 0.25, "epochs": 150, "nets": 3, "samples": 200, "few": 20, "strips": 1}
+    full={"width": 0.25, "epochs": 150, "nets": 2, "samples": 200, "few": 20, "strips": 1}
     | {"draws": (1, 5, 20, 50), "noises": (0.05, 0.1, 0.15, 0.2, 0.25, 0.3), "explainers": tuple(EXPLAINERS)},
     quick={"width": 0.125, "epochs": 150, "nets": 1, "samples": 20, "few": 2, "strips": 1}
     | {"draws": (1, 5), "noises": (0.1, 0.3), "explainers": ("grad_cam", "smooth_grad")},

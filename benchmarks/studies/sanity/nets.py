@@ -1,7 +1,6 @@
 """The digits, the two nets of the source, and the explainers that are checked."""
 
 import keras
-import numpy as np
 
 import kerasxai
 from benchmarks.study import Refused
@@ -21,19 +20,6 @@ EXPLAINERS = {
     "lrp, epsilon_plus": {"method": "lrp", "rules": "epsilon_plus"},
     "lrp, epsilon": {"method": "lrp", "rules": "epsilon"},
 }
-
-
-def digits(count):
-    """Digits of scikit-learn, as many of each as may be: `(count, 64, 64, 3)` in 0..1, and their classes."""
-    from scipy.ndimage import zoom
-    from sklearn.datasets import load_digits
-
-    data = load_digits()
-    of_class = [np.flatnonzero(data.target == digit)[: -(-count // 10)] for digit in range(10)]
-    chosen = np.sort(np.stack(of_class, axis=1).ravel()[:count])
-    images = data.images[chosen].astype("float32") / 16
-    enlarged = zoom(images, (1, SIDE / 8, SIDE / 8), order=1, mode="nearest", grid_mode=True)
-    return np.repeat(enlarged[..., np.newaxis], 3, axis=-1), data.target[chosen]
 
 
 def untrained(architecture, width):

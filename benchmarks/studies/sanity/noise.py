@@ -5,8 +5,9 @@ import numpy as np
 
 import kerasxai
 from benchmarks.studies.sanity.nets import ARCHITECTURES, DRAWS
-from benchmarks.studies.sanity.telling import held, mean_over_nets
+from benchmarks.studies.sanity.telling import mean_over_nets
 from benchmarks.study import Interval
+from benchmarks.study.claims import partly
 
 BEST_NOISES = (0.1, 0.15)  # by the source
 
@@ -77,7 +78,7 @@ def claim_noise(report, means, settings):
             sides.append(Interval.of(values[champion] - values[rival]).low > 0)
             first = max(values, key=lambda noise: np.nanmean(values[noise]))
             told.append(f"{ARCHITECTURES[architecture]} by {head}: {first:.0%}")
-    report.claim("Noise of 10 to 15 % is best for SmoothGrad.", "10 to 15 %, by eye", "; ".join(told), held(sides))
+    report.claim("Noise of 10 to 15 % is best for SmoothGrad.", "10 to 15 %, by eye", "; ".join(told), partly(sides))
 
 
 def heat_figure(cells, heads, settings):

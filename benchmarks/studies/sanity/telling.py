@@ -6,6 +6,7 @@ import numpy as np
 import kerasxai
 from benchmarks.studies.sanity.nets import ARCHITECTURES, LEARNED
 from benchmarks.study import Interval
+from benchmarks.study.claims import partly, sided
 
 COMPARED = {
     "same labels": "same labels",
@@ -109,13 +110,13 @@ def claim_labels(report, found):
         "SmoothGrad's maps hardly change where labels are permuted (AlexNet).",
         "Spearman about 0.8",
         str(interval),
-        held([interval.low >= ABOUT[0] and interval.high <= ABOUT[1]]),
+        partly([interval.low >= ABOUT[0] and interval.high <= ABOUT[1]]),
     )
     report.claim(
         "Grad-CAM's maps have nothing in common where labels are permuted.",
         "Spearman near 0",
         "; ".join(f"{ARCHITECTURES[name]} {value}" for name, value in cams.items()),
-        held([max(-value.low, value.high) < NEAR_ZERO for value in cams.values()]),
+        partly([max(-value.low, value.high) < NEAR_ZERO for value in cams.values()]),
     )
     difference = Interval.of(alexnet - vgg)
     report.claim(
@@ -167,7 +168,7 @@ def tell_cascade(report, nets, x):
         "Spearman towards 0",
         f"Every weight randomised, below {NEAR_ZERO:g} for {len(source) - len(alike)} of {len(source)}"
         + (f"; not {', '.join(alike)}" if alike else ""),
-        held([value.high < NEAR_ZERO for value in source.values()]),
+        partly([value.high < NEAR_ZERO for value in source.values()]),
     )
 
 
@@ -190,20 +191,6 @@ def tell_others(report, nets):
         "Spearman's correlation of absolute maps of the class predicted and of another.",
         {"rise of entropy": "higher"},
     )
-
-
-def held(conditions):
-    """Whether a claim held: in all cases, in some, in none."""
-    if all(conditions):
-        return "yes"
-    return "in part" if any(conditions) else "no"
-
-
-def sided(difference):
-    """Whether a difference that should be positive is; open where its interval holds 0."""
-    if difference.low > 0:
-        return "yes"
-    return "no" if difference.high < 0 else "open"
 
 
 def rows_of(nets):
