@@ -44,9 +44,8 @@ def run(work, report, settings):
         for number in work.each("net", range(settings.nets)):
             net = f"{share:g}/{number}"
             model = work.model(f"nets/{net}", lambda: trained(train, settings))
-            accuracies[share, number] = work.arrays(
-                f"right/{net}", lambda: {"right": predicted(model, test.x) == test.y}
-            )
+            right = work.arrays(f"right/{net}", lambda: {"right": predicted(model, test.x) == test.y})
+            accuracies[share, number] = right["right"]
             explainer = functools.partial(explainer_of, model=model, background=train.x[:BACKGROUND])
             judge = Judge(model, test, marked)
             for row in work.each("explainer", settings.explainers):

@@ -109,8 +109,8 @@ def tell_counts(report, scores, areas, settings):
     report.section(
         "How many maps must one look at?",
         f"Someone who suspects the mark counts, over n maps, those with more than its share of the area ({area:.1%}) "
-        "of their positive part on it. If that is more often the case than a coin would land on one side (one-sided sign "
-        f"test at {LEVEL:.0%}), the shortcut is found. *Maps needed*: the smallest n with which it is found in "
+        "of their positive part on it. If that is more often the case than a coin would land on one side (one-sided "
+        f"sign test at {LEVEL:.0%}), the shortcut is found. *Maps needed*: the smallest n with which it is found in "
         f"{POWER:.0%} of all draws of n maps. No test of this kind needs fewer than five. A method that finds a mark "
         "under the nets that do not follow it too, or a control that does, sees that a mark is there, not that it "
         "matters.",
