@@ -31,7 +31,7 @@ def tell_accuracy(report, accuracies, test, settings):
     report.table(
         "accuracy",
         rows,
-        f"Share of test images predicted right, mean of {settings.nets} nets, with 95 % intervals over "
+        f"Share of test images predicted right (nets: {settings.nets}), with 95 % intervals over "
         f"images. A net that follows the mark is wrong on {disadvantaged}.",
     )
     before, after = (
@@ -105,48 +105,59 @@ def claim_maps(report, scores, settings, areas):
 
 
 def tell_counts(report, scores, areas, settings):
-    area = areas["mark"]
     report.section(
         "How many maps must one look at?",
-        f"Someone who suspects the mark counts, over n maps, those with more than its share of the area ({area:.1%}) "
-        "of their positive part on it. If that is more often the case than a coin would land on one side (one-sided "
-        f"sign test at {LEVEL:.0%}), the shortcut is found. *Maps needed*: the smallest n with which it is found in "
-        f"{POWER:.0%} of all draws of n maps. No test of this kind needs fewer than five. A method that finds a mark "
-        "under the nets that do not follow it too, or a control that does, sees that a mark is there, not that it "
-        "matters.",
+        "Someone who suspects the mark counts, over n maps, those with more of their positive part on it than it would "
+        f"have by chance. If these are more than a coin would give (one-sided sign test at {LEVEL:.0%}), the shortcut "
+        f"is found. *Maps needed*: the smallest n with which it is found in {POWER:.0%} of all draws of n maps; no "
+        "test of this kind needs fewer than five. What is chance? The mark's share of the area is one answer, but a "
+        "map that shows nothing but strokes has more than that on a mark. The other is what the image's own edges have "
+        "on it, image by image.",
     )
-    rows = []
-    for row in scores:
-        found = {}
-        for when, share in (("before", settings.before), ("after", settings.after)):
-            above = above_area(values_of_all(scores, row, share, settings.nets), area)
-            found[when] = Interval.of(above), maps_needed(np.mean(above)), maps_needed(Interval.of(above).low)
-        rows.append(
-            {
-                "explainer": label(row),
-                "above, before": found["before"][0],
-                "maps needed": found["before"][1],
-                "at most": found["before"][2],
-                "above, after": found["after"][0],
-                "needed, after": found["after"][1],
-                "tells": verdict(found["before"][1], found["after"][1]),
-            }
+    edges = np.array(scores["edges"][settings.after, 0]["mark"]["mass"], np.float64)
+    for against, chance, words in (
+        ("area", areas["mark"], f"its share of the area, {areas['mark']:.1%}"),
+        ("edges", edges, f"the image's edges have on it, {np.mean(edges):.1%} in the mean"),
+    ):
+        rows = [counted(row, scores, chance, settings) for row in scores]
+        report.table(
+            f"counts_{against}",
+            sorted(rows, key=ease),
+            f"Chance is *{words}*. *above*: share of the maps with more than that, with 95 % intervals over images. "
+            f"*at most*: maps needed at the lower end of that interval. –: not within {MOST}. *tells*: *yes* if the "
+            "shortcut is found before and nothing after; *always* if the mark is found after too; *no* if it is not "
+            "found before.",
+            {"maps needed": "lower"},
         )
-    report.table(
-        "counts",
-        sorted(rows, key=lambda cells: (np.nan_to_num(cells["maps needed"], nan=np.inf), cells["needed, after"])),
-        "*above*: share of the maps with more on the mark than its area, with 95 % intervals over images and nets. *at "
-        f"most*: maps needed at the lower end of that interval. –: not within {MOST}. *tells*: *yes* if the shortcut "
-        "is found before and nothing after; *always* if the mark is found after too; *no* if it is not found.",
-        {"maps needed": "lower"},
-    )
-    found = [row["explainer"] for row in rows if row["tells"] == "yes"]
-    blind = [row["explainer"] for row in rows if row["tells"] == "no"]
-    always = [row["explainer"] for row in rows if row["tells"] == "always"]
+    by_verdict = {told: [row["explainer"] for row in rows if row["tells"] == told] for told in ("yes", "always", "no")}
     report.text(
-        f"The shortcut is found, and only where there is one, by {listed(found)}. The mark is found whether the net "
-        f"follows it or not by {listed(always)}. It is not found by {listed(blind)}."
+        f"Against the edges, the shortcut is found, and only where there is one, by {listed(by_verdict['yes'])}; the "
+        f"mark is found whether the net follows it or not by {listed(by_verdict['always'])}; it is not found by "
+        f"{listed(by_verdict['no'])}."
     )
+
+
+def ease(cells):
+    """Sorts rows: first what needs few maps before, then what needs many after."""
+    before, after = np.nan_to_num([cells["maps needed"], cells["needed, after"]], nan=MOST + 1)
+    return before, -after
+
+
+def counted(row, scores, chance, settings):
+    """A row of the table of maps needed."""
+    above, needed = {}, {}
+    for when, share in (("before", settings.before), ("after", settings.after)):
+        above[when] = Interval.of(above_chance(values_of_all(scores, row, share, settings.nets), chance))
+        needed[when] = maps_needed(above[when].mean)
+    return {
+        "explainer": label(row),
+        "above, before": above["before"],
+        "maps needed": needed["before"],
+        "at most": maps_needed(above["before"].low),
+        "above, after": above["after"],
+        "needed, after": needed["after"],
+        "tells": verdict(needed["before"], needed["after"]),
+    }
 
 
 def tell_strengths(report, scores, accuracies, areas, test, settings):
@@ -233,9 +244,9 @@ def values_of(scores, row, share, nets, part, metric):
     return np.where(known, values, 0).sum(axis=0) / np.where(known.any(axis=0), known.sum(axis=0), np.nan)
 
 
-def above_area(values, area):
-    """Of all maps, whether they have more on the mark than its area; one without anything positive has not."""
-    return (np.nan_to_num(values, nan=0.0) > area).mean(axis=0)
+def above_chance(values, chance):
+    """Share of nets whose map of each sample has more on the mark than by chance; one with nothing positive has not."""
+    return (np.nan_to_num(values, nan=0.0) > chance).mean(axis=0)
 
 
 def verdict(before, after):

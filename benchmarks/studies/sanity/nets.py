@@ -9,7 +9,6 @@ ARCHITECTURES = {"alexnet": "AlexNet", "vgg11": "VGG-11"}
 SIDE = 64
 BATCH = 20
 LEARNING_RATE = 5e-4
-ROUND = 3  # epochs after which the accuracy is looked at
 LEARNED = 0.95  # train accuracy at which the source stops
 DRAWS, NOISE = 20, 0.2  # of SmoothGrad, as in the source
 EXPLAINERS = {
@@ -40,12 +39,24 @@ def trained(architecture, x, labels, settings):
         Refused: It has not, in all epochs allowed.
     """
     model = untrained(architecture, settings.width)
-    model.compile(keras.optimizers.Adam(LEARNING_RATE), "sparse_categorical_crossentropy")
-    for _ in range(0, settings.epochs, ROUND):
-        model.fit(x, labels, batch_size=BATCH, epochs=ROUND, verbose=0)
-        if accuracy(model, x, labels) >= LEARNED:
-            return model
-    raise Refused(f"{architecture} has not learnt its labels in {settings.epochs} epochs. Try another --seed.")
+    model.compile(keras.optimizers.Adam(LEARNING_RATE), "sparse_categorical_crossentropy", metrics=["accuracy"])
+    model.fit(x, labels, batch_size=BATCH, epochs=settings.epochs, verbose=0, callbacks=[UntilLearned(x, labels)])
+    if accuracy(model, x, labels) < LEARNED:
+        raise Refused(f"{architecture} has not learnt its labels in {settings.epochs} epochs. Try another --seed.")
+    return model
+
+
+class UntilLearned(keras.callbacks.Callback):
+    """Ends the training where the train accuracy is that of the source."""
+
+    def __init__(self, x, labels):
+        super().__init__()
+        self.x, self.labels = x, labels
+
+    def on_epoch_end(self, epoch, logs=None):
+        # While weights still change, the epoch's own accuracy only says that it is worth looking.
+        if logs["accuracy"] >= LEARNED and accuracy(self.model, self.x, self.labels) >= LEARNED:
+            self.model.stop_training = True
 
 
 def accuracy(model, x, labels):
