@@ -109,7 +109,7 @@ STUDY = Study(
     "is a digit of scikit-learn on a cluttered canvas, and the shortcut a mark elsewhere "
     "(`kerasxai.datasets.planted.load_shortcut`), so that it is known where both are.",
     run=run,
-    full={**TRAINING, "shares": (0.5, 0.8, 0.9, 0.95), "nets": 3, "explained": 100}
+    full={**TRAINING, "shares": (0.5, 0.8, 0.85, 0.9), "nets": 3, "explained": 64}
     | {"before": 0.9, "after": 0.5, "explainers": EXPLAINERS},
     quick={"scenes": 1000, "image_epochs": 3, "shares": (0.5, 0.9), "nets": 1, "explained": 20}
     | {"before": 0.9, "after": 0.5, "explainers": ("grad_cam", "gradient", "smooth_grad", "guided_backprop")},
