@@ -13,6 +13,7 @@ from benchmarks.studies.sanity.nets import (
     explainer_of,
     heatmaps,
     on,
+    reduced,
     trained,
     untrained,
 )
@@ -23,7 +24,6 @@ from benchmarks.study.digits import digits
 
 MEASURES = ("spearman", "spearman_absolute", "ssim")
 TWINS = ("same labels", "permuted labels", "untrained")
-STARTS = ("normal", "layer")
 JUDGES = ("localization_roc_auc", "deletion", "compressed_size")
 
 
@@ -37,7 +37,7 @@ def run(work, report, settings):
         ]
     tell_nets(report, nets)
     tell_labels(report, nets, x)
-    tell_cascade(report, nets, x)
+    tell_cascade(report, nets, x, settings)
     tell_others(report, nets)
     tell_grid(report, nets, x, settings)
 
@@ -67,7 +67,7 @@ def measured(work, architecture, number, x, y, settings):
     }
     cascades = {
         start: kerasxai.evaluators.Randomization(init=start, keep_maps=settings.strips, seed=settings.seed + number)
-        for start in STARTS
+        for start in settings.starts
     }
     others = [kerasxai.evaluators.EfficientRandomization(), kerasxai.evaluators.RandomLogit(seed=settings.seed)]
     edges = kerasxai.evaluators.control_maps(x)["edges"]
@@ -75,8 +75,9 @@ def measured(work, architecture, number, x, y, settings):
     told["grid"] = noisy(work, net, model, few, settings)
     for row in work.each("explainer", settings.explainers):
         explainer = explainer_of(row, model)
+        of_twins = {twin: on(explainer, other) for twin, other in twins.items()}
         told["labels"][row] = work.numbers(
-            f"labels/{net}/{row}", lambda: compared(explainer, model, twins, changed_labels, edges, x)
+            f"labels/{net}/{row}", lambda: compared(explainer, of_twins, model, changed_labels, edges, x)
         )
         told["cascade"][row] = {
             start: work.arrays(f"cascade/{start}/{net}/{row}", lambda: dict(cascade(model, few, explainer=explainer)))
@@ -91,31 +92,31 @@ def measured(work, architecture, number, x, y, settings):
             },
         )
         if number == 0:
-            told["maps"][row] = work.arrays(f"maps/{net}/{row}", lambda: pictured(explainer, model, twins, x[:1]))
+            told["maps"][row] = work.arrays(f"maps/{net}/{row}", lambda: pictured(explainer, of_twins, model, x[:1]))
     return told
 
 
-def compared(explainer, model, twins, evaluators, edges, x):
+def compared(explainer, of_twins, model, evaluators, edges, x):
     """Similarity of a net's maps and each twin's, of the class the net predicts; of what the permuted twin predicts
     itself; and of the net's maps and the input's edges."""
     target = model.predict(x, batch_size=100, verbose=0).argmax(axis=-1)
     maps = explainer(x, target=target)
     found = {}
     for twin, evaluator in evaluators.items():
-        result = evaluator(model, x, maps, target, explainer=explainer, reference_model=twins[twin])
+        result = evaluator(model, x, maps, target, explainer=explainer, reference_model=of_twins[twin].model)
         found[twin] = {measure: result[measure] for measure in MEASURES}
-    ours = heatmaps(explainer, x, target)
-    own = heatmaps(on(explainer, twins["permuted labels"]), x)
+    ours = reduced(explainer, maps, x)
+    own = heatmaps(of_twins["permuted labels"], x)
     for name, other in {"permuted labels, own class": own, "the input's edges": edges}.items():
         similar = kerasxai.evaluators.similarities(ours, other)
         found[name] = {measure: similar[measure] for measure in MEASURES}
     return found
 
 
-def pictured(explainer, model, twins, x):
+def pictured(explainer, of_twins, model, x):
     """Maps of the class that the net predicts, of it and its twins."""
     target = model.predict(x, verbose=0).argmax(axis=-1)
-    maps = {twin: heatmaps(on(explainer, net), x, target) for twin, net in twins.items()}
+    maps = {twin: heatmaps(other, x, target) for twin, other in of_twins.items()}
     return {"true": heatmaps(explainer, x, target), **maps}
 
 
@@ -152,7 +153,8 @@ STUDY = Study(
     "2020](https://arxiv.org/abs/1912.09818), [Hedström et al., 2023](https://arxiv.org/abs/2401.06465).",
     run=run,
     full={"width": 0.25, "epochs": 150, "nets": 2, "samples": 200, "few": 20, "strips": 1}
-    | {"draws": (1, 5, 20, 50), "noises": (0.05, 0.1, 0.15, 0.2, 0.25, 0.3), "explainers": tuple(EXPLAINERS)},
+    | {"starts": ("normal", "layer"), "explainers": tuple(EXPLAINERS)}
+    | {"draws": (1, 5, 20, 50), "noises": (0.05, 0.1, 0.15, 0.2, 0.25, 0.3)},
     quick={"width": 0.125, "epochs": 150, "nets": 1, "samples": 20, "few": 2, "strips": 1}
-    | {"draws": (1, 5), "noises": (0.1, 0.3), "explainers": ("grad_cam", "smooth_grad")},
+    | {"starts": ("normal",), "draws": (5,), "noises": (0.1, 0.3), "explainers": ("grad_cam", "smooth_grad")},
 )

@@ -69,7 +69,10 @@ def explainer_of(row, model):
 
 def heatmaps(explainer, x, target=None):
     """Maps with their channels reduced as the explainer declares."""
-    raw = explainer(x, target=target)
+    return reduced(explainer, explainer(x, target=target), x)
+
+
+def reduced(explainer, raw, x):
     return kerasxai.to_heatmap(raw, explainer.reduce) if raw.ndim == x.ndim else raw
 
 

@@ -127,14 +127,14 @@ def claim_labels(report, found):
     )
 
 
-def tell_cascade(report, nets, x):
+def tell_cascade(report, nets, x, settings):
     report.section(
         "Weights randomised, from the output down",
         "Layer after layer is drawn anew and stays so; the class explained stays that of the trained net. *normal*: "
         "N(0, 0.01²) for every weight, as in the source; *layer*: as the layer's weights were first drawn.",
     )
     finals = {}
-    for start in ("normal", "layer"):
+    for start in settings.starts:
         rows = []
         for architecture, several in nets.items():
             joined = {
