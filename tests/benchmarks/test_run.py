@@ -67,7 +67,7 @@ sys.exit(run.main([{name!r}, "--quick", "--out", sys.argv[1]]))
 TINY = {
     "ground_truth": {"scenes": 60, "signals": 100, "image_epochs": 1, "signal_epochs": 1, "explained": 3},
     "robustness": {"angles": [10], "noise": [0.1], "explained": 2, "lime_samples": 10, "epochs": 1},
-    "sanity": {"width": 0.0625, "samples": 10, "few": 2, "draws": [1], "noises": [0.1, 0.3]},
+    "sanity": {"learned": 0, "width": 0.0625, "samples": 10, "few": 2, "draws": [1], "noises": [0.1, 0.3]},
     "bias": {"scenes": 100, "image_epochs": 1, "explained": 3, "explainers": ["grad_cam", "smooth_grad"]},
 }
 

@@ -22,6 +22,7 @@ from benchmarks.studies.sanity.telling import tell_cascade, tell_labels, tell_ne
 from benchmarks.study import Study
 from benchmarks.study.digits import digits
 
+LEARNED = 0.95  # train accuracy at which the source stops
 MEASURES = ("spearman", "spearman_absolute", "ssim")
 TWINS = ("same labels", "permuted labels", "untrained")
 JUDGES = ("localization_roc_auc", "deletion", "compressed_size")
@@ -35,7 +36,7 @@ def run(work, report, settings):
         nets[architecture] = [
             measured(work, architecture, number, x, y, settings) for number in work.each("twins", range(settings.nets))
         ]
-    tell_nets(report, nets)
+    tell_nets(report, nets, settings)
     tell_labels(report, nets, x)
     tell_cascade(report, nets, x, settings)
     tell_others(report, nets)
@@ -152,9 +153,9 @@ STUDY = Study(
     "[Adebayo et al., 2018](https://arxiv.org/abs/1810.03292), and two later ones: [Sixt et al., "
     "2020](https://arxiv.org/abs/1912.09818), [Hedström et al., 2023](https://arxiv.org/abs/2401.06465).",
     run=run,
-    full={"width": 0.25, "epochs": 150, "nets": 2, "samples": 200, "few": 20, "strips": 1}
+    full={"width": 0.25, "learned": LEARNED, "epochs": 150, "nets": 2, "samples": 200, "few": 20, "strips": 1}
     | {"starts": ("normal", "layer"), "explainers": tuple(EXPLAINERS)}
     | {"draws": (1, 5, 20, 50), "noises": (0.05, 0.1, 0.15, 0.2, 0.25, 0.3)},
-    quick={"width": 0.125, "epochs": 150, "nets": 1, "samples": 20, "few": 2, "strips": 1}
+    quick={"width": 0.125, "learned": LEARNED, "epochs": 150, "nets": 1, "samples": 20, "few": 2, "strips": 1}
     | {"starts": ("normal",), "draws": (5,), "noises": (0.1, 0.3), "explainers": ("grad_cam", "smooth_grad")},
 )

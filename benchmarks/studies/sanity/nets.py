@@ -9,7 +9,6 @@ ARCHITECTURES = {"alexnet": "AlexNet", "vgg11": "VGG-11"}
 SIDE = 64
 BATCH = 20
 LEARNING_RATE = 5e-4
-LEARNED = 0.95  # train accuracy at which the source stops
 DRAWS, NOISE = 20, 0.2  # of SmoothGrad, as in the source
 EXPLAINERS = {
     "grad_cam": {},
@@ -40,22 +39,29 @@ def trained(architecture, x, labels, settings):
     """
     model = untrained(architecture, settings.width)
     model.compile(keras.optimizers.Adam(LEARNING_RATE), "sparse_categorical_crossentropy", metrics=["accuracy"])
-    model.fit(x, labels, batch_size=BATCH, epochs=settings.epochs, verbose=0, callbacks=[UntilLearned(x, labels)])
-    if accuracy(model, x, labels) < LEARNED:
+    model.fit(
+        x,
+        labels,
+        batch_size=BATCH,
+        epochs=settings.epochs,
+        verbose=0,
+        callbacks=[UntilLearned(x, labels, settings.learned)],
+    )
+    if accuracy(model, x, labels) < settings.learned:
         raise Refused(f"{architecture} has not learnt its labels in {settings.epochs} epochs. Try another --seed.")
     return model
 
 
 class UntilLearned(keras.callbacks.Callback):
-    """Ends the training where the train accuracy is that of the source."""
+    """Ends the training where the train accuracy is enough."""
 
-    def __init__(self, x, labels):
+    def __init__(self, x, labels, least):
         super().__init__()
-        self.x, self.labels = x, labels
+        self.x, self.labels, self.least = x, labels, least
 
     def on_epoch_end(self, epoch, logs=None):
         # While weights still change, the epoch's own accuracy only says that it is worth looking.
-        if logs["accuracy"] >= LEARNED and accuracy(self.model, self.x, self.labels) >= LEARNED:
+        if logs["accuracy"] >= self.least and accuracy(self.model, self.x, self.labels) >= self.least:
             self.model.stop_training = True
 
 

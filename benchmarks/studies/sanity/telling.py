@@ -4,7 +4,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 import kerasxai
-from benchmarks.studies.sanity.nets import ARCHITECTURES, LEARNED
+from benchmarks.studies.sanity.nets import ARCHITECTURES
 from benchmarks.study import Interval
 from benchmarks.study.claims import partly, sided
 
@@ -21,7 +21,7 @@ ABOUT = (0.7, 0.9)  # what counts as the source's "about 0.8"
 COLOURS = ("tab:blue", "tab:orange", "tab:gray")
 
 
-def tell_nets(report, nets):
+def tell_nets(report, nets, settings):
     rows = [
         {"net": ARCHITECTURES[architecture], "pair": number, **of_net["learned"]}
         for architecture, several in nets.items()
@@ -30,7 +30,7 @@ def tell_nets(report, nets):
     report.section(
         "Nets that have learned, and what",
         "AlexNet and VGG-11 for images of 64 x 64, narrowed, without dropout, trained by Adam until the train accuracy "
-        f"reaches {LEARNED:.0%}: once under the true labels, again under the same from another start, and under "
+        f"reaches {settings.learned:.0%}: once under the true labels, again under the same from another start, and under "
         "permuted labels, which must be learned by heart. A fourth net is as it starts. Digits are those of "
         "scikit-learn, enlarged from 8 x 8; the source took MNIST's.",
     )
