@@ -39,14 +39,8 @@ def trained(architecture, x, labels, settings):
     """
     model = untrained(architecture, settings.width)
     model.compile(keras.optimizers.Adam(LEARNING_RATE), "sparse_categorical_crossentropy", metrics=["accuracy"])
-    model.fit(
-        x,
-        labels,
-        batch_size=BATCH,
-        epochs=settings.epochs,
-        verbose=0,
-        callbacks=[UntilLearned(x, labels, settings.learned)],
-    )
+    until_learned = UntilLearned(x, labels, settings.learned)
+    model.fit(x, labels, batch_size=BATCH, epochs=settings.epochs, verbose=0, callbacks=[until_learned])
     if accuracy(model, x, labels) < settings.learned:
         raise Refused(f"{architecture} has not learnt its labels in {settings.epochs} epochs. Try another --seed.")
     return model

@@ -30,8 +30,8 @@ def tell_nets(report, nets, settings):
     report.section(
         "Nets that have learned, and what",
         "AlexNet and VGG-11 for images of 64 x 64, narrowed, without dropout, trained by Adam until the train accuracy "
-        f"reaches {settings.learned:.0%}: once under the true labels, again under the same from another start, and under "
-        "permuted labels, which must be learned by heart. A fourth net is as it starts. Digits are those of "
+        f"reaches {settings.learned:.0%}: once under the true labels, again under the same from another start, and "
+        "under permuted labels, which must be learned by heart. A fourth net is as it starts. Digits are those of "
         "scikit-learn, enlarged from 8 x 8; the source took MNIST's.",
     )
     report.table(
