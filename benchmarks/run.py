@@ -53,6 +53,7 @@ def run(name, options):
     from benchmarks.study.report import versions
     from benchmarks.study.workspace import CODE, digest
 
+    tf.get_logger().setLevel("ERROR")  # each net is traced once, which TensorFlow warns of where there are many
     keras.backend.clear_session()
     tf.config.experimental.enable_op_determinism()
     module = importlib.import_module(f"benchmarks.studies.{name}")

@@ -27,7 +27,13 @@ from kerasxai.evaluators.robustness import (
 )
 from kerasxai.evaluators.sanity import EfficientRandomization, LabelRandomization, Randomization, RandomLogit
 from kerasxai.evaluators.shift_invariance import InputShiftInvariance
-from kerasxai.evaluators.similarity import Clusters, architecture_clusters, similarities, similarity_matrix
+from kerasxai.evaluators.similarity import (
+    Clusters,
+    architecture_clusters,
+    cluster_stability,
+    similarities,
+    similarity_matrix,
+)
 
 __all__ = [
     "AOPC",
@@ -68,6 +74,7 @@ __all__ = [
     "Summary",
     "architecture_clusters",
     "build",
+    "cluster_stability",
     "control_maps",
     "get",
     "masks_of_boxes",

@@ -10,7 +10,7 @@ from scipy import stats
 from scipy.cluster import hierarchy
 from scipy.spatial.distance import squareform
 
-from kerasxai.options import check_one_of
+from kerasxai.options import check_one_of, positive_integer, seed_number
 from kerasxai.typing import Array
 
 SSIM_WINDOW = 7
@@ -43,13 +43,7 @@ def similarity_matrix(maps: dict[str, Array] | Sequence[Array]) -> np.ndarray:
     clusters = kerasxai.evaluators.architecture_clusters(kerasxai.evaluators.similarity_matrix(maps))
     ```
     """
-    several = maps.values() if isinstance(maps, dict) else maps
-    arrays = [np.asarray(of_model) for of_model in several]
-    if len(arrays) < 2 or arrays[0].ndim != 3 or any(array.shape != arrays[0].shape for array in arrays):
-        raise ValueError(
-            "`maps` must be two or more arrays of one shape (samples, height, width). "
-            f"Received: {[array.shape for array in arrays]}."
-        )
+    arrays = _arrays(maps)
     matrix = np.eye(len(arrays))
     for row in range(len(arrays)):
         for column in range(row):
@@ -75,6 +69,15 @@ class Clusters(NamedTuple):
     order: list
     labels: np.ndarray
     has_clusters: bool
+
+    @property
+    def groups(self) -> list[frozenset[int]]:
+        """The models that each merge brings together, in the order of the merges."""
+        count = len(self.linkage) + 1
+        nodes = [frozenset([model]) for model in range(count)]
+        for first, second in self.linkage[:, :2].astype(int):
+            nodes.append(nodes[first] | nodes[second])
+        return nodes[count:]
 
 
 def architecture_clusters(
@@ -117,6 +120,67 @@ def architecture_clusters(
         labels=hierarchy.fcluster(linkage, last / 2, criterion="distance"),
         has_clusters=bool(first <= last / 2),
     )
+
+
+def cluster_stability(
+    maps: dict[str, Array] | Sequence[Array],
+    distance: Literal["one_minus", "square_root"] = "one_minus",
+    method: Literal["ward", "average", "complete", "single"] = "ward",
+    n_samples: int = 200,
+    seed: int = 0,
+) -> np.ndarray:
+    """How often each cluster of models comes back where other inputs might have been drawn.
+
+    Inputs are drawn with replacement, and their tree is made anew.
+
+    Args:
+        maps: As for `similarity_matrix`.
+        distance, method: As for `architecture_clusters`.
+        n_samples: Number of draws.
+        seed: Seed of the draws.
+
+    Returns:
+        float64 `(models - 1,)`: for each merge of the tree of all inputs (`Clusters.groups`), the share of draws whose
+        tree has a merge of exactly these models. The last one is of all models: 1, unless maps are missing.
+
+    Example:
+
+    ```python
+    maps = {name: kerasxai.explain(model, images, method=name) for name in ("grad_cam", "layer_cam", "score_cam")}
+    stability = kerasxai.evaluators.cluster_stability(maps)
+    ```
+
+    Reference:
+        Felsenstein, 1985, https://doi.org/10.1111/j.1558-5646.1985.tb00420.x
+    """
+    n_samples, seed = positive_integer("n_samples", n_samples), seed_number(seed)
+    arrays = _arrays(maps)
+    samples = len(arrays[0])
+    each = np.stack([similarity_matrix([array[index : index + 1] for array in arrays]) for index in range(samples)])
+    groups = architecture_clusters(_mean(each), distance, method).groups
+    random, found = np.random.default_rng(seed), np.zeros(len(groups))
+    for _ in range(n_samples):
+        matrix = _mean(each[random.integers(samples, size=samples)])
+        if np.isfinite(matrix).all():  # two models may have no map in common among those drawn
+            drawn = architecture_clusters(matrix, distance, method).groups
+            found += [group in drawn for group in groups]
+    return found / n_samples
+
+
+def _arrays(maps):
+    several = maps.values() if isinstance(maps, dict) else maps
+    arrays = [np.asarray(of_model) for of_model in several]
+    if len(arrays) < 2 or arrays[0].ndim != 3 or any(array.shape != arrays[0].shape for array in arrays):
+        raise ValueError(
+            "`maps` must be two or more arrays of one shape (samples, height, width). "
+            f"Received: {[array.shape for array in arrays]}."
+        )
+    return arrays
+
+
+def _mean(matrices):
+    """Mean of matrices `(samples, models, models)`, where a value is missing of the others."""
+    return mean_of_known(np.moveaxis(matrices, 0, -1))
 
 
 def similarities(first: Array, second: Array) -> dict[str, np.ndarray]:

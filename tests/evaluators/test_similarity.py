@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 from skimage.metrics import structural_similarity
 
-from kerasxai.evaluators import architecture_clusters, similarities, similarity_matrix
+from kerasxai.evaluators import architecture_clusters, cluster_stability, similarities, similarity_matrix
 from kerasxai.evaluators.similarity import hog_correlation, mean_of_known, spearman, ssim
 
 
@@ -98,3 +98,29 @@ def test_equal_distances_hold_no_clusters():
     assert np.isnan(found.cophenetic_correlation)
     with pytest.raises(ValueError, match="symmetric"):
         architecture_clusters(np.array([[1, 0.2], [np.nan, 1]]))
+
+
+def test_groups_are_what_each_merge_brings_together():
+    near, far = 0.9, 0.1
+    matrix = np.array([[1, near, far, far], [near, 1, far, far], [far, far, 1, 0.8], [far, far, 0.8, 1]])
+    groups = architecture_clusters(matrix, method="average").groups
+    assert groups == [frozenset({0, 1}), frozenset({2, 3}), frozenset({0, 1, 2, 3})]
+
+
+def test_stability_tells_a_cluster_from_chance():
+    own, shared = [maps(seed, samples=12) for seed in range(4)], maps(9, samples=12)
+    alike = [shared + 0.1 * own[0], shared + 0.1 * own[1], own[2], own[3]]
+    stability = cluster_stability(alike, n_samples=50)
+    groups = architecture_clusters(similarity_matrix(alike)).groups
+    assert groups[0] == {0, 1} and stability[0] == 1 and stability[-1] == 1
+    by_chance = cluster_stability(own, n_samples=50)
+    assert by_chance[-1] == 1 and by_chance[0] < 0.9
+    np.testing.assert_array_equal(cluster_stability(own, n_samples=50), by_chance)
+    assert not np.array_equal(cluster_stability(own, n_samples=50, seed=1), by_chance)
+
+
+def test_stability_where_maps_are_missing():
+    several = [maps(seed, samples=3) for seed in range(3)]
+    several[0][:2] = 0  # one input alone has maps of all
+    stability = cluster_stability(several, n_samples=60)
+    assert 0 < stability[-1] < 1  # 19 of 27 draws have it

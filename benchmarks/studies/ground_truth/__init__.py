@@ -92,7 +92,7 @@ STUDY = Study(
     full={
         "tasks": list(TASKS),
         "explainers": list(METHODS),
-        "nets": 2,
+        "nets": 1,
         "scenes": 6250,
         "image_epochs": 16,
         "signals": 50000,
