@@ -71,6 +71,8 @@ TINY = {
     "methods": {"epochs": 1, "explained": 3, "steps": 4, "lime_samples": 70, "kinds": ["NumPy function"]},
     "ground_truth": {"scenes": 60, "signals": 100, "image_epochs": 1, "signal_epochs": 1, "explained": 3},
     "robustness": {"angles": [10], "noise": [0.1], "explained": 2, "lime_samples": 10, "epochs": 1},
+    "sanity": {"learned": 0, "width": 0.0625, "samples": 10, "few": 2, "draws": [1], "noises": [0.1, 0.3]},
+    "bias": {"scenes": 100, "image_epochs": 1, "explained": 3, "explainers": ["grad_cam", "smooth_grad"]},
 }
 
 

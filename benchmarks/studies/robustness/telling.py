@@ -6,6 +6,7 @@ from scipy.stats import spearmanr
 
 import kerasxai
 from benchmarks.study import Interval
+from benchmarks.study.claims import partly
 
 METRICS = {"rmse_curve": "RMSE", "spearman_curve": "Spearman", "ssim_curve": "SSIM"}
 BETTER = {"rmse_curve": "lower", "spearman_curve": "higher", "ssim_curve": "higher"}
@@ -156,12 +157,6 @@ def tell_claims(report, curves, scores, ink, settings):
 def verdict(gains):
     """Whether all gains are above 0 for certain, some, or none."""
     return partly([gain.low > 0 for gain in gains])
-
-
-def partly(held):
-    if all(held):
-        return "yes"
-    return "in part" if any(held) else "no"
 
 
 def follows_the_model(curves, scores, net):
