@@ -6,7 +6,7 @@ import numpy as np
 import kerasxai
 from benchmarks.studies.bias.counting import LEVEL, MOST, POWER, maps_needed
 from benchmarks.study import Interval
-from benchmarks.study.claims import partly
+from benchmarks.study.verdicts import partly
 from kerasxai.datasets.planted import SHORTCUT_DIGITS
 
 CONTROLS = ("random", "smooth_random", "centre", "edges")

@@ -7,7 +7,7 @@ import kerasxai
 from benchmarks.studies.sanity.nets import ARCHITECTURES, DRAWS
 from benchmarks.studies.sanity.telling import mean_over_nets
 from benchmarks.study import Interval
-from benchmarks.study.claims import partly
+from benchmarks.study.verdicts import partly
 
 BEST_NOISES = (0.1, 0.15)  # by the source
 

@@ -6,7 +6,7 @@ import numpy as np
 import kerasxai
 from benchmarks.studies.sanity.nets import ARCHITECTURES
 from benchmarks.study import Interval
-from benchmarks.study.claims import partly, sided
+from benchmarks.study.verdicts import of_all, partly
 
 COMPARED = {
     "same labels": "same labels",
@@ -123,7 +123,7 @@ def claim_labels(report, found):
         "SmoothGrad's similarity under permuted labels is lower for VGG-11 than for AlexNet.",
         "lower",
         f"AlexNet's minus VGG-11's: {difference}",
-        sided(difference),
+        of_all([difference]),
     )
 
 

@@ -3,6 +3,7 @@
 import numpy as np
 
 from benchmarks.study import Interval
+from benchmarks.study.verdicts import of_best
 
 # The project's cells: data -> CAM -> drop rate, increase rate.
 REPORTED = {
@@ -83,12 +84,11 @@ def tell_claims(report, results, rates):
         drops = {cam: np.asarray(rates[name, CLAIMED, cam]["drop_rate"], float) for cam in REPORTED[data]}
         gaps = {cam: Interval.of(drop - drops["ablation_cam"]) for cam, drop in drops.items() if cam != "ablation_cam"}
         cells = ", ".join(f"{cam} {cell[0]:.1f}" for cam, cell in REPORTED[data].items())
-        certain = [gap.low > 0 for gap in gaps.values()]
         report.claim(
             f"{name}: Ablation-CAM drops least of the project's three CAMs.",
             cells,
             "drop above Ablation-CAM's: " + "; ".join(f"{cam} {gap}" for cam, gap in gaps.items()),
-            "yes" if all(certain) else "in part" if any(certain) else "no",
+            of_best(list(gaps.values())),
         )
 
 
