@@ -35,6 +35,13 @@ def of_several(verdicts):
     return "in part" if verdicts & {"yes", "in part"} else "no"
 
 
+def partly(held):
+    """Of a claim about several cases: `"yes"` in all of them, `"in part"` in some, `"no"` in none."""
+    if all(held):
+        return "yes"
+    return "in part" if any(held) else "no"
+
+
 def _sides(differences):
     """How many differences lie above 0, and how many below."""
     return sum(one.low > 0 for one in differences), sum(one.high < 0 for one in differences)

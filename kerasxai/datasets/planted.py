@@ -1,4 +1,4 @@
-"""Planted evidence: cluttered images whose class is decided by small marks at known places; generated here.
+"""Planted evidence: cluttered images whose class is decided by small marks or digits at known places; generated here.
 
 Digits are those of scikit-learn; nothing is fetched. The idea of judging explanations by data whose evidence is known:
 Zhou et al., 2022, https://arxiv.org/abs/2104.14403.
@@ -10,7 +10,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from kerasxai.options import check_one_of, positive_integer, seed_number
+from kerasxai.options import check_one_of, number, positive_integer, seed_number
 
 TASKS = ("mark", "distractor", "and", "or")
 TRAINING_SHARE = 0.8
@@ -40,6 +40,7 @@ SHOWN = {
     "and": ((1, 1), (1, 0), (1, 1), (0, 1), (1, 1), (0, 0)),
     "or": ((0, 0), (1, 0), (0, 0), (0, 1), (0, 0), (1, 1)),
 }
+SHORTCUT_DIGITS = (3, 8)  # the classes 0 and 1 of `load_shortcut`
 
 
 class Planted(NamedTuple):
@@ -109,11 +110,54 @@ def load_data(
     """
     check_one_of("task", task, TASKS)
     samples, size = _at_least(LEAST_SAMPLES, "samples", samples), _at_least(LEAST_SIZE, "size", size)
-    digits = _digits(round(DIGIT_SHARE * size))
+    digits, _ = _digits(round(DIGIT_SHARE * size))
     training = int(samples * TRAINING_SHARE), digits[: int(len(digits) * TRAINING_SHARE)]
     test = samples - training[0], digits[int(len(digits) * TRAINING_SHARE) :]
     streams = np.random.default_rng(seed_number(seed)).spawn(2)
     train, test = (_planted(task, *part, size, random) for part, random in zip((training, test), streams))
+    return train, test
+
+
+def load_shortcut(share: float = 0.9, samples: int = 5000, size: int = 32, seed: int = 0) -> tuple[Planted, Planted]:
+    """Images whose class is the digit in them, and a mark that goes with one class in training and not in the test.
+
+    Class 0 is a digit 3, class 1 a digit 8, about as often as each other. In training, the share `share` of class 1
+    and the share `1 - share` of class 0 bear a mark, the plus; in the test half of each class does. A net may learn the
+    mark in place of the digit. Strokes, blobs, noise and boxes are as in `load_data`; whatever the share, the scenes of
+    a seed are the same.
+
+    Args:
+        share: Of class 1 with a mark in training, 0 to 1; 0.5 makes the mark useless.
+        samples: Number of images, at least 30; four fifths of them are for training. The digits in the test images
+            are others than those in the training images.
+        size: Side of the images, at least 24.
+        seed: Seed of all that is drawn.
+
+    Returns:
+        `(train, test)`, each a `Planted`: `evidence` is the digit's box, `marks` (of one kind) and `distractor` are
+        the mark's, empty where there is none.
+
+    Raises:
+        ValueError: An option is out of range.
+
+    Example:
+
+    ```python
+    from kerasxai.datasets import planted
+
+    train, test = planted.load_shortcut(samples=60)
+    is_marked = test.marks.any(axis=(1, 2, 3))
+    counts = {(digit, mark): ((test.y == digit) & (is_marked == mark)).sum() for digit in (0, 1) for mark in (0, 1)}
+    ```
+    """
+    share = number("share", share, least=0, most=1)
+    samples, size = _at_least(LEAST_SAMPLES, "samples", samples), _at_least(LEAST_SIZE, "size", size)
+    digits, labels = _digits(round(DIGIT_SHARE * size))
+    of_class = [digits[labels == digit] for digit in SHORTCUT_DIGITS]
+    training = int(samples * TRAINING_SHARE), [some[: int(len(some) * TRAINING_SHARE)] for some in of_class], share
+    test = samples - training[0], [some[int(len(some) * TRAINING_SHARE) :] for some in of_class], 0.5
+    streams = np.random.default_rng(seed_number(seed)).spawn(2)
+    train, test = (_with_shortcut(*part, size, random) for part, random in zip((training, test), streams))
     return train, test
 
 
@@ -124,32 +168,26 @@ def _at_least(least, name, value):
 
 
 def _digits(side):
-    """Handwritten digits `(1797, side, side)` in 0..1."""
+    """Handwritten digits `(1797, side, side)` in 0..1, and which they are."""
     from scipy.ndimage import zoom
     from sklearn.datasets import load_digits
 
-    images = load_digits().images.astype("float32") / 16
-    return zoom(images, (1, side / 8, side / 8), order=1, mode="nearest", grid_mode=True)
+    data = load_digits()
+    images = data.images.astype("float32") / 16
+    return zoom(images, (1, side / 8, side / 8), order=1, mode="nearest", grid_mode=True), data.target
 
 
 def _planted(task, count, digits, size, random):
     """The scenes are drawn first, then their classes: no scene knows what is planted in it."""
     combinations = np.array(SHOWN[task], bool)
-    kinds, boxes = combinations.shape[1], combinations.sum(axis=1).max()
+    boxes = combinations.sum(axis=1).max()
     others = (digits.shape[1], DISC_SIDE) if task == "distractor" else digits.shape[1:2]
     corners = _apart((*others, *[MARK_SIDE] * boxes), count, size, random)
-    bare, distractor = _scenes(count, digits, corners[:, : len(others)], size, random)
+    bare, distractor, _ = _scenes(count, digits, corners[:, : len(others)], size, random)
     noise = random.normal(0, NOISE, bare.shape)
 
     shown = random.permutation(combinations[np.arange(count) % len(combinations)])  # (samples, kinds)
-    x, marks = bare.copy(), np.zeros((*bare.shape, kinds), bool)
-    for kind, shape in enumerate(list(MARKS.values())[:kinds]):
-        there = np.flatnonzero(shown[:, kind])
-        box = _box(corners[:, len(others) + kind % boxes], MARK_SIDE, there)
-        x[box] = DARK + (_ink(len(there), random) - DARK) * _pattern(shape)
-        marks[(*box, kind)] = True
-
-    x, bare = (np.clip(image + noise, 0, 1)[..., np.newaxis].astype("float32") for image in (x, bare))
+    x, bare, marks = _marked(bare, noise, shown, corners[:, len(others) :], random)
     y, evidence = shown.argmax(axis=1), marks.any(axis=-1)
     if task in ("and", "or"):
         y = (shown.all(axis=1) if task == "and" else shown.any(axis=1)).astype("int64")
@@ -157,17 +195,54 @@ def _planted(task, count, digits, size, random):
     return Planted(x, y, evidence, marks, distractor, bare)
 
 
+def _with_shortcut(count, of_class, share, size, random):
+    """Scenes whose digit is of one of two classes, and a mark in the share `share` of class 1, the rest of class 0."""
+    digits = np.concatenate(of_class)
+    labels = np.repeat(np.arange(len(of_class)), list(map(len, of_class)))
+    corners = _apart((digits.shape[1], MARK_SIDE), count, size, random)
+    bare, evidence, chosen = _scenes(count, digits, corners[:, :1], size, random)
+    noise = random.normal(0, NOISE, bare.shape)
+
+    y, shown = labels[chosen], np.zeros((count, 1), bool)
+    for label, part in enumerate((1 - share, share)):
+        members = random.permutation(np.flatnonzero(y == label))
+        shown[members[: round(part * len(members))]] = True
+    x, bare, marks = _marked(bare, noise, shown, corners[:, 1:], random)
+    return Planted(x, y, evidence, marks, marks.any(axis=-1), bare)
+
+
+def _marked(bare, noise, shown, corners, random):
+    """Scenes with their marks and without, and the boxes of these, by kind.
+
+    Args:
+        bare, noise: Scenes, and what is added to both versions `(samples, size, size)`.
+        shown: Whether each kind of mark is there, bool `(samples, kinds)`.
+        corners: Of the boxes `(samples, boxes, 2)`; where there are more kinds than boxes, these share them.
+        random: Generator.
+    """
+    kinds, boxes = shown.shape[1], corners.shape[1]
+    x, marks = bare.copy(), np.zeros((*bare.shape, kinds), bool)
+    for kind, shape in enumerate(list(MARKS.values())[:kinds]):
+        there = np.flatnonzero(shown[:, kind])
+        box = _box(corners[:, kind % boxes], MARK_SIDE, there)
+        x[box] = DARK + (_ink(len(there), random) - DARK) * _pattern(shape)
+        marks[(*box, kind)] = True
+    x, bare = (np.clip(image + noise, 0, 1)[..., np.newaxis].astype("float32") for image in (x, bare))
+    return x, bare, marks
+
+
 def _scenes(count, digits, corners, size, random):
-    """Clutter with a digit and, where there is a second corner, a disc; and the box of the last of these."""
+    """Clutter with a digit and, where there is a second corner, a disc; the box of the last of these; which digits."""
     scenes = _clutter(count, size, random)
     box = _box(corners[:, 0], digits.shape[1])
-    scenes[box] = np.maximum(scenes[box], random.choice(digits, count) * _ink(count, random))
+    chosen = random.choice(len(digits), count)
+    scenes[box] = np.maximum(scenes[box], digits[chosen] * _ink(count, random))
     if corners.shape[1] > 1:
         box = _box(corners[:, 1], DISC_SIDE)
         scenes[box] = DARK + (BRIGHTEST - DARK) * _disc()
     distractor = np.zeros(scenes.shape, bool)
     distractor[box] = True
-    return scenes, distractor
+    return scenes, distractor, chosen
 
 
 def _apart(sides, count, size, random):

@@ -27,7 +27,13 @@ from kerasxai.evaluators.robustness import (
 )
 from kerasxai.evaluators.sanity import EfficientRandomization, LabelRandomization, Randomization, RandomLogit
 from kerasxai.evaluators.shift_invariance import InputShiftInvariance
-from kerasxai.evaluators.similarity import Clusters, architecture_clusters, cluster_stability, similarity_matrix
+from kerasxai.evaluators.similarity import (
+    Clusters,
+    architecture_clusters,
+    cluster_stability,
+    similarities,
+    similarity_matrix,
+)
 
 __all__ = [
     "AOPC",
@@ -74,6 +80,7 @@ __all__ = [
     "masks_of_boxes",
     "names",
     "register",
+    "similarities",
     "similarity_matrix",
 ]
 

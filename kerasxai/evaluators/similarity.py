@@ -183,13 +183,32 @@ def _mean(matrices):
     return mean_of_known(np.moveaxis(matrices, 0, -1))
 
 
-def similarities(first, second):
-    """Every measure of similarity between maps `(samples, *spatial)`, pair by pair.
+def similarities(first: Array, second: Array) -> dict[str, np.ndarray]:
+    """How alike two sets of maps are, pair by pair, by every measure.
+
+    Args:
+        first, second: Maps `(samples, *spatial)`, both of one shape.
 
     Returns:
         Dict `spearman`, `spearman_absolute` (of the absolute maps), `ssim`, `hog` -> float64 `(samples,)`, NaN where
         the measure does not exist: constant or non-finite maps; SSIM and HOG away from two dimensions.
+
+    Raises:
+        ValueError: The maps are not of one shape, or have no positions.
+
+    Example:
+
+    ```python
+    first, second = (kerasxai.explain(model, images, method=name) for name in ("grad_cam", "layer_cam"))
+    print(kerasxai.evaluators.similarities(first, second)["spearman"].mean())
+    ```
     """
+    first, second = np.asarray(first), np.asarray(second)
+    if first.shape != second.shape or first.ndim < 2:
+        raise ValueError(
+            "`first` and `second` must be maps (samples, *spatial) of one shape. "
+            f"Received: {first.shape} and {second.shape}."
+        )
     return {
         "spearman": spearman(first, second),
         "spearman_absolute": spearman(np.abs(first), np.abs(second)),

@@ -65,11 +65,14 @@ os.replace = replaced
 sys.exit(run.main([{name!r}, "--quick", "--out", sys.argv[1]]))
 """
 TINY = {
+    "table1": {"recipes": {"MNIST-1D, Adam": {"optimizer": "adam", "epochs": 1}}, "signals": 3},
     "architectures": {"nets": ["AlexNet", "SqueezeNet 1.0"], "explained": 2, "width": 0.03},
     "aopc": {"explained": 3, "nets": [[2, 2, 1], [2, 3, 1]], "temperatures": [0.5, 2.0]},
     "methods": {"epochs": 1, "explained": 3, "steps": 4, "lime_samples": 70, "kinds": ["NumPy function"]},
     "ground_truth": {"scenes": 60, "signals": 100, "image_epochs": 1, "signal_epochs": 1, "explained": 3},
     "robustness": {"angles": [10], "noise": [0.1], "explained": 2, "lime_samples": 10, "epochs": 1},
+    "sanity": {"learned": 0, "width": 0.0625, "samples": 10, "few": 2, "draws": [1], "noises": [0.1, 0.3]},
+    "bias": {"scenes": 100, "image_epochs": 1, "explained": 3, "explainers": ["grad_cam", "smooth_grad"]},
 }
 
 

@@ -164,9 +164,9 @@ def test_the_seed_decides_all(task):
 def test_train_and_test_share_no_scene_and_no_digit(monkeypatch):
     train, test = planted.load_data(samples=300)
     assert not {image.tobytes() for image in train.bare} & {image.tobytes() for image in test.bare}
-    digits = planted._digits(12)
+    digits, labels = planted._digits(12)
     numbered = np.broadcast_to(np.arange(len(digits))[:, np.newaxis, np.newaxis], digits.shape)
-    monkeypatch.setattr(planted, "_digits", lambda side: numbered)
+    monkeypatch.setattr(planted, "_digits", lambda side: (numbered, labels))
     seen = []
     scenes = planted._scenes
 
@@ -177,6 +177,10 @@ def test_train_and_test_share_no_scene_and_no_digit(monkeypatch):
     monkeypatch.setattr(planted, "_scenes", recorded)
     planted.load_data(samples=300)
     assert not seen[0] & seen[1] and len(seen[0] | seen[1]) == 1797
+    seen.clear()
+    planted.load_shortcut(samples=300)
+    assert not seen[0] & seen[1]
+    assert {labels[index] for index in seen[0] | seen[1]} == {3, 8}
 
 
 def test_the_random_state_of_the_program_is_left_alone():

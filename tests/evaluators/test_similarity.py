@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 from skimage.metrics import structural_similarity
 
-from kerasxai.evaluators import architecture_clusters, cluster_stability, similarity_matrix
+from kerasxai.evaluators import architecture_clusters, cluster_stability, similarities, similarity_matrix
 from kerasxai.evaluators.similarity import hog_correlation, mean_of_known, spearman, ssim
 
 
@@ -51,6 +51,18 @@ def test_hog_sees_edges_not_brightness():
     first = maps(0, (48, 48))
     np.testing.assert_allclose(hog_correlation(first, 3 * first), 1)
     assert (hog_correlation(first, maps(1, (48, 48))) < 0.9).all()
+
+
+def test_similarities_are_every_measure_pair_by_pair():
+    first, second = maps(0), maps(1)
+    found = similarities(first, second)
+    expected = [stats.spearmanr(abs(one).ravel(), abs(other).ravel()).statistic for one, other in zip(first, second)]
+    np.testing.assert_allclose(found["spearman_absolute"], expected)
+    for name, measure in (("spearman", spearman), ("ssim", ssim), ("hog", hog_correlation)):
+        np.testing.assert_array_equal(found[name], measure(first, second))
+    for wrong in ((first, second[:2]), (first[0, 0], first[0, 0])):
+        with pytest.raises(ValueError, match=r"maps \(samples, \*spatial\) of one shape. Received: \("):
+            similarities(*wrong)
 
 
 def test_mean_of_known():

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 
 import kerasxai
+from benchmarks.studies.subjects import fitted
 from benchmarks.study import Refused
 from benchmarks.study.digits import digits
 
@@ -44,7 +45,7 @@ APPLICATIONS = {
     "DenseNet-169": (keras.applications.DenseNet169, "densenet"),
     "DenseNet-201": (keras.applications.DenseNet201, "densenet"),
 }
-CLASSES, BATCH = 10, 32
+CLASSES = 10
 IMAGE_SIDE = 224  # of all whole nets, so that maps can be compared
 
 
@@ -57,7 +58,8 @@ def net_of(name, settings):
     if settings.weights:
         build, _ = APPLICATIONS[name]
         return build(weights=settings.weights, input_shape=(IMAGE_SIDE, IMAGE_SIDE, 3), include_top=True)
-    return trained(narrowed_net(name, settings), settings)
+    train, _ = digits(settings.size, channels=3)
+    return fitted(narrowed_net(name, settings), train, settings.epochs, rate=1e-3)
 
 
 def narrowed_net(name, settings):
@@ -79,15 +81,6 @@ def narrowed(model, width):
         return type(layer).from_config(config)
 
     return keras.models.clone_model(model, clone_function=clone)
-
-
-def trained(model, settings):
-    (x, y), _ = digits(settings.size, channels=3)
-    steps = settings.epochs * -(-len(x) // BATCH)
-    schedule = keras.optimizers.schedules.CosineDecay(1e-3, steps)
-    model.compile(keras.optimizers.Adam(schedule), "sparse_categorical_crossentropy")
-    model.fit(x, y, batch_size=BATCH, epochs=settings.epochs, verbose=0)
-    return model
 
 
 def images_of(name, model, settings):

@@ -40,7 +40,9 @@ METHODS = {
     "rise": {"n_masks": 1000},
     "sise": {},
     "lime": {},
+    "lime, windows": {"method": "lime", "segmentation": 8},
     "kernel_shap": {},
+    "kernel_shap, windows": {"method": "kernel_shap", "segmentation": 8},
 }
 CONTROLS = ("random", "smooth_random", "centre", "edges")
 LOCALIZATION = {

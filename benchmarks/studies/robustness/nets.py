@@ -5,20 +5,16 @@ import functools
 import keras
 from keras import layers
 
-import kerasxai
-from benchmarks.study import Refused
+from benchmarks.studies.subjects import fitted, of_imagenet, photos
 from benchmarks.study.digits import digits
 
 SIZE = 32
-BATCH = 64
 
 
 def nets_of(settings):
     """Dict net -> function that builds and trains it."""
     if settings.weights:
-        if settings.images is None:
-            raise Refused("--weights imagenet needs images to explain: give --images DIR.")
-        return {"plain": lambda: keras.applications.VGG16(weights=settings.weights)}
+        return {"plain": functools.partial(of_imagenet, "VGG16", settings)}
     return {
         "plain": functools.partial(trained, False, settings),
         "batch_norm": functools.partial(trained, True, settings),
@@ -28,7 +24,7 @@ def nets_of(settings):
 def explained(model, settings):
     """Images to explain and their classes; unknown classes are what is predicted."""
     if settings.weights:
-        x = kerasxai.load_images(settings.images, model, preprocess="vgg16").x[: settings.explained]
+        x, _ = photos(model, settings)
         return x, predictions(model, x).argmax(axis=-1)
     _, (x, y) = digits(SIZE)
     return x[: settings.explained], y[: settings.explained]
@@ -39,13 +35,8 @@ def predictions(model, x):
 
 
 def trained(is_normalised, settings):
-    (x, y), _ = digits(SIZE)
-    model = vgg_like(is_normalised)
-    steps = settings.epochs * -(-len(x) // BATCH)
-    schedule = keras.optimizers.schedules.CosineDecay(1e-3, steps)
-    model.compile(keras.optimizers.Adam(schedule), "sparse_categorical_crossentropy")
-    model.fit(x, y, batch_size=BATCH, epochs=settings.epochs, verbose=0)
-    return model
+    train, _ = digits(SIZE)
+    return fitted(vgg_like(is_normalised), train, settings.epochs, rate=1e-3)
 
 
 def vgg_like(is_normalised):

@@ -6,6 +6,7 @@ from scipy.stats import spearmanr
 
 import kerasxai
 from benchmarks.study import Interval
+from benchmarks.study.verdicts import of_all, partly
 
 METRICS = {"rmse_curve": "RMSE", "spearman_curve": "Spearman", "ssim_curve": "SSIM"}
 BETTER = {"rmse_curve": "lower", "spearman_curve": "higher", "ssim_curve": "higher"}
@@ -121,7 +122,7 @@ def tell_claims(report, curves, scores, ink, settings):
         "LIME on superpixels is far less robust than LRP.",
         "pictures",
         f"Spearman of LRP less that of LIME: {turned} under rotation, {noisy} under noise",
-        verdict([turned, noisy]),
+        of_all([turned, noisy]),
     )
     follows = follows_the_model(curves, scores, net)
     values = "; ".join(f"{row}: {value:.2f}" for row, value in follows.items())
@@ -141,7 +142,7 @@ def tell_claims(report, curves, scores, ink, settings):
             "Folding batch normalisation gives good maps; treating it by epsilon or passing it gives poor ones.",
             "pictures",
             "mass on strokes with folding less that with " + "; ".join(f"{way}: {gain}" for way, gain in gains.items()),
-            verdict(gains.values()),
+            of_all(list(gains.values())),
         )
         plain = np.asarray(ink["plain", "lrp"], float)
         gain = Interval.of(fold - plain)
@@ -149,19 +150,8 @@ def tell_claims(report, curves, scores, ink, settings):
             "With batch normalisation (folded) maps separate the object better than without.",
             "pictures",
             f"mass on strokes less that of the plain net: {gain}",
-            verdict([gain]),
+            of_all([gain]),
         )
-
-
-def verdict(gains):
-    """Whether all gains are above 0 for certain, some, or none."""
-    return partly([gain.low > 0 for gain in gains])
-
-
-def partly(held):
-    if all(held):
-        return "yes"
-    return "in part" if any(held) else "no"
 
 
 def follows_the_model(curves, scores, net):
