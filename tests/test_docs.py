@@ -96,7 +96,7 @@ def test_readme_snippets_run_in_order(namespace, monkeypatch):
     assert namespace["maps"].shape == (4, 40)
 
 
-PAGES = [*sorted((ROOT / "docs").glob("*.md")), ROOT / "CONTRIBUTING.md", ROOT / "benchmarks" / "README.md"]
+PAGES = [*sorted((ROOT / "docs").rglob("*.md")), ROOT / "CONTRIBUTING.md", ROOT / "benchmarks" / "README.md"]
 
 
 @pytest.mark.slow
