@@ -1,29 +1,41 @@
 """Control rows: maps that know nothing of the model. A metric that does not tell an explainer from them says little."""
 
+from __future__ import annotations
+
 import numpy as np
 import tensorflow as tf
 
 from kerasxai.spatial import resize
+from kerasxai.typing import Array
 
 SMOOTH_SIZE = 7  # positions along each axis of a smooth random map before it is resized
 
 
-def control_maps(x, seed=0):
-    """Maps of every control for samples `(samples, *spatial, channels)`.
+def control_maps(x: Array, seed: int = 0) -> dict[str, np.ndarray]:
+    """Maps that know nothing of a model, for samples: what an explainer must beat.
 
     Args:
-        x: Array.
+        x: Array `(samples, *spatial, channels)`.
         seed: Seed of the random ones, which are the same for every sample's place in `x`.
 
     Returns:
         Dict name -> float32 `(samples, *spatial)`: `random` (independent uniform values), `smooth_random` (the same on
         a coarse grid, resized), `centre` (nearness to the centre), `edges` (size of the input's own gradient).
+
+    Example:
+
+    ```python
+    controls = kerasxai.evaluators.control_maps(images)
+    kerasxai.evaluators.Deletion()(model, images, controls["random"]).summary()
+    ```
     """
+    samples = np.asarray(x)
+    spatial = samples.shape[1:-1]
     return {
-        "random": _draws(x, x.shape[1:-1], seed),
-        "smooth_random": _smooth(x, seed),
-        "centre": np.broadcast_to(_centre(x.shape[1:-1]), x.shape[:-1]).copy(),
-        "edges": _edges(x),
+        "random": _draws(samples, spatial, seed),
+        "smooth_random": _smooth(samples, seed),
+        "centre": np.broadcast_to(_centre(spatial), samples.shape[:-1]).copy(),
+        "edges": _edges(samples),
     }
 
 
