@@ -45,14 +45,15 @@ def test_a_folder_that_cannot_be_written_is_told_in_one_line(tmp_path, capsys):
     assert any(re.match(r"ground_truth: .*Not a directory", line) for line in lines)
 
 
-# Runs a study with the settings given, and kills it where its n-th step's file gets its name.
+# Runs the studies with the settings given, and kills itself where the n-th file gets its name.
 KILLED = """
-import os, signal, sys
+import importlib, os, signal, sys
 sys.path.insert(0, {root!r})
 from benchmarks import run
-from benchmarks.studies import {name} as module
 
-module.STUDY = module.STUDY._replace(quick=module.STUDY.quick | {settings!r})
+for name, settings in {settings!r}.items():
+    module = importlib.import_module(f"benchmarks.studies.{{name}}")
+    module.STUDY = module.STUDY._replace(quick=module.STUDY.quick | settings)
 replace, written = os.replace, []
 
 def replaced(source, target):
@@ -62,7 +63,7 @@ def replaced(source, target):
     replace(source, target)
 
 os.replace = replaced
-sys.exit(run.main([{name!r}, "--quick", "--out", sys.argv[1]]))
+sys.exit(run.main([*{settings!r}, "--quick", "--out", sys.argv[1]]))
 """
 TINY = {
     "table1": {"recipes": {"MNIST-1D, Adam": {"optimizer": "adam", "epochs": 1}}, "signals": 3},
@@ -76,27 +77,33 @@ TINY = {
 }
 
 
-def ran(name, out, killed=0):
-    script = KILLED.format(root=str(ROOT), name=name, settings=TINY[name], killed=killed)
+def ran(out, killed=0):
+    script = KILLED.format(root=str(ROOT), settings=TINY, killed=killed)
     environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
     return subprocess.run([sys.executable, "-c", script, str(out)], capture_output=True, text=True, env=environment)
 
 
 def steps_of(folder):
-    return [json.loads(line)["step"] for line in (folder / "times.jsonl").read_text("utf-8").splitlines()]
+    """The steps that were computed, as often as they were."""
+    logs = sorted(folder.glob("*/times.jsonl"))
+    return [json.loads(line)["step"] for log in logs for line in log.read_text("utf-8").splitlines()]
+
+
+def test_every_study_is_killed_below():
+    assert set(TINY) == set(STUDIES)
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL")
-@pytest.mark.parametrize("name", TINY)
-def test_a_killed_study_ends_as_one_that_was_not(name, tmp_path):
+def test_killed_studies_end_as_those_that_were_not(tmp_path):
     """The same seed gives the same results, and nothing is computed twice."""
-    whole = ran(name, tmp_path / "whole")
+    whole = ran(tmp_path / "whole")
     assert whole.returncode == 0, whole.stderr
-    steps = steps_of(tmp_path / "whole" / name)
-    assert ran(name, tmp_path / "killed", killed=len(steps) // 2).returncode < 0
-    resumed = ran(name, tmp_path / "killed")
+    steps = steps_of(tmp_path / "whole")
+    assert ran(tmp_path / "killed", killed=len(steps) // 2).returncode < 0
+    resumed = ran(tmp_path / "killed")
     assert resumed.returncode == 0, resumed.stderr
-    results = [(tmp_path / run / name / "results.json").read_bytes() for run in ("whole", "killed")]
-    assert results[0] == results[1]
-    assert sorted(steps_of(tmp_path / "killed" / name)) == sorted(set(steps))
+    for name in TINY:
+        results = [(tmp_path / run / name / "results.json").read_bytes() for run in ("whole", "killed")]
+        assert results[0] == results[1], name
+    assert steps_of(tmp_path / "killed") == steps
